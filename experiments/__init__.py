@@ -1,0 +1,1 @@
+"""One thin script a job: a typed config and a main()."""

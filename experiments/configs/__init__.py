@@ -1,0 +1,1 @@
+"""Presets of the study, one file for each pair of source and unit."""

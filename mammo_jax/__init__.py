@@ -1,0 +1,1 @@
+"""How far can mammograms be compressed before deep learning gets worse?"""
