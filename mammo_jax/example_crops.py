@@ -1,0 +1,50 @@
+"""The same crop of one image at every ratio, for the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mammo_jax.files import atomic_path
+from mammo_jax.preprocess import find_framing, patch_corner
+from mammo_jax.ratios import ratio_text
+from mammo_jax.sources import Label, Mammogram, Source
+
+CROP_PIXELS = 256
+
+
+def choose_examples(source: Source) -> tuple[int, ...]:
+    """Indices of the first malignant images of two patients, and of the first benign one."""
+    chosen: list[int] = []
+    patients = source.patients()
+    wanted: tuple[Label, ...] = ("malignant", "malignant", "benign")
+    for label in wanted:
+        taken = {patients[index] for index in chosen}
+        chosen += next(
+            ([index] for index, found in enumerate(source.labels()) if found == label and patients[index] not in taken),
+            [],
+        )
+    return tuple(chosen)
+
+
+def write_example_crop(
+    directory: Path, mammogram: Mammogram, breast: np.ndarray, ratio: float, pixels: np.ndarray
+) -> None:
+    """Write the crop around the first lesion (or the breast's centre) as an 8-bit PNG `<image_id>_<ratio>.png`.
+
+    The grey-level window comes from the uncompressed image, so that what changes is the image and not the display.
+    """
+    side = min(CROP_PIXELS, *pixels.shape)
+    if mammogram.lesions:
+        row, column = mammogram.lesions[0].row, mammogram.lesions[0].column
+    else:
+        box = find_framing(breast)
+        row, column = (box.top + box.bottom) / 2, (box.left + box.right) / 2
+    top, left = (int(edge) for edge in patch_corner(pixels.shape, row, column, side))
+    window = np.s_[top : top + side, left : left + side]
+    low, high = np.percentile(mammogram.pixels[window], (0.5, 99.5))
+    shown = np.clip((pixels[window].astype(float) - low) / max(high - low, 1.0), 0, 1)
+    with atomic_path(directory / f"{mammogram.image_id}_{ratio_text(ratio)}.png") as temporary:
+        Image.fromarray(np.round(255 * shown).astype(np.uint8)).save(temporary, format="PNG")

@@ -1,0 +1,60 @@
+"""What made a run: git revision, versions, machine, and a log of events."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "mammo-jax",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "numba",
+    "tensorflow-cpu",
+)
+
+
+def git_revision() -> str:
+    """Revision of the source tree, with "+changes" where it has uncommitted ones; "unknown" outside of git."""
+    here = Path(__file__).parent
+    try:
+        revision = _git(here, "rev-parse", "HEAD")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return revision + ("+changes" if changed else "")
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def environment() -> dict[str, Any]:
+    """Git revision, package versions and the kind of machine; no host or user name."""
+    return {
+        "git_revision": git_revision(),
+        "python": platform.python_version(),
+        "packages": {package: version(package) for package in PACKAGES},
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def log_event(run_dir: Path, event: str, **values: Any) -> None:
+    """Append one line to the run's log.jsonl: the time (UTC), the event and its values."""
+    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with (run_dir / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line, ensure_ascii=False) + "\n")

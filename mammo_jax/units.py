@@ -1,0 +1,173 @@
+"""What one example of the study is: a whole view, or a patch around one site.
+
+Units are laid out on the uncompressed image and then cut out of every reconstruction alike, so a patch is cut AFTER
+its whole image was compressed and decompressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mammo_jax.preprocess import Framing, breast_mask, find_framing, patch_view, to_record, whole_view
+from mammo_jax.sources import LABELS, Label, Mammogram, SourceError
+
+UnitKind = Literal["whole", "patch"]
+Target = Literal["malignant", "abnormal", "lesion"]
+
+
+@dataclass(frozen=True)
+class UnitConfig:
+    """What is cut from an image, and what is asked about it.
+
+    Attributes
+    ----------
+    unit : {"whole", "patch"}
+    target : {"malignant", "abnormal", "lesion"}
+        Malignant against the rest; abnormal against normal images; or, for patches, lesion against normal patch
+        (then normal patches may also come from abnormal images, away from the lesions).
+    input_rows, input_columns : int
+        What the model sees, in pixels.
+    input_pitch : float or None
+        Whole views: mm a model pixel, so that scale is the same for every image; None fits each breast to the canvas.
+    patch_mm : float
+        Side of a patch in mm.
+    pixel_pitch : float or None
+        mm a pixel for images that do not say.
+    normals_per_lesion : int
+        Matched normal patches for each lesion patch, where the source plants no null sites.
+    """
+
+    unit: UnitKind = "patch"
+    target: Target = "lesion"
+    input_rows: int = 64
+    input_columns: int = 64
+    input_pitch: float | None = None
+    patch_mm: float = 36.0
+    pixel_pitch: float | None = None
+    normals_per_lesion: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.unit == "whole" and self.target == "lesion":
+            raise ValueError("target 'lesion' is for patches: ask for 'abnormal' or 'malignant' of whole images")
+        if self.unit == "patch" and self.input_rows != self.input_columns:
+            raise ValueError("patches are square: input_rows and input_columns must be equal")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a patch is centred, in whole-image pixels, and what it shows."""
+
+    row: float
+    column: float
+    label: Label
+    name: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One example: an id, what it shows, and how to cut it from any reconstruction of its image.
+
+    Attributes
+    ----------
+    unit_id : str
+    label : {"normal", "benign", "malignant"}
+    target : int
+        1 where the unit is a positive of the study's question.
+    """
+
+    unit_id: str
+    label: Label
+    target: int
+    framing: Framing
+    shape: tuple[int, int]
+    site: Site | None
+    side: float | None
+    zoom: float | None
+
+    def view(self, pixels: np.ndarray) -> np.ndarray:
+        """Cut this unit out of a whole image [rows, columns]; float32 [input_rows, input_columns]."""
+        if self.site is None or self.side is None:
+            return whole_view(pixels, self.framing, self.shape, self.zoom)
+        return patch_view(pixels, self.site.row, self.site.column, self.side, self.shape[0], self.framing.mirrored)
+
+    def record_image(self, pixels: np.ndarray, bits_stored: int) -> np.ndarray:
+        """Cut this unit and scale it as a record holds it; uint16 [input_rows, input_columns]."""
+        return to_record(self.view(pixels), bits_stored)
+
+    def record_mask(self, lesions: np.ndarray) -> np.ndarray:
+        """Cut this unit out of a lesion mask [rows, columns]; uint8, 255 where at least half a pixel is lesion."""
+        return np.where(self.view(lesions) >= 0.5, 255, 0).astype(np.uint8)
+
+
+def pitch_of(mammogram: Mammogram, config: UnitConfig) -> float:
+    """Pixel pitch in mm, from the image or else from the config; raises SourceError where neither knows it."""
+    pitch = mammogram.pixel_pitch or config.pixel_pitch
+    if pitch is None:
+        raise SourceError(
+            f"{mammogram.image_id}: pixel_pitch is unknown, so a size in mm means nothing; say --units.pixel-pitch"
+        )
+    return pitch
+
+
+def lay_out(mammogram: Mammogram, config: UnitConfig, normal_sites: Sequence[tuple[float, float]] = ()) -> list[Unit]:
+    """List the units of one image.
+
+    Parameters
+    ----------
+    mammogram : Mammogram
+    config : UnitConfig
+    normal_sites : sequence of (row, column)
+        Matched centres of normal patches, for sources that plant no null sites.
+    """
+    framing = find_framing(breast_mask(mammogram.pixels))
+    shape = (config.input_rows, config.input_columns)
+    if config.unit == "whole":
+        zoom = None if config.input_pitch is None else pitch_of(mammogram, config) / config.input_pitch
+        target = is_positive(mammogram.label, config.target)
+        return [Unit(mammogram.image_id, mammogram.label, target, framing, shape, None, None, zoom)]
+    side = config.patch_mm / pitch_of(mammogram, config)
+    if side > min(mammogram.pixels.shape):
+        raise SourceError(
+            f"{mammogram.image_id}: a patch of {config.patch_mm} mm is {side:.0f} pixels, larger than the image "
+            f"{mammogram.pixels.shape}; ask for a smaller --units.patch-mm"
+        )
+    sites = lesion_sites(mammogram) + [
+        Site(row, column, "normal", f"normal{number}")
+        for number, (row, column) in enumerate((*mammogram.null_sites, *normal_sites))
+    ]
+    return [
+        Unit(
+            f"{mammogram.image_id}.{site.name}",
+            site.label,
+            is_positive(site.label, config.target),
+            framing,
+            shape,
+            site,
+            side,
+            None,
+        )
+        for site in sites
+    ]
+
+
+def lesion_sites(mammogram: Mammogram) -> list[Site]:
+    """One site for each marked lesion."""
+    return [
+        Site(lesion.row, lesion.column, lesion.label, f"lesion{number}")
+        for number, lesion in enumerate(mammogram.lesions)
+    ]
+
+
+def is_positive(label: Label, target: Target) -> int:
+    """Return 1 where a unit with this label is a positive of the question, else 0."""
+    return int(label == "malignant" if target == "malignant" else label != "normal")
+
+
+def label_number(label: Label) -> int:
+    """Return 0 for normal, 1 for benign, 2 for malignant."""
+    return LABELS.index(label)
