@@ -1,0 +1,47 @@
+"""The decorator of every compiled function of the codec: `numba.njit`, cached on disk without going stale.
+
+Numba's own ``cache=True`` looks only at the file in which a function stands, so that an edited callee in another
+file runs in its old form, silently. Here the stamp of every cache entry is a digest over all the package's sources:
+any edit recompiles, and nothing old is ever loaded.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+
+def source_digest(folder: Path) -> str:
+    """Hexadecimal SHA-256 over the names and contents of all ``*.py`` files of `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        source = path.read_bytes()
+        digest.update(f"{path.name}\0{len(source)}\0".encode() + source)
+    return digest.hexdigest()
+
+
+SOURCE_DIGEST = source_digest(Path(__file__).parent)
+
+
+class PackageCache(FunctionCache):
+    """Numba's cache on disk, with the digest of the whole package as its stamp of freshness."""
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, SOURCE_DIGEST)
+
+
+def kernel(function: Callable | None = None, **options: Any) -> Any:
+    """Compile `function` with Numba: no Python objects, no interpreter lock, cached on disk.
+
+    Use as ``@kernel`` or ``@kernel(fastmath=True)``; `options` go to `numba.njit`. Division follows NumPy's rules
+    (no check for zero), and indices are not checked: the caller is the one who knows that they are in range.
+    """
+    if function is None:
+        return lambda wrapped: kernel(wrapped, **options)
+    compiled = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    compiled._cache = PackageCache(function)
+    return compiled

@@ -1,0 +1,47 @@
+"""The kernel cache: it is used when nothing changed and never when a callee in another file did."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import codec.jit
+
+MAIN = """
+from package.caller import caller
+print(caller(1), sum(caller.stats.cache_hits.values()))
+"""
+
+
+def run(folder: Path) -> str:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", MAIN]
+    return subprocess.run(
+        command, cwd=folder, env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_cached_kernel_is_reused_until_a_callee_in_another_file_is_edited(tmp_path):
+    package = tmp_path / "package"
+    package.mkdir()
+    shutil.copy(codec.jit.__file__, package / "jit.py")
+    callee = "from package.jit import kernel\n@kernel\ndef callee(x):\n    return x + {}\n"
+    (package / "callee.py").write_text(callee.format(1))
+    (package / "caller.py").write_text(
+        "from package.jit import kernel\nfrom package.callee import callee\n"
+        "@kernel(fastmath=True)\ndef caller(x):\n    return 10 * callee(x)\n"
+    )
+    assert run(tmp_path) == "20 0"
+    assert run(tmp_path) == "20 1"
+    (package / "callee.py").write_text(callee.format(2))
+    assert run(tmp_path) == "30 0"
+    assert run(tmp_path) == "30 1"
+
+
+def test_digest_depends_on_names_and_contents(tmp_path):
+    digests = set()
+    for name, source in (("a.py", "x"), ("a.py", "y"), ("b.py", "y"), ("note.txt", "z")):
+        (tmp_path / name).write_text(source)
+        digests.add(codec.jit.source_digest(tmp_path))
+    assert len(digests) == 3
