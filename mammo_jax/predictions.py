@@ -1,0 +1,200 @@
+"""The predictions table: where a model's work ends and the statistics begin, for our models and for anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mammo_jax.files import atomic_path
+from mammo_jax.ratios import ratio_text
+
+SCHEMA = pa.schema(
+    [
+        ("model", pa.string()),
+        ("train_ratio", pa.string()),
+        ("test_ratio", pa.float64()),
+        ("fold", pa.int64()),
+        ("seed", pa.int64()),
+        ("patient_id", pa.string()),
+        ("image_id", pa.string()),
+        ("label", pa.int64()),
+        ("score", pa.float64()),
+    ]
+)
+"""Columns and types. `train_ratio` is text because "mixed" is one; `label` is the 0/1 target; a higher score is more
+positive, on any scale."""
+
+COLUMNS = tuple(SCHEMA.names)
+MODEL_KEY = ["model", "train_ratio", "test_ratio", "fold", "seed"]
+ROW_KEY = [*MODEL_KEY, "image_id"]
+
+
+class PredictionsError(Exception):
+    """A predictions table that cannot be used; the message names the file, the column and the way out."""
+
+
+def write_predictions(path: Path | str, table: pd.DataFrame) -> None:
+    """Check a table and write it as Parquet, whole or not at all, in an order that depends on its content alone.
+
+    Parameters
+    ----------
+    path : path
+    table : DataFrame
+        The columns of `SCHEMA`; others are refused.
+
+    Raises
+    ------
+    PredictionsError
+        If the table breaks a rule of `check_predictions`.
+    """
+    table = check_predictions(table, str(path)).sort_values(ROW_KEY, kind="stable", ignore_index=True)
+    # The pandas metadata would bring the index and library versions into the file: equal tables, equal bytes.
+    rows = pa.Table.from_pandas(table, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
+    with atomic_path(path) as temporary:
+        pq.write_table(rows, temporary)
+
+
+def read_predictions(path: Path | str) -> pd.DataFrame:
+    """Read and check a predictions table: Parquet, or CSV with a header line.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.parquet`` or ``.csv``.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `SCHEMA` in that order; further columns of the file are left out.
+
+    Raises
+    ------
+    PredictionsError
+        If the file is missing, unreadable, or breaks a rule of `check_predictions`.
+    """
+    path = Path(path)
+    if path.suffix not in (".parquet", ".csv"):
+        raise PredictionsError(f"{path}: predictions are read from .parquet or .csv files")
+    try:
+        if path.suffix == ".parquet":
+            table = pq.read_table(path).to_pandas()
+        else:
+            # Everything as text at first: a patient "007" must not become 7.
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except FileNotFoundError as error:
+        raise PredictionsError(f"{path}: no such file") from error
+    except (pa.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise PredictionsError(f"{path}: not a readable {path.suffix[1:]} table ({error})") from error
+    return check_predictions(table, str(path))
+
+
+def merge_predictions(parts: Iterable[Path], path: Path | str) -> pd.DataFrame:
+    """Merge part files into one table at `path` and return it.
+
+    Raises
+    ------
+    PredictionsError
+        If there are no parts, or if together they break a rule of `check_predictions`.
+    """
+    tables = [read_predictions(part) for part in sorted(parts)]
+    if not tables:
+        raise PredictionsError(f"{path}: there are no predictions to merge")
+    write_predictions(path, pd.concat(tables, ignore_index=True))
+    return read_predictions(path)
+
+
+def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the table with the columns and types of `SCHEMA`, or say what is wrong with it.
+
+    The rules: every column of `SCHEMA` is there; no cell is empty; ratios are positive; folds and seeds are whole and
+    not negative; labels are 0 or 1; scores are finite; an image is scored once for each (model, train_ratio,
+    test_ratio, fold, seed); an image has one label and one patient; a patient is in one fold of a model.
+
+    Parameters
+    ----------
+    table : DataFrame
+    name : str
+        The file, for messages.
+
+    Raises
+    ------
+    PredictionsError
+        Naming file, column, the first offending row (the header of a CSV file is row 1) and the way out.
+    """
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise PredictionsError(
+            f"{name}: column {missing[0]!r} is missing; a predictions table has the columns {', '.join(COLUMNS)}"
+        )
+    if table.empty:
+        raise PredictionsError(f"{name}: the table has no rows")
+    table = table.loc[:, list(COLUMNS)].reset_index(drop=True)
+    for column in ("model", "patient_id", "image_id"):
+        table[column] = _text(table, column, name)
+    table["test_ratio"] = _numbers(table, "test_ratio", name, "a compression ratio above 0", lambda x: x > 0)
+    for column in ("fold", "seed"):
+        whole = _numbers(table, column, name, "a whole number from 0 up", lambda x: (x >= 0) & (x % 1 == 0))
+        table[column] = whole.astype(np.int64)
+    label = _numbers(table, "label", name, "0 (negative) or 1 (positive)", lambda x: (x == 0) | (x == 1))
+    table["label"] = label.astype(np.int64)
+    table["score"] = _numbers(table, "score", name, "a finite number", np.isfinite)
+    table["train_ratio"] = _train_ratios(table, name)
+    _check_keys(table, name)
+    return table
+
+
+def _text(table: pd.DataFrame, column: str, name: str) -> pd.Series:
+    text = table[column].astype("string").str.strip()
+    _refuse(text.isna() | (text == ""), table, column, name, "a text that is not empty")
+    return text.astype(object).astype(str)
+
+
+def _numbers(table: pd.DataFrame, column: str, name: str, wanted: str, holds) -> pd.Series:
+    numbers = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
+    _refuse(~(np.isfinite(numbers) & holds(numbers)), table, column, name, wanted)
+    return numbers
+
+
+def _train_ratios(table: pd.DataFrame, name: str) -> pd.Series:
+    """Write "15.0" as "15", so that a ratio has one spelling; "mixed" stays."""
+    text = _text(table, "train_ratio", name)
+    numbers = pd.to_numeric(text, errors="coerce")
+    known = (text == "mixed") | (np.isfinite(numbers) & (numbers > 0))
+    _refuse(~known, table, "train_ratio", name, 'a compression ratio above 0, or "mixed"')
+    return text.where(text == "mixed", numbers.map(ratio_text))
+
+
+def _refuse(bad: pd.Series, table: pd.DataFrame, column: str, name: str, wanted: str) -> None:
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise PredictionsError(
+            f"{name}: column {column!r}, row {row + 2}: {table[column].iloc[row]!r} is not {wanted}"
+            f" ({int(bad.sum())} such rows); correct the file and read it again"
+        )
+
+
+def _check_keys(table: pd.DataFrame, name: str) -> None:
+    repeated = table.duplicated(ROW_KEY)
+    if repeated.any():
+        first = table.loc[repeated, ROW_KEY].iloc[0].to_dict()
+        raise PredictionsError(
+            f"{name}: column 'image_id': the same image is scored twice for {first} ({int(repeated.sum())} such rows);"
+            " keep one row for each image and model"
+        )
+    for column in ("label", "patient_id"):
+        _check_one(table, ["image_id"], column, name, f"give the image one {column}")
+    _check_one(table, ["model", "patient_id"], "fold", name, "keep all images of a patient in one fold")
+
+
+def _check_one(table: pd.DataFrame, by: list[str], column: str, name: str, way_out: str) -> None:
+    distinct = table[[*by, column]].drop_duplicates()
+    again = distinct[distinct.duplicated(by, keep=False)]
+    if not again.empty:
+        first = again.iloc[0][by].to_dict()
+        values = sorted(again.loc[(again[by] == again.iloc[0][by]).all(axis=1), column].tolist())
+        raise PredictionsError(f"{name}: column {column!r}: {first} has {values[0]!r} and {values[1]!r}; {way_out}")
