@@ -65,6 +65,9 @@ class Mammogram:
     view : str or None
         ``"CC"``, ``"MLO"``, …
     lesions : tuple of Lesion
+    null_sites : tuple of (row, column)
+        Where a normal image would have its lesion: places in pixels from the distribution of the lesions' centres, so
+        that normal patches can be cut there; empty where the source does not know.
     already_lossy : bool
         The pixels went through lossy compression before we saw them.
     """
@@ -78,6 +81,7 @@ class Mammogram:
     laterality: Literal["L", "R"] | None = None
     view: str | None = None
     lesions: tuple[Lesion, ...] = field(default=())
+    null_sites: tuple[tuple[float, float], ...] = ()
     already_lossy: bool = False
 
     def __post_init__(self) -> None:

@@ -1,0 +1,185 @@
+"""Phantom mammograms with planted lesions: as many as wanted, the truth known, nothing to download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mammo_jax.sources.lesions import draw_lesion, plant
+from mammo_jax.sources.mammogram import Label, Lesion, Mammogram, SourceError
+from mammo_jax.sources.tissue import (
+    COARSE,
+    Geometry,
+    detect,
+    draw_breast,
+    geometry,
+    log_exposure,
+)
+
+VIEWS: tuple[tuple[Literal["L", "R"], str], ...] = (("L", "CC"), ("R", "CC"), ("L", "MLO"), ("R", "MLO"))
+"""The images of a patient in their order."""
+
+GOLDEN = 0.6180339887498949
+
+SKIN_MARGIN = 20.0
+"""Distance in mm that a site keeps from the skin, so that a mass lies inside the breast."""
+
+EDGE_MARGIN = 18.0
+"""Distance in mm that a site keeps from the image's border: half a patch of 36 mm."""
+
+BITS_STORED = 12
+
+# Streams of random numbers: what an image is made of never depends on what lesion it gets.
+_PATIENT, _BREAST, _IMAGE, _TISSUE, _NOISE, _SITE, _KIND, _FORM = range(8)
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A source of phantom mammograms, four views a patient; image i is determined by seed and i alone.
+
+    A patient has at most one lesion, in one breast, seen in both views of that breast. The lesion's site is drawn for
+    every breast, before and independently of the label; where there is no lesion it is a null site. Overall exposure and
+    contrast vary from image to image.
+
+    Attributes
+    ----------
+    images : int
+        Number of images.
+    seed : int
+        Not negative.
+    rows, columns : int
+        Size in pixels; with the pitch at least 150 x 130 mm.
+    pixel_pitch : float
+        Size of a pixel in mm.
+    benign, malignant : float
+        Share of the images with such a lesion; at most 0.5 together. The default is that of Jo et al., Sci Rep
+        2021;11:7924.
+    contrast : float
+        How much the lesions stand out; 1 is life-like (see `lesions`), smaller is harder.
+    calcification_share : float
+        Share of the lesions that are clusters of microcalcifications.
+    beta : float
+        Exponent of the parenchyma's power spectrum (see `tissue.power_law_field`).
+    """
+
+    images: int
+    seed: int = 0
+    rows: int = 1664
+    columns: int = 1280
+    pixel_pitch: float = 0.14
+    benign: float = 0.19
+    malignant: float = 0.19
+    contrast: float = 1.0
+    calcification_share: float = 0.25
+    beta: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn."""
+        if self.images < 1 or self.seed < 0:
+            raise SourceError(f"phantom: images={self.images}, seed={self.seed}; at least 1 and 0 are needed")
+        if self.rows * self.pixel_pitch < 150 or self.columns * self.pixel_pitch < 130:
+            raise SourceError(
+                f"phantom: {self.rows} x {self.columns} pixels of {self.pixel_pitch} mm are too small for a breast; "
+                "150 x 130 mm are needed (a larger pixel_pitch gives small images)"
+            )
+        if min(self.benign, self.malignant) < 0 or self.benign + self.malignant > 0.5:
+            raise SourceError("phantom: benign and malignant are shares of the images, together at most 0.5")
+        if self.contrast < 0 or not 0 <= self.calcification_share <= 1 or not 0 <= self.beta <= 4:
+            raise SourceError("phantom: contrast >= 0, calcification_share in [0, 1] and beta in [0, 4] are needed")
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return self.images
+
+    def patients(self) -> list[str]:
+        """Patient id of every image."""
+        return [self._patient_id(index // len(VIEWS)) for index in range(self.images)]
+
+    def labels(self) -> list[Label]:
+        """Label of every image."""
+        return [self._label(index) for index in range(self.images)]
+
+    def __getitem__(self, index: int) -> Mammogram:
+        """Make one image."""
+        if not 0 <= index < self.images:
+            raise IndexError(f"phantom: image {index} of {self.images}")
+        patient, (laterality, view) = index // len(VIEWS), VIEWS[index % len(VIEWS)]
+        pitch, height, width = self.pixel_pitch, self.rows * self.pixel_pitch, self.columns * self.pixel_pitch
+        breast = draw_breast(self._stream(_PATIENT, patient), self._stream(_IMAGE, index), view, height)
+        where = geometry(breast, height, width)
+        shape = self.rows, self.columns
+        exposure = log_exposure(breast, where, self._stream(_TISSUE, index), shape, pitch, self.beta)
+        row, column = self._site(index, where)
+        if laterality == "R":
+            exposure, column = np.ascontiguousarray(exposure[:, ::-1]), self.columns - 1 - column
+        lesions = self._plant(index, exposure, row, column)
+        noise = self._stream(_NOISE, index)
+        offset, gain = noise.uniform(700, 1100), noise.uniform(1300, 1800)
+        return Mammogram(
+            pixels=detect(exposure, noise, pitch, offset, gain, BITS_STORED),
+            bits_stored=BITS_STORED,
+            image_id=f"{self._patient_id(patient)}-{laterality}{view}",
+            patient_id=self._patient_id(patient),
+            label=self._label(index),
+            pixel_pitch=pitch,
+            laterality=laterality,
+            view=view,
+            lesions=lesions,
+            null_sites=() if lesions else ((float(row), float(column)),),
+        )
+
+    def _stream(self, purpose: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, purpose, number])
+
+    def _patient_id(self, patient: int) -> str:
+        return f"phantom-{self.seed}-{patient}"
+
+    def _breast(self, index: int) -> int:
+        """Number of the breast that an image shows."""
+        return 2 * (index // len(VIEWS)) + (VIEWS[index % len(VIEWS)][0] == "R")
+
+    def _label(self, index: int) -> Label:
+        """Label of an image: the patient's, if its lesion is in this breast.
+
+        Patients take their labels from a golden-ratio sequence, so that every first n patients have nearly the asked
+        shares. A patient's lesion is in two images of four, hence the factor of two.
+        """
+        patient = index // len(VIEWS)
+        rng = np.random.default_rng([self.seed])
+        place = (rng.uniform() + patient * GOLDEN) % 1
+        if self._breast(index) % 2 != self._stream(_BREAST, patient).integers(2):
+            return "normal"
+        if place < 2 * self.malignant:
+            return "malignant"
+        return "benign" if place < 2 * (self.malignant + self.benign) else "normal"
+
+    def _site(self, index: int, where: Geometry) -> tuple[int, int]:
+        """Pixel of the lesion or the null site, as in a left breast.
+
+        The share of the way to the nipple is nearly the same in both views of a breast; the place across is not.
+        """
+        inward = self._stream(_SITE, self._breast(index)).uniform()
+        rng = np.random.default_rng([self.seed, _SITE, self._breast(index), index])
+        inward = np.clip(inward + rng.normal(0, 0.04), 0, 1)
+        border = int(np.ceil(EDGE_MARGIN / COARSE))
+        allowed = (where.skin >= SKIN_MARGIN) & (where.muscle <= -5)
+        allowed[:border] = allowed[:, :border] = False
+        allowed[int((self.rows * self.pixel_pitch - EDGE_MARGIN) / COARSE) :] = False
+        columns = np.flatnonzero(allowed.any(axis=0))
+        if not len(columns):
+            raise SourceError(f"phantom: no room for a lesion in image {index}; please report seed {self.seed}")
+        column = columns[int(round(inward * (len(columns) - 1)))]
+        row = rng.choice(np.flatnonzero(allowed[:, column]))
+        place = (np.array([row, column]) + rng.uniform(-0.5, 0.5, 2)) * COARSE / self.pixel_pitch
+        return int(place[0]), int(place[1])
+
+    def _plant(self, index: int, exposure: np.ndarray, row: int, column: int) -> tuple[Lesion, ...]:
+        """Plant the lesion of an image, if any, into its log exposure."""
+        label = self._label(index)
+        if label == "normal":
+            return ()
+        kind, form = self._stream(_KIND, self._breast(index)), self._stream(_FORM, index)
+        stamp = draw_lesion(kind, form, label, self.pixel_pitch, self.contrast, self.calcification_share)
+        return (plant(exposure, stamp, row, column),)
