@@ -1,0 +1,184 @@
+"""The forward wavelet transforms (T.800 Annex F.4), and the layout of subbands that encoder and decoder share.
+
+A decomposition of `levels` levels is a list of ``3 · levels + 1`` two-dimensional C-contiguous arrays in the order
+in which the codestream carries them: ``[LL_N, HL_N, LH_N, HH_N, HL_N-1, LH_N-1, HH_N-1, … HL_1, LH_1, HH_1]``.
+HL is high-pass along the rows (horizontally), LH along the columns. The image's origin is (0, 0): of n samples the
+low-pass half keeps ceil(n / 2), the high-pass half floor(n / 2), so arrays may be empty. Coefficients have the
+standard's normalisation: the low-pass filter's gain at DC is 1, the high-pass filter's at Nyquist is 2.
+"""
+
+import numpy as np
+
+from codec.jit import kernel
+
+# Table F.4, the lifting parameters of the 9/7 filter.
+ALPHA = np.float32(-1.586134342059924)
+BETA = np.float32(-0.052980118572961)
+GAMMA = np.float32(0.882911075530934)
+DELTA = np.float32(0.443506852043971)
+K = np.float32(1.230174104914001)
+LOW_GAIN = np.float32(1 / 1.230174104914001)
+
+
+def subband_names(levels: int) -> list[tuple[str, int]]:
+    """Orientation ("LL", "HL", "LH", "HH") and level of every subband, in the order of the codestream."""
+    names = [("LL", levels)]
+    for level in range(levels, 0, -1):
+        names += [("HL", level), ("LH", level), ("HH", level)]
+    return names
+
+
+def subband_shapes(rows: int, columns: int, levels: int) -> list[tuple[int, int]]:
+    """Rows and columns of every subband, in the order of the codestream (equation B-15 with origin 0)."""
+
+    def low(size: int, level: int) -> int:
+        return -(-size // (1 << level))
+
+    shapes = [(low(rows, levels), low(columns, levels))]
+    for level in range(levels, 0, -1):
+        low_rows, low_columns = low(rows, level), low(columns, level)
+        high_rows, high_columns = low(rows, level - 1) - low_rows, low(columns, level - 1) - low_columns
+        shapes += [(low_rows, high_columns), (high_rows, low_columns), (high_rows, high_columns)]
+    return shapes
+
+
+def forward_97(pixels: np.ndarray, levels: int, level_shift: int) -> list[np.ndarray]:
+    """Irreversible 9/7 transform.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        uint8, uint16 or float32 [rows, columns].
+    levels : int
+        Number of decompositions, 0 or more.
+    level_shift : int
+        Subtracted from every pixel first (G.1.2): 2^(bits_stored - 1) for unsigned samples.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        float32 subbands in the order of the codestream.
+    """
+    bands: list[np.ndarray] = []
+    low, shift = np.ascontiguousarray(pixels), np.float32(level_shift)
+    for _ in range(levels):
+        ll, hl, lh, hh = (np.empty(shape, np.float32) for shape in subband_shapes(*low.shape, 1))
+        _analyse_97(low, shift, ll, hl, lh, hh)
+        bands = [hl, lh, hh, *bands]
+        low, shift = ll, np.float32(0)
+    if levels == 0:
+        low = low.astype(np.float32) - shift
+    return [low, *bands]
+
+
+@kernel(fastmath={"contract"})
+def _analyse_row_97(row, even, odd, low, high):
+    """Lift one row of float32 samples into its halves `low` and `high` (F.4.8.2); `even`, `odd` are scratch."""
+    columns, n_low, n_high = row.size, low.size, high.size
+    if columns == 1:
+        low[0] = row[0]
+        return
+    for n in range(n_high):
+        even[n] = row[2 * n]
+        odd[n] = row[2 * n + 1]
+    # Symmetric extension (F.4.7): a sample past either end equals its mirror image.
+    even[n_high] = row[columns - 1] if n_low > n_high else even[n_high - 1]
+    for n in range(n_high):
+        odd[n] += ALPHA * (even[n] + even[n + 1])
+    even[0] += BETA * (odd[0] + odd[0])
+    for n in range(1, n_high):
+        even[n] += BETA * (odd[n - 1] + odd[n])
+    if n_low > n_high:
+        even[n_high] += BETA * (odd[n_high - 1] + odd[n_high - 1])
+    else:
+        even[n_high] = even[n_high - 1]
+    for n in range(n_high):
+        odd[n] += GAMMA * (even[n] + even[n + 1])
+        high[n] = K * odd[n]
+    low[0] = LOW_GAIN * (even[0] + DELTA * (odd[0] + odd[0]))
+    for n in range(1, n_high):
+        low[n] = LOW_GAIN * (even[n] + DELTA * (odd[n - 1] + odd[n]))
+    if n_low > n_high:
+        low[n_high] = LOW_GAIN * (even[n_high] + DELTA * (odd[n_high - 1] + odd[n_high - 1]))
+
+
+@kernel(fastmath={"contract"})
+def _lift_row_pair(shift, above, row, below, d1, s1, d2, low, high):
+    """All four vertical lifting steps for one row pair; `d1`, `s1`, `d2` carry the pipeline's state along.
+
+    With n the index of the row pair, `above` is x[2n], `row` x[2n + 1], `below` x[2n + 2]; the state enters as
+    d1[n-1], s1[n-1], d2[n-2] and leaves one further on; `low`, `high` receive the finished rows n - 1.
+    """
+    for c in range(low.size):
+        x = np.float32(above[c]) - shift
+        y = np.float32(row[c]) - shift
+        z = np.float32(below[c]) - shift
+        new_d1 = y + ALPHA * (x + z)
+        new_s1 = x + BETA * (d1[c] + new_d1)
+        new_d2 = d1[c] + GAMMA * (s1[c] + new_s1)
+        low[c] = LOW_GAIN * (s1[c] + DELTA * (d2[c] + new_d2))
+        high[c] = K * new_d2
+        d1[c] = new_d1
+        s1[c] = new_s1
+        d2[c] = new_d2
+
+
+@kernel(fastmath={"contract"})
+def _start_lifting(shift, x0, x1, x2, x3, x4, d1, s1, d2):
+    """Set the pipeline's state as it stands before the pair n = 1 would finish row 0, by symmetric extension.
+
+    `d2` becomes d2[-1] = d2[0], for which the first five rows (mirrored where there are fewer) are needed.
+    """
+    for c in range(d1.size):
+        first = np.float32(x1[c]) - shift + ALPHA * (np.float32(x0[c]) + np.float32(x2[c]) - shift - shift)
+        second = np.float32(x3[c]) - shift + ALPHA * (np.float32(x2[c]) + np.float32(x4[c]) - shift - shift)
+        start = np.float32(x0[c]) - shift + BETA * (first + first)
+        following = np.float32(x2[c]) - shift + BETA * (first + second)
+        d1[c] = first
+        s1[c] = start
+        d2[c] = first + GAMMA * (start + following)
+
+
+@kernel
+def _mirrored(row, rows):
+    """Index of `row` after whole-sample symmetric extension at both ends (equation F-4)."""
+    period = 2 * (rows - 1)
+    row = abs(row) % period
+    return min(row, period - row)
+
+
+@kernel(fastmath={"contract"})
+def _analyse_97(pixels, shift, ll, hl, lh, hh):
+    """One decomposition level: vertical lifting in one rolling pass, each finished row split horizontally."""
+    rows, columns = pixels.shape
+    even = np.empty(columns // 2 + 1, np.float32)
+    odd = np.empty(columns // 2 + 1, np.float32)
+    low = np.empty(columns, np.float32)
+    high = np.empty(columns, np.float32)
+    if rows == 1:
+        for c in range(columns):
+            low[c] = np.float32(pixels[0, c]) - shift
+        _analyse_row_97(low, even, odd, ll[0], hl[0])
+        return
+    d1 = np.empty(columns, np.float32)
+    s1 = np.empty(columns, np.float32)
+    d2 = np.empty(columns, np.float32)
+    _start_lifting(
+        shift,
+        pixels[0],
+        pixels[1],
+        pixels[_mirrored(2, rows)],
+        pixels[_mirrored(3, rows)],
+        pixels[_mirrored(4, rows)],
+        d1,
+        s1,
+        d2,
+    )
+    for n in range(1, ll.shape[0] + 1):
+        above = pixels[_mirrored(2 * n, rows)]
+        row = pixels[_mirrored(2 * n + 1, rows)]
+        below = pixels[_mirrored(2 * n + 2, rows)]
+        _lift_row_pair(shift, above, row, below, d1, s1, d2, low, high)
+        _analyse_row_97(low, even, odd, ll[n - 1], hl[n - 1])
+        if n <= lh.shape[0]:
+            _analyse_row_97(high, even, odd, lh[n - 1], hh[n - 1])
