@@ -62,7 +62,7 @@ def forward_97(pixels: np.ndarray, levels: int, level_shift: int) -> list[np.nda
     bands: list[np.ndarray] = []
     low, shift = np.ascontiguousarray(pixels), np.float32(level_shift)
     for _ in range(levels):
-        ll, hl, lh, hh = (np.empty(shape, np.float32) for shape in subband_shapes(*low.shape, 1))
+        ll, hl, lh, hh = (np.empty(shape, np.float32) for shape in subband_shapes(low.shape[0], low.shape[1], 1))
         _analyse_97(low, shift, ll, hl, lh, hh)
         bands = [hl, lh, hh, *bands]
         low, shift = ll, np.float32(0)

@@ -56,7 +56,7 @@ def forward_97(pixels: np.ndarray, levels: int, level_shift: float = 0) -> list[
     low = pixels.astype(float) - level_shift
     bands: list[np.ndarray] = []
     for _ in range(levels):
-        rows, columns = low.shape
+        columns = low.shape[1]
         vertical = [analyse_97(column) for column in low.T]
         halves = []
         for half in range(2):
