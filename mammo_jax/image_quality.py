@@ -51,8 +51,8 @@ def _psnr(mean_squared_error: float, peak: float) -> float:
 @numba.njit(nogil=True, cache=True)
 def _squared_errors(original, reconstruction, breast):
     """Return the sum of squared errors, the same inside the breast, and the breast's pixels."""
-    total = 0
-    inside = 0
+    total = np.int64(0)
+    inside = np.int64(0)
     pixels = 0
     for row in range(original.shape[0]):
         for column in range(original.shape[1]):

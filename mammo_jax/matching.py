@@ -129,7 +129,7 @@ def match_normals(surveys: list[Survey], per_lesion: int) -> dict[str, list[tupl
     per_lesion = min(per_lesion, len(candidates) // len(lesions))
     if per_lesion == 0:
         raise SourceError(
-            f"{len(candidates)} normal sites for {len(lesions)} lesions are too few; ask for smaller --units.patch-mm"
+            f"{len(candidates)} normal sites for {len(lesions)} lesions are too few; ask for smaller --patch-mm"
         )
     scale = np.maximum(lesions.std(0), 1e-6)
     wanted = np.repeat(lesions / scale, per_lesion, axis=0)

@@ -57,7 +57,9 @@ def breast_mask(pixels: np.ndarray) -> np.ndarray:
     step = max(1, min(pixels.shape) // 128)
     small = _shrink(pixels, step)
     low, high = float(small.min()), float(np.percentile(small, 99.5))
-    components, count = ndimage.label(small > low + 0.1 * (high - low))
+    bright = small > low + 0.1 * (high - low)
+    opened = ndimage.binary_opening(bright, np.ones((3, 3)))  # cuts off the bright rims that film scans have
+    components, count = ndimage.label(opened if opened.any() else bright)
     if count == 0 or high <= low:
         return np.ones(pixels.shape, bool)
     sizes = np.bincount(components.ravel())[1:]
@@ -78,10 +80,10 @@ def find_framing(mask: np.ndarray) -> Framing:
     """Box and orientation from the breast mask [rows, columns]; the side with more breast is the chest wall."""
     rows = np.flatnonzero(mask.any(1))
     columns = np.flatnonzero(mask.any(0))
-    weight = mask.sum(0)
-    half = mask.shape[1] // 2
-    mirrored = bool(weight[:half].sum() < weight[mask.shape[1] - half :].sum())
-    return Framing(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1, mirrored)
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    half = (right - left) // 2
+    mirrored = bool(mask[:, left : left + half].sum() < mask[:, right - half : right].sum())
+    return Framing(int(rows[0]), left, int(rows[-1]) + 1, right, mirrored)
 
 
 def whole_view(pixels: np.ndarray, framing: Framing, shape: tuple[int, int], zoom: float | None = None) -> np.ndarray:

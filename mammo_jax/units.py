@@ -109,7 +109,7 @@ def pitch_of(mammogram: Mammogram, config: UnitConfig) -> float:
     pitch = mammogram.pixel_pitch or config.pixel_pitch
     if pitch is None:
         raise SourceError(
-            f"{mammogram.image_id}: pixel_pitch is unknown, so a size in mm means nothing; say --units.pixel-pitch"
+            f"{mammogram.image_id}: pixel_pitch is unknown, so a size in mm means nothing; say --pixel-pitch"
         )
     return pitch
 
@@ -134,7 +134,7 @@ def lay_out(mammogram: Mammogram, config: UnitConfig, normal_sites: Sequence[tup
     if side > min(mammogram.pixels.shape):
         raise SourceError(
             f"{mammogram.image_id}: a patch of {config.patch_mm} mm is {side:.0f} pixels, larger than the image "
-            f"{mammogram.pixels.shape}; ask for a smaller --units.patch-mm"
+            f"{mammogram.pixels.shape}; ask for a smaller --patch-mm"
         )
     sites = lesion_sites(mammogram) + [
         Site(row, column, "normal", f"normal{number}")

@@ -1,0 +1,36 @@
+"""`mammo-jax JOB [flags]`: each job is the module `experiments.JOB`, which `python -m experiments.JOB` runs as well."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+JOBS = {
+    "study": "the whole way from images to a verdict and a report",
+    "prepare": "the study's first stage: compress, cut, write the dataset and its audit",
+    "train": "the study's second stage: train on every fold and ratio, score the held-out folds",
+    "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
+    "report": "build a run's report.html again",
+    "benchmark_codec": "our codec beside OpenJPEG",
+}
+
+
+def usage() -> str:
+    """List the jobs."""
+    lines = [f"  {name:<17}{text}" for name, text in JOBS.items()]
+    return "\n".join(["usage: mammo-jax JOB [flags]     (mammo-jax JOB --help lists a job's flags)", "", *lines])
+
+
+def main() -> None:
+    """Run the job that the first argument names."""
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(usage())
+        return
+    job = sys.argv[1].replace("-", "_")
+    if job not in JOBS:
+        raise SystemExit(f"error: there is no job {sys.argv[1]!r}\n\n{usage()}")
+    importlib.import_module(f"experiments.{job}").main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
