@@ -1,0 +1,192 @@
+"""Cross-validation folds by patient: made once, stored, and the same for every ratio and model."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mammo_jax.files import write_text
+
+FIELDS = ("patient_id", "fold", "units", "positives")
+
+
+class FoldError(Exception):
+    """Folds that cannot be made or used; the message names the patients or the file and the way out."""
+
+
+def make_folds(
+    patients: Sequence[str], targets: Sequence[int] | np.ndarray, *, n_folds: int = 5, seed: int = 0
+) -> np.ndarray:
+    """Divide units into folds so that no patient is in two and each fold has about the same share of every target.
+
+    The result depends on the patients' ids, targets and the seed, not on the order of the units.
+
+    Parameters
+    ----------
+    patients : sequence of str [units]
+    targets : sequence of int [units]
+        What is learnt; usually 0 and 1.
+    n_folds : int, at least 2
+    seed : int
+
+    Returns
+    -------
+    int64 array [units]
+        Fold of each unit, 0 … n_folds − 1.
+
+    Raises
+    ------
+    FoldError
+        A target has fewer patients than there are folds, or is missing from a fold.
+    """
+    targets = np.asarray(targets)
+    names = np.asarray(patients, dtype=str)
+    if n_folds < 2 or len(names) != len(targets) or len(names) == 0:
+        raise FoldError(f"{n_folds} folds of {len(names)} patients' ids and {len(targets)} targets cannot be made")
+    classes = np.unique(targets)
+    if len(classes) < 2:
+        raise FoldError(f"every unit has the target {classes[0]}; both outcomes are needed to learn anything")
+    for value in classes:
+        count = len(np.unique(names[targets == value]))
+        if count < n_folds:
+            raise FoldError(
+                f"only {count} patients have the target {value}, too few for {n_folds} folds; "
+                "ask for fewer folds or add patients"
+            )
+    order = np.lexsort((targets, names))
+    splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    folds = np.empty(len(names), dtype=np.int64)
+    for fold, (_, held_out) in enumerate(splitter.split(order, targets[order], names[order])):
+        folds[order[held_out]] = fold
+    for fold in range(n_folds):
+        missing = np.setdiff1d(classes, targets[folds == fold])
+        if len(missing):
+            raise FoldError(f"fold {fold} has no unit of target {missing[0]}; ask for fewer folds or another seed")
+    return folds
+
+
+def stored_folds(
+    path: Path | str,
+    patients: Sequence[str],
+    targets: Sequence[int] | np.ndarray,
+    *,
+    n_folds: int = 5,
+    seed: int = 0,
+) -> np.ndarray:
+    """Folds of `path` if it is there, else new ones, which are then stored there.
+
+    Parameters and result are those of `make_folds`. A stored file decides alone: every unit gets its patient's fold,
+    whatever the seed. Patients in the file without a unit are allowed, so that a subset keeps its folds.
+
+    Raises
+    ------
+    FoldError
+        The file is damaged, has another number of folds, or lacks one of the patients.
+    """
+    path = Path(path)
+    if not path.exists():
+        folds = make_folds(patients, targets, n_folds=n_folds, seed=seed)
+        write_folds(path, patients, targets, folds)
+        return folds
+    by_patient = read_folds(path)
+    if set(by_patient.values()) != set(range(n_folds)):
+        found = len(set(by_patient.values()))
+        raise FoldError(f"{path}: holds {found} folds, asked for are {n_folds}; use another run folder or remove it")
+    unknown = sorted(set(patients) - by_patient.keys())
+    if unknown:
+        raise FoldError(
+            f"{path}: lacks {len(unknown)} patients, first {unknown[0]}: it was made from other images; "
+            "use another run folder or remove it"
+        )
+    return np.array([by_patient[patient] for patient in patients], dtype=np.int64)
+
+
+def write_folds(
+    path: Path | str, patients: Sequence[str], targets: Sequence[int] | np.ndarray, folds: np.ndarray
+) -> None:
+    """Store one line a patient (patient_id, fold, units, positives), atomically.
+
+    Raises
+    ------
+    FoldError
+        A patient is in two folds.
+    """
+    lines: dict[str, list[int]] = {}
+    for patient, target, fold in zip(patients, targets, folds):
+        line = lines.setdefault(patient, [int(fold), 0, 0])
+        if line[0] != fold:
+            raise FoldError(f"patient {patient} is in the folds {line[0]} and {fold}; a patient belongs to one")
+        line[1] += 1
+        line[2] += int(target != 0)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(FIELDS)
+    writer.writerows([patient, *lines[patient]] for patient in sorted(lines))
+    write_text(path, text.getvalue())
+
+
+def read_folds(path: Path | str) -> dict[str, int]:
+    """Read patient id → fold from a file of `write_folds`; FoldError where it is damaged."""
+    folds: dict[str, int] = {}
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        if reader.fieldnames != list(FIELDS):
+            raise FoldError(f"{path}: the header is not {','.join(FIELDS)}; remove the file to make new folds")
+        for row in reader:
+            patient, fold = row["patient_id"], row["fold"]
+            if not patient or not (fold or "").isdecimal():
+                raise FoldError(
+                    f"{path}, line {reader.line_num}: no patient and fold; remove the file to make new folds"
+                )
+            if folds.setdefault(patient, int(fold)) != int(fold):
+                raise FoldError(f"{path}, line {reader.line_num}: patient {patient} is in two folds; remove the file")
+    return folds
+
+
+def hash_pixels(pixels: np.ndarray) -> str:
+    """SHA-256 of an image's size and grey levels; the same for 8 and 16 bits allocated and either byte order."""
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels, dtype="<u2").tobytes())
+    return digest.hexdigest()
+
+
+def check_duplicates(image_ids: Sequence[str], patients: Sequence[str], hashes: Sequence[str]) -> list[tuple[str, ...]]:
+    """Look for one image under several names.
+
+    Parameters
+    ----------
+    image_ids, patients : sequences of str [images]
+    hashes : sequence of str [images]
+        Of `hash_pixels`.
+
+    Returns
+    -------
+    list of tuple of str
+        Image ids of each set of equal images within one patient, who stays in one fold with all of them.
+
+    Raises
+    ------
+    FoldError
+        Equal pixels under two patients: one woman's image would be trained on and tested on.
+    """
+    groups = defaultdict(list)
+    for image_id, patient, pixel_hash in zip(image_ids, patients, hashes):
+        groups[pixel_hash].append((image_id, patient))
+    equal = [group for group in groups.values() if len(group) > 1]
+    across = [group for group in equal if len({patient for _, patient in group}) > 1]
+    if across:
+        shown = "; ".join(
+            " = ".join(f"{image} (patient {patient})" for image, patient in group) for group in across[:5]
+        )
+        raise FoldError(
+            f"{len(across)} images have the same pixels under different patients: {shown}. "
+            "Give them one patient id or leave one out, else training would see test images"
+        )
+    return [tuple(image for image, _ in group) for group in equal]

@@ -1,0 +1,227 @@
+"""Mammograms in DICOM files: stored values, as an archive would compress them.
+
+No window and no rescale is applied: compression works on the stored values. The one change is that MONOCHROME1 is
+turned into the MONOCHROME2 sense. Of the header only the elements in `_ELEMENTS` are read, so that no name, date or
+description ever enters memory.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import imagecodecs
+import numpy as np
+from pydicom import Dataset, dcmread, uid
+from pydicom.config import disable_value_validation
+from pydicom.encaps import get_frame
+from pydicom.filereader import read_file_meta_info
+from pydicom.pixels import get_decoder
+
+from mammo_jax.sources.identifiers import keyed_hash
+from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, check_size, read_start
+from mammo_jax.sources.jpeg_header import frame_header
+from mammo_jax.sources.mammogram import SourceError
+
+_ELEMENTS = [
+    "PatientID", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation", "BitsAllocated",
+    "BitsStored", "HighBit", "PixelRepresentation", "ImagerPixelSpacing", "PixelSpacing", "ImageLaterality",
+    "Laterality", "ViewCodeSequence", "ViewPosition", "LossyImageCompression", "PixelData",
+]  # fmt: skip
+
+_BY_PYDICOM = {
+    uid.ImplicitVRLittleEndian: "",
+    uid.ExplicitVRLittleEndian: "",
+    uid.ExplicitVRBigEndian: "",
+    uid.RLELossless: "pydicom",
+}
+_BY_IMAGECODECS: dict[str, Callable[[bytes], np.ndarray]] = {
+    uid.JPEGBaseline8Bit: imagecodecs.jpeg8_decode,
+    uid.JPEGExtended12Bit: imagecodecs.jpeg8_decode,
+    uid.JPEGLossless: imagecodecs.jpeg8_decode,
+    uid.JPEGLosslessSV1: imagecodecs.jpeg8_decode,
+    uid.JPEGLSLossless: imagecodecs.jpegls_decode,
+    uid.JPEGLSNearLossless: imagecodecs.jpegls_decode,
+    uid.JPEG2000Lossless: imagecodecs.jpeg2k_decode,
+    uid.JPEG2000: imagecodecs.jpeg2k_decode,
+    uid.HTJ2KLossless: imagecodecs.jpeg2k_decode,
+    uid.HTJ2KLosslessRPCL: imagecodecs.jpeg2k_decode,
+    uid.HTJ2K: imagecodecs.jpeg2k_decode,
+}
+_LOSSY = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K}
+
+# PS3.16 CID 4014 "View for Mammography": SNOMED CT and the older SNOMED RT codes, with the abbreviations given there.
+_VIEW_CODES = {
+    "399162004": "CC", "R-10242": "CC",
+    "399368009": "MLO", "R-10226": "MLO",
+    "399260004": "ML", "R-10224": "ML",
+    "399352003": "LM", "R-10228": "LM",
+    "399099002": "LMO", "R-10230": "LMO",
+    "399196006": "FB", "R-10244": "FB",
+    "399188001": "SIO", "R-102D0": "SIO",
+    "441555000": "ISO", "R-40AAA": "ISO",
+    "399192008": "XCCL", "R-1024A": "XCCL",
+    "399101009": "XCCM", "R-1024B": "XCCM",
+}  # fmt: skip
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file has the DICOM prefix (PS3.10, section 7.1)."""
+    return read_start(path, 132)[128:] == b"DICM"
+
+
+def read_patient_id(path: Path, key: bytes) -> str | None:
+    """Keyed hash of a file's PatientID, None where it has none; no pixel is read."""
+    with _pydicom_errors(path):
+        return _hashed_patient_id(_read_header(path), key)
+
+
+def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = MAX_PIXELS) -> StoredImage:
+    """Read a single-frame, unsigned, 8- or 16-bit greyscale DICOM image.
+
+    Parameters
+    ----------
+    path : path of a DICOM file
+    key : key of `identifiers.load_key`; without it the result has no patient id
+    max_pixels : largest rows × columns accepted
+
+    Returns
+    -------
+    StoredImage
+        `pixels` in the MONOCHROME2 sense, only the BitsStored bits (overlays in other bits are cut off); `pixel_pitch`
+        in mm from ImagerPixelSpacing, else PixelSpacing, None where it is missing or not square.
+
+    Raises
+    ------
+    SourceError
+        The file is damaged, too large, or of a kind that is not supported; the message names the element.
+    """
+    path = Path(path)
+    with _pydicom_errors(path):
+        header = _read_header(path)
+        _check_kind(path, header, max_pixels)
+        pixels = _stored_values(path, header)
+        if header.PhotometricInterpretation == "MONOCHROME1":
+            pixels = pixels.dtype.type(2**header.BitsStored - 1) - pixels
+        return StoredImage(
+            pixels=pixels,
+            bits_stored=int(header.BitsStored),
+            pixel_pitch=_pixel_pitch(header),
+            laterality=_laterality(header),
+            view=_view(header),
+            already_lossy=header.get("LossyImageCompression") == "01" or header.file_meta.TransferSyntaxUID in _LOSSY,
+            patient_id=None if key is None else _hashed_patient_id(header, key),
+        )
+
+
+@contextmanager
+def _pydicom_errors(path: Path) -> Iterator[None]:
+    """Turn whatever pydicom or a decoder raises into one SourceError.
+
+    Damaged files make them raise nearly any class. Their texts and warnings may quote header values, so neither is
+    passed on: only the class is named.
+    """
+    try:
+        with warnings.catch_warnings(), disable_value_validation():
+            warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
+            yield
+    except SourceError:
+        raise
+    except Exception as error:
+        raise SourceError(
+            f"{path}: is a damaged DICOM file or lacks an element that an image needs ({type(error).__name__}); "
+            "export it again"
+        ) from None
+
+
+def _read_header(path: Path) -> Dataset:
+    try:
+        syntax = read_file_meta_info(path).TransferSyntaxUID
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    if syntax not in _BY_PYDICOM and syntax not in _BY_IMAGECODECS:
+        raise SourceError(
+            f"{path}: the transfer syntax {uid.UID(syntax).name} is not supported; convert it to Explicit VR Little Endian"
+        )
+    return dcmread(path, specific_tags=_ELEMENTS, defer_size=2**16)
+
+
+def _check_kind(path: Path, header: Dataset, max_pixels: int) -> None:
+    accepted: dict[str, tuple[object, ...]] = {
+        "SamplesPerPixel": (1,),
+        "NumberOfFrames": (1, None),
+        "PhotometricInterpretation": ("MONOCHROME1", "MONOCHROME2"),
+        "BitsAllocated": (8, 16),
+        "PixelRepresentation": (0,),
+    }
+    for element, values in accepted.items():
+        value = header.get(element)
+        if value not in values:
+            found = "missing" if value is None else str(value)[:20]
+            raise SourceError(
+                f"{path}: {element} is {found}, but {' or '.join(map(str, values))} is needed: "
+                "unsigned, greyscale, single-frame; convert it"
+            )
+    check_size(path, int(header.get("Rows") or 0), int(header.get("Columns") or 0), max_pixels)
+    stored = header.get("BitsStored")
+    if stored is None or not 1 <= stored <= header.BitsAllocated:
+        raise SourceError(f"{path}: BitsStored {stored} does not fit BitsAllocated {header.BitsAllocated}; correct it")
+    high = header.get("HighBit", stored - 1)
+    if not stored - 1 <= high < header.BitsAllocated:
+        raise SourceError(f"{path}: HighBit {high} does not fit BitsStored {stored}; correct it")
+    if "PixelData" not in header:
+        raise SourceError(f"{path}: has no PixelData; it is no image")
+
+
+def _stored_values(path: Path, header: Dataset) -> np.ndarray:
+    """Samples as uint8 or uint16 [rows, columns], each below 2**BitsStored."""
+    syntax = header.file_meta.TransferSyntaxUID
+    dtype = np.dtype(f"u{header.BitsAllocated // 8}")
+    stored = header.BitsStored
+    shift = header.get("HighBit", stored - 1) + 1 - stored
+    if syntax in _BY_PYDICOM:
+        raw, _ = get_decoder(syntax).as_array(header, raw=True, decoding_plugin=_BY_PYDICOM[syntax])
+        return ((raw >> shift) & (2**stored - 1)).astype(dtype)  # higher and lower bits may hold overlays
+    if shift:
+        raise SourceError(f"{path}: HighBit is not BitsStored − 1 in a compressed image; decompress it first")
+    frame = get_frame(header.PixelData, 0, number_of_frames=1)
+    coded = frame_header(frame)
+    if coded is None or coded.components != 1 or (coded.rows, coded.columns) != (header.Rows, header.Columns):
+        raise SourceError(
+            f"{path}: the compressed PixelData does not hold one greyscale frame of Rows × Columns; export it again"
+        )
+    raw = _BY_IMAGECODECS[syntax](frame)
+    if raw.dtype.kind != "u" or raw.shape != (header.Rows, header.Columns) or raw.max() >= 2**stored:
+        raise SourceError(f"{path}: the compressed PixelData does not decode to unsigned {stored}-bit samples")
+    return raw.astype(dtype)
+
+
+def _hashed_patient_id(header: Dataset, key: bytes) -> str | None:
+    patient_id = str(header.get("PatientID") or "").strip()
+    return keyed_hash(patient_id, key, "patient") if patient_id else None
+
+
+def _pixel_pitch(header: Dataset) -> float | None:
+    spacing = header.get("ImagerPixelSpacing") or header.get("PixelSpacing")
+    if not spacing or len(spacing) != 2:
+        return None
+    rows, columns = (float(value) for value in spacing)
+    usable = 0 < rows < math.inf and math.isclose(rows, columns, rel_tol=1e-3)
+    return rows if usable else None
+
+
+def _laterality(header: Dataset) -> Literal["L", "R"] | None:
+    value = header.get("ImageLaterality") or header.get("Laterality")
+    return value if value in ("L", "R") else None
+
+
+def _view(header: Dataset) -> str | None:
+    codes = header.get("ViewCodeSequence")
+    if codes and (view := _VIEW_CODES.get(codes[0].get("CodeValue", ""))):
+        return view
+    position = header.get("ViewPosition")
+    return position if position in _VIEW_CODES.values() else None

@@ -1,0 +1,275 @@
+"""Anybody's mammograms: image files and a CSV that says whose they are and what they show."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+
+from mammo_jax.sources.dicom import is_dicom, read_dicom, read_patient_id
+from mammo_jax.sources.identifiers import keyed_hash, load_key
+from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, read_image
+from mammo_jax.sources.mammogram import LABELS, Label, Lesion, Mammogram, SourceError
+from mammo_jax.sources.tables import Row, read_table
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = (
+    "path", "patient_id", "label", "image_id", "laterality", "view", "pixel_pitch", "bits_stored",
+    "lesion_row", "lesion_column", "lesion_radius", "lesion_label", "lesion_mask",
+)  # fmt: skip
+_OF_THE_IMAGE = ("patient_id", "image_id", "laterality", "view", "pixel_pitch", "bits_stored")
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the table says of one image; a lesion is still a table row, since its mask is a file."""
+
+    path: Path
+    image_id: str
+    patient_id: str
+    label: Label
+    laterality: Literal["L", "R"] | None
+    view: str | None
+    pixel_pitch: float | None
+    bits_stored: int | None
+    lesions: tuple[Row, ...]
+
+
+class Folder:
+    """Image files listed in a CSV as a source.
+
+    The CSV has one row an image, or one row a lesion where an image has several. Columns:
+
+    - ``path``: PNG, TIFF, PGM or DICOM file, 8- or 16-bit greyscale; relative to the CSV's folder, or absolute
+    - ``patient_id``: may be empty for a DICOM file, whose PatientID is then taken
+    - ``label``: normal, benign or malignant; the worst of an image's rows is its label
+    - optional ``image_id`` (default: the path), ``laterality`` (L, R), ``view``, ``pixel_pitch`` (mm), ``bits_stored``
+    - optional ``lesion_row``, ``lesion_column``, ``lesion_radius`` (pixels from the top left), ``lesion_label``
+      (default: the row's label), ``lesion_mask`` (image file of the same size, non-zero inside the lesion)
+
+    What the CSV says goes before what a DICOM header says, but for bits_stored. Ids become keyed hashes.
+
+    Parameters
+    ----------
+    csv_path : path of the table
+    bits_stored : int, optional
+        Significant bits of PNG and TIFF samples where the table does not say. Without either, all allocated bits
+        count, and a warning is logged: for 12 bits in 16 that overstates the grey-level range 16-fold.
+    id_key : path of a key file, optional
+        See `identifiers.load_key`.
+    plain_ids : bool
+        Hand the table's ids on as they are. Only for ids that name nobody.
+    max_pixels : int
+        Largest rows × columns that is read.
+
+    Raises
+    ------
+    SourceError
+        The table cannot be used. A bad image file raises only when its image is asked for.
+    """
+
+    def __init__(
+        self,
+        csv_path: Path | str,
+        *,
+        bits_stored: int | None = None,
+        id_key: Path | str | None = None,
+        plain_ids: bool = False,
+        max_pixels: int = MAX_PIXELS,
+    ):
+        self.csv_path = Path(csv_path)
+        self.bits_stored = bits_stored
+        self.max_pixels = max_pixels
+        rows = read_table(self.csv_path, ("path", "patient_id", "label"))
+        groups: dict[str, list[Row]] = {}
+        for row in rows:
+            groups.setdefault(row.required("path"), []).append(row)
+        key = None if plain_ids else load_key(id_key)
+        self._entries = [_entry(group, key) for group in groups.values()]
+        self._refuse_repeated_ids()
+        unknown = [column for column in rows[0].cells if column not in COLUMNS]
+        if unknown:
+            logger.warning("%s: columns that mean nothing here: %s", self.csv_path, ", ".join(unknown))
+        silent = sum(1 for entry in self._entries if bits_stored is None and _may_lack_bits(entry))
+        if silent:
+            logger.warning(
+                "%s: no bits_stored for %d PNG or TIFF files: all 8 or 16 bits count as stored; if that is not so, "
+                "add a column bits_stored or give the option",
+                self.csv_path,
+                silent,
+            )
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Mammogram:
+        """Read one image; SourceError where its file, its mask or its lesion cannot be used."""
+        entry = self._entries[index]
+        if is_dicom(entry.path):
+            stored = read_dicom(entry.path, max_pixels=self.max_pixels)
+        else:
+            stored = read_image(entry.path, max_pixels=self.max_pixels)
+            asked = entry.bits_stored or stored.bits_stored or self.bits_stored or 8 * stored.pixels.itemsize
+            stored = replace(stored, bits_stored=asked)
+        bits_stored = cast(int, stored.bits_stored)
+        if int(stored.pixels.max()) >= 2**bits_stored:
+            raise SourceError(
+                f"{entry.path}: has a pixel of {stored.pixels.max()}, more than bits_stored = {bits_stored} can hold; "
+                "correct bits_stored in the table or the option"
+            )
+        return Mammogram(
+            pixels=stored.pixels,
+            bits_stored=bits_stored,
+            image_id=entry.image_id,
+            patient_id=entry.patient_id,
+            label=entry.label,
+            pixel_pitch=entry.pixel_pitch or stored.pixel_pitch,
+            laterality=entry.laterality or stored.laterality,
+            view=entry.view or stored.view,
+            lesions=tuple(self._lesion(row, stored) for row in entry.lesions),
+            already_lossy=stored.already_lossy,
+        )
+
+    def patients(self) -> list[str]:
+        """Patient id of every image."""
+        return [entry.patient_id for entry in self._entries]
+
+    def labels(self) -> list[Label]:
+        """Label of every image."""
+        return [entry.label for entry in self._entries]
+
+    def _refuse_repeated_ids(self) -> None:
+        counts = Counter(entry.image_id for entry in self._entries)
+        repeated = [str(entry.path) for entry in self._entries if counts[entry.image_id] > 1]
+        if repeated:
+            raise SourceError(
+                f"{self.csv_path}, field 'image_id': {repeated[0]} and {repeated[1]} have the same id; "
+                "give each image its own"
+            )
+
+    def _lesion(self, row: Row, stored: StoredImage) -> Lesion:
+        label = _lesion_label(row)
+        centre_row, centre_column, radius = _circle(row)
+        mask = None
+        if row.text("lesion_mask"):
+            mask = read_image(_path(row, "lesion_mask"), max_pixels=self.max_pixels).pixels > 0
+            if mask.shape != stored.pixels.shape or not mask.any():
+                raise row.error("lesion_mask", f"must have the image's size {stored.pixels.shape} and a lesion in it")
+            if radius is None:
+                centre_row, centre_column, radius = _enclosing_circle(mask)
+        if centre_row is None or centre_column is None or radius is None:
+            raise row.error("lesion_radius", "a lesion needs row, column and radius, or a mask")
+        if not (0 <= centre_row < stored.pixels.shape[0] and 0 <= centre_column < stored.pixels.shape[1]):
+            raise row.error("lesion_row", f"the centre lies outside the image of {stored.pixels.shape} pixels")
+        return Lesion(centre_row, centre_column, radius, label, mask)
+
+
+def _entry(rows: list[Row], key: bytes | None) -> _Entry:
+    """Join the rows of one image."""
+    first = rows[0]
+    for field in _OF_THE_IMAGE:
+        if len({row.text(field) for row in rows}) > 1:
+            raise rows[-1].error(field, f"differs between the rows of {first.text('path')}; make them equal")
+    bits, pitch = first.number("bits_stored"), first.number("pixel_pitch")
+    if bits is not None and bits not in range(1, 17):
+        raise first.error("bits_stored", f"{bits:g} is no whole number from 1 to 16")
+    if pitch is not None and pitch <= 0:
+        raise first.error("pixel_pitch", f"{pitch:g} mm is no distance; give mm above 0 or leave it empty")
+    path = _path(first, "path")
+    return _Entry(
+        path=path,
+        image_id=_identifier(first, "image_id", first.text("image_id") or first.text("path"), "image", key),
+        patient_id=_patient_id(first, path, key),
+        label=max((_label(row) for row in rows), key=LABELS.index),
+        laterality=cast(Literal["L", "R"], first.choice("laterality", ("L", "R"))) or None,
+        view=first.text("view") or None,
+        pixel_pitch=pitch,
+        bits_stored=None if bits is None else int(bits),
+        lesions=tuple(row for row in rows if _has_lesion(row)),
+    )
+
+
+def _path(row: Row, field: str) -> Path:
+    """Path of a file named in the table; a relative one stays inside the table's folder."""
+    given = Path(row.text(field))
+    if given.is_absolute():
+        return given
+    if os.path.normpath(given).startswith(".."):
+        raise row.error(field, f"{given} leads out of the table's folder; give an absolute path if that is meant")
+    return row.table.parent / given
+
+
+def _patient_id(row: Row, path: Path, key: bytes | None) -> str:
+    if row.text("patient_id"):
+        return _identifier(row, "patient_id", row.text("patient_id"), "patient", key)
+    if key is None:
+        raise row.error("patient_id", "is empty; fill it in (a DICOM file's own PatientID is only used hashed)")
+    patient_id = read_patient_id(path, key) if is_dicom(path) else None
+    if patient_id is None:
+        raise row.error("patient_id", f"is empty, and {path} does not tell it either; fill it in")
+    return patient_id
+
+
+def _identifier(row: Row, field: str, text: str, kind: str, key: bytes | None) -> str:
+    if key is not None:
+        return keyed_hash(text, key, kind)
+    plain = os.path.splitext(text)[0].replace("/", "_") if not row.text(field) else text
+    if not _PLAIN_ID.fullmatch(plain):
+        raise row.error(field, f"{plain!r} cannot be used in file names; only letters, digits, '.', '_', '-' can")
+    return plain
+
+
+def _label(row: Row) -> Label:
+    row.required("label")
+    return cast(Label, row.choice("label", LABELS))
+
+
+def _has_lesion(row: Row) -> bool:
+    """Tell whether a row marks a lesion, and refuse one that contradicts itself."""
+    circle = _circle(row)
+    if all(value is None for value in circle) and not row.text("lesion_mask"):
+        if row.text("lesion_label"):
+            raise row.error("lesion_label", "names a lesion without a place; give row, column and radius, or a mask")
+        return False
+    if any(value is None for value in circle) and not (circle == (None, None, None)):
+        raise row.error(
+            "lesion_radius", "lesion_row, lesion_column and lesion_radius belong together; give all or none"
+        )
+    if circle[2] is not None and circle[2] <= 0:
+        raise row.error("lesion_radius", f"{circle[2]:g} is no radius; give pixels above 0")
+    _lesion_label(row)
+    return True
+
+
+def _circle(row: Row) -> tuple[float | None, float | None, float | None]:
+    return row.number("lesion_row"), row.number("lesion_column"), row.number("lesion_radius")
+
+
+def _lesion_label(row: Row) -> Label:
+    label = row.choice("lesion_label", LABELS[1:]) or _label(row)
+    if LABELS.index(_label(row)) < LABELS.index(cast(Label, label)):
+        raise row.error("label", f"is {_label(row)}, but its lesion is {label}; the image's label is its worst finding")
+    if label == "normal":
+        raise row.error("label", "is normal, but a lesion is marked; correct one of them")
+    return cast(Label, label)
+
+
+def _enclosing_circle(mask: np.ndarray) -> tuple[float, float, float]:
+    """Centre of mass of a mask, and the radius around it that reaches every pixel of it."""
+    rows, columns = np.nonzero(mask)
+    centre_row, centre_column = float(rows.mean()), float(columns.mean())
+    radius = float(np.hypot(rows - centre_row, columns - centre_column).max())
+    return centre_row, centre_column, max(radius, 0.5)
+
+
+def _may_lack_bits(entry: _Entry) -> bool:
+    return entry.bits_stored is None and entry.path.suffix.lower() in (".png", ".tif", ".tiff")

@@ -1,0 +1,50 @@
+"""Frame size in the header of a JPEG, JPEG-LS or JPEG 2000 codestream, without decoding it.
+
+A compressed frame names its own size beside that of the file around it. Asking for it first keeps a decoder from
+taking the memory of a size that nobody checked.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+_J2K_START = b"\xff\x4f\xff\x51"  # SOC, SIZ: ITU-T T.800 A.4.1, A.5.1
+_JPEG_START = b"\xff\xd8"  # SOI: ITU-T T.81 B.2.1
+# SOF0 … SOF15 without DHT, JPG and DAC (T.81 table B.1), and SOF55 of JPEG-LS (T.87 C.1.1).
+_JPEG_FRAMES = (set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
+
+
+class FrameHeader(NamedTuple):
+    """Size of a frame in samples."""
+
+    rows: int
+    columns: int
+    components: int
+
+
+def frame_header(codestream: bytes) -> FrameHeader | None:
+    """Read the frame header; None where the bytes start no JPEG, JPEG-LS or JPEG 2000 codestream."""
+    try:
+        if codestream.startswith(_J2K_START):
+            right, bottom, left, top = struct.unpack_from(">4I", codestream, 8)
+            return FrameHeader(bottom - top, right - left, *struct.unpack_from(">H", codestream, 40))
+        if codestream.startswith(_JPEG_START):
+            return _jpeg_frame_header(codestream)
+    except struct.error:  # the bytes end inside the header
+        return None
+    return None
+
+
+def _jpeg_frame_header(codestream: bytes) -> FrameHeader | None:
+    position = 2
+    while True:
+        marker, length = struct.unpack_from(">HH", codestream, position)
+        if marker == 0xFFFF:  # fill byte, T.81 B.1.1.2
+            position += 1
+            continue
+        if marker >> 8 != 0xFF or length < 2:
+            return None
+        if marker & 0xFF in _JPEG_FRAMES:
+            return FrameHeader(*struct.unpack_from(">HHB", codestream, position + 5))
+        position += 2 + length

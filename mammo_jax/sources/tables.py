@@ -1,0 +1,102 @@
+"""CSV tables whose errors name the file, the line, the field and the way out."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mammo_jax.sources.mammogram import SourceError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes
+    ----------
+    table : Path
+    line : int
+        Line number in the file, the header being line 1.
+    cells : mapping of str to str
+        Field name to text, blanks stripped.
+    """
+
+    table: Path
+    line: int
+    cells: Mapping[str, str]
+
+    def error(self, field: str, problem: str) -> SourceError:
+        """Make the error for one field of this line; the caller raises it."""
+        return SourceError(f"{self.table}, line {self.line}, field {field!r}: {problem}")
+
+    def text(self, field: str) -> str:
+        """Text of an optional field; empty where the column or the cell is missing."""
+        return self.cells.get(field, "")
+
+    def required(self, field: str) -> str:
+        """Text of a field that must not be empty."""
+        text = self.text(field)
+        if not text:
+            raise self.error(field, "is empty; fill it in")
+        return text
+
+    def number(self, field: str) -> float | None:
+        """Finite number of an optional field, None where it is empty."""
+        text = self.text(field)
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self.error(field, f"{text!r} is no number")
+        return value
+
+    def choice(self, field: str, choices: Sequence[str]) -> str:
+        """Text of an optional field, which must be one of `choices` or empty."""
+        text = self.text(field)
+        if text and text not in choices:
+            raise self.error(field, f"{text!r} is none of {', '.join(choices)}")
+        return text
+
+
+def read_table(path: Path | str, required: Sequence[str]) -> list[Row]:
+    """Read a CSV file with a header line.
+
+    Parameters
+    ----------
+    path : path of a UTF-8 file (a byte-order mark is accepted)
+    required : field names that the header must have
+
+    Raises
+    ------
+    SourceError
+        The file is missing, no UTF-8 or no CSV, or it has no row, a row of the wrong length, or not the fields asked for.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{path}: is no UTF-8 CSV file ({error}); save it as CSV, UTF-8") from error
+    if len(lines) < 2:
+        raise SourceError(f"{path}: has no rows; a header line and at least one row are needed")
+    header = lines[0][1]
+    missing = [field for field in required if field not in header]
+    if missing:
+        raise SourceError(f"{path}: lacks the column {', '.join(missing)}; its header is {', '.join(header)}")
+    if len(set(header)) < len(header):
+        raise SourceError(f"{path}: the header names a column twice; rename one: {', '.join(header)}")
+    for line, cells in lines[1:]:
+        if len(cells) != len(header):
+            raise SourceError(
+                f"{path}, line {line}: has {len(cells)} cells, the header has {len(header)}; quote commas"
+            )
+    return [Row(path, line, dict(zip(header, cells))) for line, cells in lines[1:]]
