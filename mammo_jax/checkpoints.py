@@ -1,0 +1,151 @@
+"""Checkpoints: Orbax writes and reads them whole; a hash of our own tells whether they still hold what was written.
+
+Orbax restores a flipped bit in a data file without a word, so the SHA-256 over every array and the metadata is stored
+along and verified when a checkpoint is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+HASH = "sha256"
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used; the message names the folder and the way out."""
+
+
+def save_checkpoint(directory: Path | str, arrays: Any, metadata: dict[str, Any]) -> None:
+    """Write a checkpoint; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    directory : path
+        Must not exist.
+    arrays : nested dicts of NumPy arrays
+        See `flax.serialization.to_state_dict` for other trees.
+    metadata : dict
+        JSON-serialisable; the key "sha256" is added.
+    """
+    metadata = {**metadata, HASH: content_hash(arrays, metadata)}
+    with _checkpointer() as checkpointer:
+        checkpointer.save(
+            Path(directory).absolute(),
+            args=ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), metadata=ocp.args.JsonSave(metadata)),
+        )
+
+
+def load_checkpoint(directory: Path | str) -> tuple[Any, dict[str, Any]]:
+    """Read a checkpoint and verify its hash.
+
+    Returns
+    -------
+    arrays : nested dicts of NumPy arrays
+    metadata : dict
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is missing or unreadable, or its content is not what was written.
+    """
+    path = Path(directory).absolute()
+    if not path.is_dir():
+        raise CheckpointError(f"{directory}: there is no checkpoint; train the model first")
+    try:
+        with _checkpointer() as checkpointer:
+            restored = checkpointer.restore(
+                path, args=ocp.args.Composite(arrays=ocp.args.PyTreeRestore(), metadata=ocp.args.JsonRestore())
+            )
+        arrays, metadata = restored.arrays, restored.metadata
+        intact = metadata[HASH] == content_hash(arrays, metadata)
+    except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file
+        raise CheckpointError(f"{directory}: unreadable ({error}); {_REMOVE}") from error
+    if not intact:
+        raise CheckpointError(f"{directory}: the content is not what was written (its SHA-256 differs); {_REMOVE}")
+    return arrays, metadata
+
+
+_REMOVE = "the disk may be failing: remove this folder and run again, the model will be trained anew"
+
+
+def read_metadata(directory: Path | str) -> dict[str, Any]:
+    """Read a checkpoint's metadata alone, which is quick; the hash is not verified.
+
+    Raises
+    ------
+    CheckpointError
+        If the metadata is missing or unreadable.
+    """
+    path = Path(directory) / "metadata" / "metadata"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{directory}: unreadable metadata ({error}); {_REMOVE}") from error
+
+
+def content_hash(arrays: Any, metadata: dict[str, Any]) -> str:
+    """SHA-256 over every array (path, type, shape, bytes, in order of path) and the metadata without its own hash."""
+    digest = hashlib.sha256()
+    leaves = {
+        jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(arrays)
+    }
+    for path in sorted(leaves):
+        leaf = leaves[path]
+        digest.update(f"{path} {leaf.dtype.str} {leaf.shape} ".encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    rest = {key: value for key, value in metadata.items() if key != HASH}
+    digest.update(json.dumps(rest, sort_keys=True, allow_nan=False).encode())
+    return digest.hexdigest()
+
+
+class Progress:
+    """The newest state of an unfinished training, one checkpoint an epoch number; older ones are removed after it.
+
+    Parameters
+    ----------
+    directory : path
+    """
+
+    def __init__(self, directory: Path | str):
+        self.directory = Path(directory)
+
+    def save(self, epoch: int, arrays: Any, metadata: dict[str, Any]) -> None:
+        """Write the state after `epoch` epochs, then remove what is older."""
+        older = list(self._finished())
+        save_checkpoint(self.directory / str(epoch), arrays, metadata)
+        for path in older:
+            shutil.rmtree(path)
+
+    def load(self) -> tuple[Any, dict[str, Any]] | None:
+        """Return the newest state, or None; a save that was cut off is not seen."""
+        finished = list(self._finished())
+        return load_checkpoint(finished[-1]) if finished else None
+
+    def remove(self) -> None:
+        """Remove everything, also what an interrupted save left behind."""
+        if self.directory.exists():
+            shutil.rmtree(self.directory)
+
+    def _finished(self) -> Iterator[Path]:
+        # Orbax gives a folder its final name, here a bare number, only when it is complete.
+        paths = self.directory.iterdir() if self.directory.is_dir() else ()
+        yield from sorted((path for path in paths if path.name.isdecimal()), key=lambda path: int(path.name))
+
+
+@contextmanager
+def _checkpointer() -> Iterator[ocp.Checkpointer]:
+    checkpointer = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+    try:
+        yield checkpointer
+    finally:
+        checkpointer.close()

@@ -1,0 +1,115 @@
+"""Layers that know about padded rows and data-parallel devices."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation over the real rows of the global batch (Ioffe & Szegedy, ICML 2015).
+
+    Flax's own averages each device's mean, which is wrong where devices hold unequal numbers of real rows; here the
+    sums and the count are added up over the devices before they are divided.
+
+    Attributes
+    ----------
+    axis_name : str or None
+        The mapped axis of the devices, if any.
+    momentum : float
+        Weight of the old running statistics.
+    epsilon : float
+    """
+
+    axis_name: str | None = None
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool, mask: jax.Array | None = None) -> jax.Array:
+        """Normalise `x` [batch, …, channels]; `mask` (bool [batch]) marks the real rows, None means all."""
+        channels = x.shape[-1]
+        shape = (1,) * (x.ndim - 1) + (channels,)
+        scale = self.param("scale", nn.initializers.ones, (channels,))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
+        running_var = self.variable("batch_stats", "var", jnp.ones, (channels,))
+        if train:
+            mean, var = self._batch_statistics(x, mask)
+            keep = self.momentum
+            running_mean.value = keep * running_mean.value + (1 - keep) * mean
+            running_var.value = keep * running_var.value + (1 - keep) * var
+        else:
+            mean, var = running_mean.value, running_var.value
+        factor = scale * jax.lax.rsqrt(var + self.epsilon)
+        return x * factor.reshape(shape) + (bias - mean * factor).reshape(shape)
+
+    def _batch_statistics(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        axes = tuple(range(x.ndim - 1))
+        rows = jnp.ones(x.shape[0], x.dtype) if mask is None else mask.astype(x.dtype)
+        weights = rows.reshape((-1,) + (1,) * (x.ndim - 1))
+        count = rows.sum() * (x[0].size // x.shape[-1])
+        sums = (count, (x * weights).sum(axes), (x * x * weights).sum(axes))
+        if self.axis_name is not None:
+            sums = jax.lax.psum(sums, self.axis_name)
+        count, total, squares = sums
+        mean = total / count
+        return mean, jnp.maximum(squares / count - mean * mean, 0.0)
+
+
+class RowDropout(nn.Module):
+    """Dropout whose choice for a row depends on the key and the row's place in the global batch alone.
+
+    With one draw for a whole array the result would depend on the number of devices that share the batch.
+
+    Attributes
+    ----------
+    rate : float
+        Part of the features that is set to zero.
+    axis_name : str or None
+        The mapped axis of the devices, if any.
+    """
+
+    rate: float
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Drop features of `x` [batch, features] where `train`; the rest is scaled up."""
+        if not train or self.rate == 0:
+            return x
+        keys = row_keys(self.make_rng("dropout"), x.shape[0], self.axis_name)
+        keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
+        return jnp.where(keep, x / (1 - self.rate), 0.0)
+
+
+def row_keys(key: jax.Array, rows: int, axis_name: str | None) -> jax.Array:
+    """Give every row of the global batch its own random key, whichever device holds it.
+
+    Parameters
+    ----------
+    key : key
+        The same on all devices.
+    rows : int
+        Rows on one device.
+    axis_name : str or None
+        The mapped axis of the devices, if any.
+
+    Returns
+    -------
+    keys [rows]
+    """
+    first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * rows
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(rows))
+
+
+def max_pool(x: jax.Array, size: int = 2) -> jax.Array:
+    """Largest value of non-overlapping squares of `x` [batch, rows, columns, channels]; an incomplete edge is cut off.
+
+    As reshape and max, because the gradient of XLA's windowed maximum is several times slower on CPU.
+    """
+    batch, rows, columns, channels = x.shape
+    rows, columns = rows // size, columns // size
+    x = x[:, : rows * size, : columns * size]
+    return x.reshape(batch, rows, size, columns, size, channels).max((2, 4))

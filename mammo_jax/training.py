@@ -1,0 +1,306 @@
+"""Train one network on the training folds and stop early on validation patients among them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import serialization
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mammo_jax.auroc import auroc_and_auprc
+from mammo_jax.checkpoints import Progress, save_checkpoint
+from mammo_jax.input_pipeline import Examples, batches, steps_per_epoch
+from mammo_jax.train_step import StepInputs, TrainState, build_steps
+from mammo_jax.trained_model import TrainedModel, check_record, load_model, run_batches, settings_of
+from mammo_jax.training_config import TrainingConfig
+
+CHECKPOINT_SECONDS = 20.0  # what an interruption can cost at most, besides the epoch that is under way
+
+
+class TrainingError(Exception):
+    """A training that cannot go on; the message names the model and the way out."""
+
+
+@dataclass
+class _Course:
+    """Where a training stands after an epoch: all that it needs to go on."""
+
+    state: TrainState
+    epochs: int
+    best_variables: dict[str, Any]
+    history: list[dict[str, float]]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the highest validation AUROC, the lower validation loss among equals; counted from 1."""
+        order = [(-epoch["validation_auroc"], epoch["validation_loss"]) for epoch in self.history]
+        return 1 + order.index(min(order))
+
+
+def train_model(
+    examples: Examples,
+    fold: int,
+    config: TrainingConfig,
+    seed: int,
+    directory: Path,
+    *,
+    initial_features: TrainedModel | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> TrainedModel:
+    """Train a network on every fold but `fold`, or return it if that was done before.
+
+    The weights of the epoch with the highest AUROC on the validation patients are kept: AUROC is what the study
+    reports, and unlike the loss it doesn't punish a network that ranks well and is overconfident. Initial weights,
+    validation patients, order and augmentation follow from (seed, fold) alone, so that models of different ratios
+    differ by the ratio and nothing else.
+
+    Parameters
+    ----------
+    examples : Examples
+        Of one ratio; those of `fold` are not looked at.
+    fold : int
+    config : TrainingConfig
+    seed : int
+    directory : Path
+        The model's own folder. It gets "model" when training is finished, "progress" before.
+    initial_features : TrainedModel or None
+        Start from this network, of the same architecture, and keep its standardisation (Shen et al., Sci Rep
+        2019;9:12495, start whole-image networks from patch networks).
+    checkpoint_seconds : float
+        Time after which progress is written, at the end of an epoch.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite, there are too few patients, or `initial_features` doesn't fit or has seen a
+        held-out patient.
+    CheckpointError
+        If the folder holds a model of other settings or data, or a damaged one.
+    """
+    training = examples.take(np.flatnonzero(examples.folds != fold))
+    name = f"{config.model} trained at ratio {examples.ratio}, fold {fold}, seed {seed}"
+    identity = _identity(training, fold, config, seed, initial_features)
+    if (directory / "model").exists():
+        trained = load_model(directory)
+        check_record(directory, trained.record, identity)
+        return trained
+    if initial_features is not None:
+        _check_features(initial_features, examples, fold, config, name)
+    run_seed = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+    validating = validation_rows(training, config.validation_parts, run_seed, name)
+    run = _Run(training, validating, config, run_seed, initial_features, name)
+    course = run.train(Progress(directory / "progress"), identity, checkpoint_seconds)
+    best = course.history[course.best_epoch - 1]
+    record = {
+        **identity,
+        "best_epoch": course.best_epoch,
+        "validation_auroc": best["validation_auroc"],
+        "history": course.history,
+        "training_patients": sorted(set(training.patient_ids.tolist())),
+        "mean": run.mean,
+        "std": run.std,
+    }
+    save_checkpoint(directory / "model", course.best_variables, record)
+    Progress(directory / "progress").remove()
+    return load_model(directory)
+
+
+def validation_rows(training: Examples, parts: int, seed: int, name: str) -> np.ndarray:
+    """Choose about 1/parts of the patients, stratified by target, to validate with.
+
+    Returns
+    -------
+    bool [n]
+        True for rows of validation patients.
+
+    Raises
+    ------
+    TrainingError
+        If validation or training would lack one of the two targets.
+    """
+    patients = [len(np.unique(training.patient_ids[training.targets == target])) for target in (0, 1)]
+    if min(patients) < parts:
+        raise TrainingError(
+            f"{name}: {patients[0]} negative and {patients[1]} positive patients outside of the fold, but"
+            f" {parts} of each are needed (validation_parts); use more images or fewer folds"
+        )
+    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    for _, rows in splitter.split(training.targets, training.targets, training.patient_ids):
+        chosen = np.isin(np.arange(len(training)), rows)
+        if all(len(np.unique(training.targets[part])) == 2 for part in (chosen, ~chosen)):
+            return chosen
+    raise TrainingError(
+        f"{name}: no split of the patients puts both targets into training and validation; use more images"
+    )
+
+
+class _Run:
+    """One training: its data, steps and settings."""
+
+    def __init__(
+        self,
+        training: Examples,
+        validating: np.ndarray,
+        config: TrainingConfig,
+        seed: int,
+        features: TrainedModel | None,
+        name: str,
+    ):
+        self.fitting = training.take(np.flatnonzero(~validating))
+        self.validation = training.take(np.flatnonzero(validating))
+        self.config, self.seed, self.features, self.name = config, seed, features, name
+        self.weights = _class_weights(self.fitting.targets)
+        self.steps = build_steps(config)
+        self.epoch_steps = steps_per_epoch(len(self.fitting), config.batch_size)
+        self.mean = _mean(training.images) if features is None else features.mean
+        self.std = _std(training.images, self.mean, name) if features is None else features.std
+
+    def train(self, progress: Progress, identity: dict[str, Any], checkpoint_seconds: float) -> _Course:
+        """Train to the end, from the last checkpoint of the same training if there is one."""
+        course = self._resumed(progress, identity) or self._fresh()
+        state = self.steps.parallel.replicate(course.state)
+        stream = batches(
+            self.fitting, self.weights, self.config.batch_size, self.seed, range(course.epochs, self.config.epochs)
+        )
+        saved = time.monotonic()
+        while course.epochs < self.config.epochs and not self._out_of_patience(course):
+            state = self._epoch(state, stream, course)
+            if time.monotonic() - saved >= checkpoint_seconds:
+                course.state = self.steps.parallel.first(state)
+                progress.save(course.epochs, _arrays(course), {**identity, "history": course.history})
+                saved = time.monotonic()
+        return course
+
+    def _epoch(self, state: TrainState, stream: Iterator[dict[str, np.ndarray]], course: _Course) -> TrainState:
+        """Train one epoch, then validate and note the result."""
+        losses: list[jax.Array] = []
+        for step in range(course.epochs * self.epoch_steps, (course.epochs + 1) * self.epoch_steps):
+            inputs = StepInputs(
+                np.float32(self._learning_rate(step)),
+                np.uint32(self.seed),
+                np.int32(step),
+                np.float32(self.mean),
+                np.float32(self.std),
+            )
+            state, loss = self.steps.train(state, self.steps.parallel.spread(next(stream)), inputs)
+            losses.append(loss)
+        # Only here the host waits for the devices.
+        mean_loss = self._finite_mean([float(loss[0]) for loss in losses], course.epochs * self.epoch_steps)
+        course.history.append({"loss": mean_loss, **self._validate(state)})
+        course.epochs += 1
+        if course.best_epoch == course.epochs:
+            course.best_variables = self.steps.parallel.first(state.variables)
+        return state
+
+    def _validate(self, state: TrainState) -> dict[str, float]:
+        images, targets = self.validation.images, self.validation.targets
+        logits = run_batches(self.steps, state.variables, images, self.config.batch_size, self.mean, self.std)
+        if not np.isfinite(logits).all():
+            raise TrainingError(f"{self.name}: a validation score is not finite; {self._way_out()}")
+        auroc = auroc_and_auprc(targets == 1, logits, np.ones((len(targets), 1)))[0][0]
+        losses = np.logaddexp(0, np.where(targets == 1, -logits, logits))
+        weights = _class_weights(targets)
+        return {"validation_auroc": float(auroc), "validation_loss": float(np.average(losses, weights=weights))}
+
+    def _learning_rate(self, step: int) -> float:
+        steps = self.config.epochs * self.epoch_steps
+        warmup = max(1, steps // 10)
+        if step < warmup:
+            return self.config.learning_rate * (step + 1) / warmup
+        return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+    def _finite_mean(self, losses: list[float], first_step: int) -> float:
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if bad.size:
+            step = first_step + int(bad[0])
+            epoch = 1 + step // self.epoch_steps
+            raise TrainingError(
+                f"{self.name}: the loss is not finite at step {step} (epoch {epoch}); {self._way_out()}"
+            )
+        return float(np.mean(losses))
+
+    def _way_out(self) -> str:
+        return f"lower learning_rate (now {self.config.learning_rate:g}) and run again"
+
+    def _out_of_patience(self, course: _Course) -> bool:
+        return bool(course.history) and course.epochs - course.best_epoch >= self.config.patience
+
+    def _fresh(self) -> _Course:
+        """Return the start of a training: fresh weights, or those of the initial features."""
+        if self.features is None:
+            state = self.steps.initialise(np.uint32(self.seed), self.fitting.images[:1])
+        else:
+            state = self.steps.start(self.features.variables)
+        state = jax.device_get(state)
+        return _Course(state, 0, state.variables, [])
+
+    def _resumed(self, progress: Progress, identity: dict[str, Any]) -> _Course | None:
+        """Return where the same training was left; what another one left is removed."""
+        found = progress.load()
+        if found is None:
+            return None
+        arrays, record = found
+        if any(record.get(key) != value for key, value in identity.items()):
+            progress.remove()
+            return None
+        state = serialization.from_state_dict(self._fresh().state, arrays["state"])
+        return _Course(state, len(record["history"]), arrays["best_variables"], record["history"])
+
+
+def _arrays(course: _Course) -> dict[str, Any]:
+    return {"state": serialization.to_state_dict(course.state), "best_variables": course.best_variables}
+
+
+def _class_weights(targets: np.ndarray) -> np.ndarray:
+    """Weights that give both targets the same sum and have mean 1, as float32 [n]."""
+    counts = np.bincount(targets, minlength=2)
+    return (len(targets) / (2 * counts))[targets].astype(np.float32)
+
+
+def _mean(images: np.ndarray) -> float:
+    return float(images.mean(dtype=np.float64))
+
+
+def _std(images: np.ndarray, mean: float, name: str) -> float:
+    """Root mean square distance from `mean`, an image at a time so that memory stays bounded."""
+    squares = [float(np.square(image - mean).sum(dtype=np.float64)) for image in images]
+    std = math.sqrt(math.fsum(squares) / images.size)
+    if std == 0:
+        raise TrainingError(f"{name}: all training images are one grey level; look at the dataset's images")
+    return std
+
+
+def _identity(
+    training: Examples, fold: int, config: TrainingConfig, seed: int, features: TrainedModel | None
+) -> dict[str, Any]:
+    """What decides the weights: a model is there already if all of this is equal."""
+    return {
+        **settings_of(config),
+        "ratio": training.ratio,
+        "fold": fold,
+        "seed": seed,
+        "training_data": training.fingerprint(),
+        "initial_features": None if features is None else features.record["sha256"],
+    }
+
+
+def _check_features(features: TrainedModel, examples: Examples, fold: int, config: TrainingConfig, name: str) -> None:
+    if (features.config.model, features.config.filters) != (config.model, config.filters):
+        raise TrainingError(
+            f"{name}: the initial features come from {features.config.model} with filters {features.config.filters},"
+            f" not {config.model} with {config.filters}; train both with the same architecture"
+        )
+    held_out = set(examples.patient_ids[examples.folds == fold].tolist())
+    seen = held_out & set(features.record["training_patients"])
+    if seen:
+        raise TrainingError(
+            f"{name}: the network that the initial features come from was trained on {len(seen)} patients of the"
+            " held-out fold; train it with the same folds, and take the model of the same fold"
+        )
