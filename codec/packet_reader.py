@@ -1,0 +1,363 @@
+"""Reads packets: tag trees, packet headers, and where each code-block's bytes lie (T.800 B.9 and B.10).
+
+Every position and count in a packet header comes from the stream. The reader ends, with what it has, where the data
+end or a header says what cannot be.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from codec.coding_parameters import BYPASS, TERMINATE_EACH_PASS, CodingStyle, Progression
+from codec.jit import kernel
+from codec.progression import packet_order
+from codec.tile_layout import (
+    BAND_ROWS,
+    FIRST_BAND_ROW,
+    FIRST_BLOCK,
+    FIRST_NODE,
+    GRID_HEIGHT,
+    GRID_WIDTH,
+    RESOLUTION,
+    TileLayout,
+)
+
+# Columns of Contributions.pieces: the bytes that one packet holds of one codeword segment.
+BLOCK, FIRST_PASS, PASSES, OFFSET, LENGTH, NEXT = range(6)
+# Slots of the bit reader's state.
+POSITION, LAST_BYTE, BITS_LEFT, ENDED = range(4)
+
+SOP_LENGTH = 6
+MOST_PASSES = 255
+MOST_PLANES = 84  # 7 guard bits, exponent 31, and a region-of-interest shift that can be at most as much
+MOST_LENGTH_BITS = 32
+TREE_DEPTH = 34
+
+
+@dataclass
+class Contributions:
+    """What the packets hold for each code-block.
+
+    Attributes
+    ----------
+    data : numpy.ndarray
+        uint8: the packets' bytes.
+    pieces : numpy.ndarray
+        int64 [pieces, 6]: columns BLOCK, FIRST_PASS, PASSES, OFFSET and LENGTH in `data`, NEXT piece of the block.
+    first, last : numpy.ndarray
+        int32 [blocks]: rows of `pieces`, -1 where a block has none.
+    zero_planes : numpy.ndarray
+        uint8 [blocks]: how many of the subband's most significant bit-planes hold nothing.
+    truncated : numpy.ndarray
+        uint8 [blocks]: whether the data ended within the block's last piece.
+    """
+
+    data: np.ndarray
+    pieces: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    zero_planes: np.ndarray
+    truncated: np.ndarray
+
+
+def read_packets(
+    body: bytes,
+    packed_headers: bytes | None,
+    layout: TileLayout,
+    progressions: tuple[Progression, ...],
+    style: CodingStyle,
+    block_style: int,
+    *,
+    resolutions: int,
+    layers: int,
+) -> Contributions:
+    """Read a tile's packets.
+
+    Parameters
+    ----------
+    body : bytes
+        The tile's packets, all tile-parts joined.
+    packed_headers : bytes or None
+        The packet headers, where they stand apart (PPM, PPT).
+    layout : TileLayout
+        The tile's precincts and code-blocks.
+    progressions : tuple of Progression
+        In the order in which they take effect.
+    style : CodingStyle
+        Whether SOP and EPH markers occur, and the number of layers.
+    block_style : int
+        Code-block style (T.800 Table A.19), which tells where codeword segments end.
+    resolutions, layers : int
+        How many resolutions and layers are wanted; the packets of others are passed over.
+    """
+    data = np.frombuffer(body, dtype=np.uint8)
+    headers = data if packed_headers is None else np.frombuffer(packed_headers, dtype=np.uint8)
+    found = Contributions(
+        data,
+        np.zeros((1024, 6), dtype=np.int64),
+        np.full(layout.blocks, -1, dtype=np.int32),
+        np.full(layout.blocks, -1, dtype=np.int32),
+        np.zeros(layout.blocks, dtype=np.uint8),
+        np.zeros(layout.blocks, dtype=np.uint8),
+    )
+    nodes = np.zeros((2, layout.nodes), dtype=np.int32)
+    length_bits = np.full(layout.blocks, 3, dtype=np.uint8)
+    passes = np.zeros(layout.blocks, dtype=np.uint8)
+    next_layers = np.zeros(len(layout.precincts), dtype=np.int32)
+    wanted = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
+    # Position in the bodies, position in the headers, pieces, wanted packets that are still to come.
+    state = np.array([0, 0, 0, wanted], dtype=np.int64)
+    for progression in progressions:
+        order, group_ends = packet_order(layout, progression)
+        found.pieces, going_on = _read_progression(
+            data, headers, packed_headers is not None, order, group_ends, min(progression.end_layer, style.layers),
+            layout.precincts, layout.precinct_bands, style.may_have_sop, style.has_eph, block_style,
+            resolutions, layers, nodes, length_bits, passes, next_layers, state,
+            found.pieces, found.first, found.last, found.zero_planes, found.truncated,
+        )  # fmt: skip
+        if not going_on:
+            break
+    found.pieces = found.pieces[: state[2]]
+    return found
+
+
+@kernel
+def _read_bit(headers, bits):
+    """Next bit of a packet header; the bit stuffed after a byte 0xFF is left out (B.10.1)."""
+    if bits[BITS_LEFT] == 0:
+        bits[BITS_LEFT] = 7 if bits[LAST_BYTE] == 0xFF else 8
+        if bits[POSITION] >= headers.size:
+            bits[ENDED] = 1
+            bits[LAST_BYTE] = 0
+        else:
+            bits[LAST_BYTE] = headers[bits[POSITION]]
+            bits[POSITION] += 1
+    bits[BITS_LEFT] -= 1
+    return (bits[LAST_BYTE] >> bits[BITS_LEFT]) & 1
+
+
+@kernel
+def _read_bits(headers, bits, count):
+    value = np.int64(0)
+    for _ in range(count):
+        value = value << 1 | _read_bit(headers, bits)
+    return value
+
+
+@kernel
+def _tag_tree_value(headers, bits, nodes, first, width, height, x, y, threshold, path):
+    """Decode a tag tree's leaf (B.10.2) as far as to know whether its value is below `threshold`.
+
+    A node holds its lower bound and, in bit 0, whether that is its value. Returns the leaf's value, or `threshold`
+    where the value is not less. `path` is scratch.
+    """
+    depth = 0
+    while True:
+        path[depth] = first + y * width + x
+        depth += 1
+        if width * height == 1:
+            break
+        first += width * height
+        width, height, x, y = (width + 1) >> 1, (height + 1) >> 1, x >> 1, y >> 1
+    low = np.int64(0)
+    known = False
+    for k in range(depth - 1, -1, -1):
+        node = path[k]
+        low = max(low, np.int64(nodes[node] >> 1))
+        known = (nodes[node] & 1) == 1
+        while not known and low < threshold and bits[ENDED] == 0:
+            known = _read_bit(headers, bits) == 1
+            if not known:
+                low += 1
+        nodes[node] = low << 1 | known
+    return low if known else np.int64(threshold)
+
+
+@kernel
+def _read_pass_count(headers, bits):
+    """Number of coding passes that a packet adds to a code-block (Table B.4)."""
+    if _read_bit(headers, bits) == 0:
+        return np.int64(1)
+    if _read_bit(headers, bits) == 0:
+        return np.int64(2)
+    count = _read_bits(headers, bits, 2)
+    if count < 3:
+        return 3 + count
+    count = _read_bits(headers, bits, 5)
+    if count < 31:
+        return 6 + count
+    return 37 + _read_bits(headers, bits, 7)
+
+
+@kernel
+def passes_to_segment_end(index, block_style):
+    """How many passes the codeword segment with pass `index` still has, that one included (Table D.9)."""
+    if block_style & TERMINATE_EACH_PASS:
+        return 1
+    if not block_style & BYPASS:
+        return MOST_PASSES + 1
+    if index < 10:
+        return 10 - index
+    return 2 if (index - 10) % 3 == 0 else 1
+
+
+@kernel
+def _read_block_header(headers, bits, block, block_style, length_bits, passes_before, pieces, count):
+    """Number of passes and lengths of one included code-block (B.10.6, B.10.7).
+
+    Returns the pieces (moved where they had to grow) and their count, or -1 where the header makes no sense.
+    """
+    passes = _read_pass_count(headers, bits)
+    while _read_bit(headers, bits) == 1:
+        length_bits[block] += 1
+        if length_bits[block] > MOST_LENGTH_BITS:
+            return pieces, np.int64(-1)
+    if passes_before + passes > MOST_PASSES:
+        return pieces, np.int64(-1)
+    index = passes_before
+    while passes > 0:
+        segment_passes = min(passes, passes_to_segment_end(index, block_style))
+        extra = 0
+        while segment_passes >> (extra + 1):
+            extra += 1
+        length = _read_bits(headers, bits, length_bits[block] + extra)
+        if bits[ENDED]:
+            return pieces, np.int64(-1)
+        if count == pieces.shape[0]:
+            larger = np.zeros((2 * count, 6), dtype=np.int64)
+            larger[:count] = pieces
+            pieces = larger
+        pieces[count, BLOCK] = block
+        pieces[count, FIRST_PASS] = index
+        pieces[count, PASSES] = segment_passes
+        pieces[count, LENGTH] = length
+        pieces[count, NEXT] = -1
+        count += 1
+        index += segment_passes
+        passes -= segment_passes
+    return pieces, count
+
+
+@kernel
+def _read_packet_header(
+    headers, bits, layer, band_rows, block_style, nodes, length_bits, passes, zero_planes, pieces, count, path
+):
+    """One packet header (B.10), from its first bit on; returns as `_read_block_header` does."""
+    if _read_bit(headers, bits) == 0:
+        return pieces, count
+    for row in range(band_rows.shape[0]):
+        width, height = band_rows[row, GRID_WIDTH], band_rows[row, GRID_HEIGHT]
+        first_node = band_rows[row, FIRST_NODE]
+        for y in range(height):
+            for x in range(width):
+                block = band_rows[row, FIRST_BLOCK] + y * width + x
+                if passes[block] > 0:
+                    included = _read_bit(headers, bits) == 1
+                else:
+                    value = _tag_tree_value(headers, bits, nodes[0], first_node, width, height, x, y, layer + 1, path)
+                    included = value <= layer
+                    if included:
+                        planes = _tag_tree_value(
+                            headers, bits, nodes[1], first_node, width, height, x, y, MOST_PLANES, path
+                        )
+                        if planes >= MOST_PLANES:
+                            return pieces, np.int64(-1)
+                        zero_planes[block] = planes
+                if bits[ENDED]:
+                    return pieces, np.int64(-1)
+                if included:
+                    pieces, count = _read_block_header(
+                        headers, bits, block, block_style, length_bits, np.int64(passes[block]), pieces, count
+                    )
+                    if count < 0:
+                        return pieces, count
+                    passes[block] = pieces[count - 1, FIRST_PASS] + pieces[count - 1, PASSES]
+    return pieces, count
+
+
+@kernel
+def _take_bodies(data, position, start, count, wanted, pieces, first, last, truncated):
+    """Say where the pieces from `start` on lie in the packet body; link those that are wanted to their blocks.
+
+    Returns the position after the body, and how many pieces are kept.
+    """
+    kept = start
+    for k in range(start, count):
+        length = pieces[k, LENGTH]
+        available = min(length, data.size - position)
+        if wanted and (available == length or available > 0):
+            block = pieces[k, BLOCK]
+            pieces[kept] = pieces[k]
+            pieces[kept, OFFSET] = position
+            pieces[kept, LENGTH] = available
+            truncated[block] = available < length
+            if first[block] < 0:
+                first[block] = kept
+            else:
+                pieces[last[block], NEXT] = kept
+            last[block] = kept
+            kept += 1
+        position += available
+        if available < length:
+            return position, kept, True
+    return position, kept, False
+
+
+@kernel
+def _starts_with(data, position, marker):
+    """Whether the two bytes at `position` are `marker`."""
+    return position + 2 <= data.size and np.int64(data[position]) << 8 | data[position + 1] == marker
+
+
+@kernel
+def _read_progression(
+    data, headers, packed, order, group_ends, end_layer, precincts, precinct_bands, may_have_sop, has_eph,
+    block_style, resolutions, layers, nodes, length_bits, passes, next_layers, state,
+    pieces, first, last, zero_planes, truncated,
+):  # fmt: skip
+    """The packets of one progression that earlier ones left over; returns the pieces and whether to go on."""
+    bits = np.zeros(4, dtype=np.int64)
+    path = np.zeros(TREE_DEPTH, dtype=np.int64)
+    group_start = 0
+    for group_end in group_ends:
+        layer = end_layer
+        for k in range(group_start, group_end):
+            layer = min(layer, np.int64(next_layers[order[k]]))
+        while layer < end_layer:
+            for k in range(group_start, group_end):
+                precinct = order[k]
+                if next_layers[precinct] != layer:
+                    continue
+                if state[3] == 0:
+                    return pieces, False
+                next_layers[precinct] += 1
+                if may_have_sop and _starts_with(data, state[0], 0xFF91):
+                    state[0] += SOP_LENGTH
+                bits[:] = 0
+                bits[POSITION] = state[1] if packed else state[0]
+                if bits[POSITION] >= headers.size:
+                    return pieces, False
+                rows = precincts[precinct, FIRST_BAND_ROW]
+                band_rows = precinct_bands[rows : rows + precincts[precinct, BAND_ROWS]]
+                pieces, count = _read_packet_header(
+                    headers, bits, layer, band_rows, block_style, nodes, length_bits, passes, zero_planes, pieces,
+                    state[2], path,
+                )  # fmt: skip
+                if count < 0 or bits[ENDED]:
+                    return pieces, False
+                if bits[LAST_BYTE] == 0xFF:
+                    bits[POSITION] += 1  # the stuffed bit's byte (B.10.1)
+                if has_eph and _starts_with(headers, bits[POSITION], 0xFF92):
+                    bits[POSITION] += 2
+                state[1] = bits[POSITION]
+                body_start = state[0] if packed else min(bits[POSITION], data.size)
+                wanted = precincts[precinct, RESOLUTION] < resolutions and layer < layers
+                state[0], state[2], cut = _take_bodies(
+                    data, body_start, state[2], count, wanted, pieces, first, last, truncated
+                )
+                state[3] -= wanted
+                if cut:
+                    return pieces, False
+            layer += 1
+        group_start = group_end
+    return pieces, True

@@ -1,0 +1,205 @@
+"""How a tile is divided: resolutions, subbands, precincts, code-blocks (T.800 Annex B.5 to B.7).
+
+Precincts and code-blocks can be as many as samples, so that they stand in arrays, a row each, never in objects.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from codec.coding_parameters import BlockCoding, ceil_div
+from codec.errors import LimitError
+
+Area = tuple[int, int, int, int]
+
+# Columns of TileLayout.precincts. Positions are on the reference grid (B.12.1.3).
+RESOLUTION, FIRST_BAND_ROW, BAND_ROWS, POSITION_X, POSITION_Y = range(5)
+# Columns of TileLayout.precinct_bands: the part of one subband that lies in one precinct.
+SUBBAND, X0, Y0, X1, Y1, GRID_X0, GRID_Y0, GRID_WIDTH, GRID_HEIGHT, FIRST_BLOCK, FIRST_NODE = range(11)
+
+
+@dataclass(frozen=True)
+class Subband:
+    """One subband: orientation ("LL", "HL", "LH", "HH"), level (1 the finest), and area in its own coordinates."""
+
+    orientation: str
+    level: int
+    resolution: int
+    area: Area
+    block_width: int
+    block_height: int
+
+
+@dataclass(frozen=True)
+class TileLayout:
+    """Resolutions, subbands, precincts and code-blocks of one tile-component.
+
+    Attributes
+    ----------
+    resolutions : list of tuple
+        x0, y0, x1, y1 of each resolution, lowest first.
+    subbands : list of Subband
+        In the order of the quantisation marker segments.
+    precincts : numpy.ndarray
+        int64 [precincts, 5], resolution by resolution, each in raster order.
+    precinct_bands : numpy.ndarray
+        int64 [rows, 11]; a precinct's rows follow each other.
+    blocks, nodes : int
+        How many code-blocks there are, and how many nodes their tag trees have.
+    """
+
+    resolutions: list[Area]
+    subbands: list[Subband]
+    precincts: np.ndarray
+    precinct_bands: np.ndarray
+    blocks: int
+    nodes: int
+
+
+def _resolution_area(area: Area, halvings: int) -> Area:
+    """Equation B-14."""
+    x0, y0, x1, y1 = area
+    scale = 1 << halvings
+    return ceil_div(x0, scale), ceil_div(y0, scale), ceil_div(x1, scale), ceil_div(y1, scale)
+
+
+def _subband_area(area: Area, level: int, orientation: str) -> Area:
+    """Equation B-15."""
+    if level == 0:
+        return area
+    scale, half = 1 << level, 1 << (level - 1)
+    across = half if orientation in ("HL", "HH") else 0
+    down = half if orientation in ("LH", "HH") else 0
+    x0, y0, x1, y1 = area
+    return (
+        ceil_div(x0 - across, scale),
+        ceil_div(y0 - down, scale),
+        ceil_div(x1 - across, scale),
+        ceil_div(y1 - down, scale),
+    )
+
+
+def _subbands(area: Area, coding: BlockCoding) -> list[Subband]:
+    bands = []
+    for resolution in range(coding.levels + 1):
+        width, height = coding.precincts[resolution]
+        level = coding.levels - resolution + (resolution > 0)
+        for orientation in ("HL", "LH", "HH") if resolution else ("LL",):
+            block_width = min(coding.block_width, width - (resolution > 0))
+            block_height = min(coding.block_height, height - (resolution > 0))
+            band_area = _subband_area(area, level, orientation)
+            bands.append(Subband(orientation, level, resolution, band_area, block_width, block_height))
+    return bands
+
+
+def _grid(start: int, end: int, exponent: int) -> tuple[int, int]:
+    """First and end index of the cells of width 2^exponent that meet [start, end); (0, 0) where that is empty."""
+    return (start >> exponent, ceil_div(end, 1 << exponent)) if start < end else (0, 0)
+
+
+def _cells(area: Area, width: int, height: int) -> int:
+    left, right = _grid(area[0], area[2], width)
+    top, bottom = _grid(area[1], area[3], height)
+    return (right - left) * (bottom - top)
+
+
+def lay_out_tile(
+    area: Area, reference_area: Area, steps: tuple[int, int], coding: BlockCoding, most_blocks: int
+) -> TileLayout:
+    """Divide a tile-component.
+
+    Parameters
+    ----------
+    area : tuple of int
+        x0, y0, x1, y1 on the component's grid.
+    reference_area : tuple of int
+        The same tile on the reference grid.
+    steps : tuple of int
+        Horizontal and vertical sample separation of the component.
+    coding : BlockCoding
+        Levels, code-block and precinct sizes.
+    most_blocks : int
+        The largest number of code-blocks for which memory may be taken; of precincts, whose rows are longer, a
+        quarter of it.
+
+    Raises
+    ------
+    LimitError
+        There are more than that.
+    """
+    resolutions = [_resolution_area(area, coding.levels - r) for r in range(coding.levels + 1)]
+    subbands = _subbands(area, coding)
+    precincts = sum(_cells(a, *size) for a, size in zip(resolutions, coding.precincts))
+    blocks = sum(_cells(band.area, band.block_width, band.block_height) for band in subbands)
+    if blocks > most_blocks or 4 * precincts > most_blocks:
+        raise LimitError(
+            f"a tile of {precincts} precincts and {blocks} code-blocks: the limit of memory allows "
+            f"{most_blocks // 4} and {most_blocks}; raise max_pixels"
+        )
+    precinct_rows, band_rows, first_row = [], [], 0
+    for resolution, resolution_area in enumerate(resolutions):
+        exponents = coding.precincts[resolution]
+        bands = [(i, band) for i, band in enumerate(subbands) if band.resolution == resolution]
+        columns = np.arange(*_grid(resolution_area[0], resolution_area[2], exponents[0]))
+        rows = np.arange(*_grid(resolution_area[1], resolution_area[3], exponents[1]))
+        if len(columns) * len(rows) == 0:
+            continue
+        table = np.zeros((len(rows), len(columns), 5), dtype=np.int64)
+        table[..., RESOLUTION] = resolution
+        table[..., FIRST_BAND_ROW] = first_row + len(bands) * np.arange(table[..., 0].size).reshape(table.shape[:2])
+        table[..., BAND_ROWS] = len(bands)
+        halvings = coding.levels - resolution
+        scale_x, scale_y = steps[0] << (exponents[0] + halvings), steps[1] << (exponents[1] + halvings)
+        table[..., POSITION_X] = _positions(columns, scale_x, reference_area[0])
+        table[..., POSITION_Y] = _positions(rows, scale_y, reference_area[1])[:, None]
+        first_row += table[..., 0].size * len(bands)
+        precinct_rows.append(table.reshape(-1, 5))
+        halved = resolution > 0
+        band_rows.append(_precinct_bands(bands, columns, rows, exponents[0] - halved, exponents[1] - halved))
+    return _assemble(resolutions, subbands, precinct_rows, band_rows)
+
+
+def _positions(indices: np.ndarray, scale: int, start: int) -> np.ndarray:
+    """Where precincts begin on the reference grid; the first ones begin where the tile does.
+
+    Only the first precinct can have index 0 or begin before the tile, so the product is formed in Python's integers
+    and cut to what an int64 holds: it exceeds that only for forged sample separations and 32 levels.
+    """
+    return np.array([min(max(int(index) * scale, start), 2**62) for index in indices], dtype=np.int64)
+
+
+def _precinct_bands(
+    bands: list[tuple[int, Subband]], columns: np.ndarray, rows: np.ndarray, width: int, height: int
+) -> np.ndarray:
+    """Rows of `TileLayout.precinct_bands` of one resolution, without the last two columns' running sums."""
+    table = np.zeros((len(rows), len(columns), len(bands), 11), dtype=np.int64)
+    for k, (index, band) in enumerate(bands):
+        x0, y0, x1, y1 = band.area
+        part = table[:, :, k]
+        part[..., SUBBAND] = index
+        left, right = np.clip(columns << width, x0, x1), np.clip((columns + 1) << width, x0, x1)
+        top, bottom = np.clip(rows << height, y0, y1), np.clip((rows + 1) << height, y0, y1)
+        part[..., X0], part[..., X1] = left, right
+        part[..., Y0], part[..., Y1] = top[:, None], bottom[:, None]
+        part[..., GRID_X0] = left >> band.block_width
+        part[..., GRID_Y0] = (top >> band.block_height)[:, None]
+        across = -(-right >> band.block_width) - (left >> band.block_width)
+        down = -(-bottom >> band.block_height) - (top >> band.block_height)
+        part[..., GRID_WIDTH] = np.where(left < right, across, 0)
+        part[..., GRID_HEIGHT] = np.where(top < bottom, down, 0)[:, None]
+    return table.reshape(-1, 11)
+
+
+def _assemble(resolutions: list[Area], subbands: list[Subband], precinct_rows: list, band_rows: list) -> TileLayout:
+    """Join the resolutions' rows and number code-blocks and tag-tree nodes through."""
+    precincts = np.concatenate([np.zeros((0, 5), dtype=np.int64), *precinct_rows])
+    table = np.concatenate([np.zeros((0, 11), dtype=np.int64), *band_rows])
+    width, height = table[:, GRID_WIDTH].copy(), table[:, GRID_HEIGHT].copy()
+    blocks = width * height
+    nodes = blocks.copy()
+    while np.any(growing := (width * height > 1)):
+        width, height = (width + 1) // 2, (height + 1) // 2
+        nodes += np.where(growing, width * height, 0)
+    for column, counts in ((FIRST_BLOCK, blocks), (FIRST_NODE, nodes)):
+        table[:, column] = np.cumsum(counts) - counts
+    return TileLayout(resolutions, subbands, precincts, table, int(blocks.sum()), int(nodes.sum()))
