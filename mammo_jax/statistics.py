@@ -17,6 +17,7 @@ from mammo_jax.verdict import MARGIN, MINIMUM_AUROC, verdict, verdict_sentence
 
 SCHEMA = "mammo_jax metrics 1"
 RESAMPLES = 2000
+DEMONSTRATION = " This is a demonstration with one training seed."
 
 
 def evaluate(
@@ -92,7 +93,8 @@ def evaluate(
         "frozen": frozen,
         "demonstration": chosen["demonstration"],
         "verdict": chosen["verdicts"]["transfer"],
-        "sentence": verdict_sentence(chosen["verdicts"]["transfer"]),
+        "sentence": verdict_sentence(chosen["verdicts"]["transfer"])
+        + (DEMONSTRATION if chosen["demonstration"] else ""),
         "models": models,
     }
 

@@ -98,7 +98,7 @@ def verdict_sentence(verdict: Mapping[str, Any]) -> str:
     if verdict["outcome"] == "cannot tell":
         return f"Cannot tell how much compression {how} bears: {verdict['reason']}."
     margin, value = verdict["margin"], verdict["auroc_uncompressed"]["value"]
-    kept = f"its AUROC within {margin:g} of the uncompressed one ({value:.2f})"
+    kept = f"its AUROC within {margin:g} of the uncompressed one ({value:.2f}) with 95 % confidence"
     failed = verdict["first_failed"]
     if verdict["outcome"] == "no ratio passed":
         return f"No ratio passed: already at CR {ratio_text(failed)} {how} is not shown to keep {kept}."

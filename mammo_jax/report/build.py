@@ -1,0 +1,187 @@
+"""Build report.html from a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mammo_jax.files import atomic_path, read_json, write_text
+from mammo_jax.ratios import ratio_text
+from mammo_jax.report import published, sections
+from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure
+from mammo_jax.report.sections import ReportError
+from mammo_jax.statistics import SCHEMA
+from mammo_jax.verdict import verdict_sentence
+
+
+def build_report(run_dir: Path) -> Path:
+    """Write `report.html`, one file that needs no other and no network, and `figures/` for papers.
+
+    Parameters
+    ----------
+    run_dir : Path
+        Holds metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, config.json and log.jsonl are
+        used where they are; what is missing is named in the report.
+
+    Returns
+    -------
+    Path
+        Of the report.
+
+    Raises
+    ------
+    ReportError
+        If metrics.json is missing or of another version, or another file is damaged.
+    """
+    run_dir = Path(run_dir)
+    metrics = load_metrics(run_dir)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,  # ids and names come from outside
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"ratio": display_ratio, "bytes": display_bytes, "signed": display_signed}
+    page = environment.get_template("template.html").render(**_context(run_dir, metrics))
+    _write_figures(run_dir, metrics)
+    write_text(run_dir / "report.html", page)
+    return run_dir / "report.html"
+
+
+def load_metrics(run_dir: Path) -> dict[str, Any]:
+    """Read metrics.json.
+
+    Raises
+    ------
+    ReportError
+        If it is missing, damaged, or of another version.
+    """
+    path = run_dir / "metrics.json"
+    if not path.exists():
+        raise ReportError(f"{path}: no such file; mammo-jax evaluate makes it from a predictions table")
+    try:
+        metrics: dict[str, Any] = read_json(path)
+    except ValueError as error:
+        raise ReportError(f"{path}: not readable JSON ({error}); make it again with mammo-jax evaluate") from error
+    if metrics.get("schema") != SCHEMA:
+        raise ReportError(
+            f"{path}: field schema is {metrics.get('schema')!r}, not {SCHEMA!r}; make it again with mammo-jax evaluate"
+        )
+    return metrics
+
+
+def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Gather everything that the template shows."""
+    audit = sections.audit_summary(run_dir)
+    examples, refused = sections.example_rows(run_dir)
+    classes = sections.classes_by_fold(run_dir)
+    origin = sections.provenance(run_dir, metrics)
+    missing = {
+        "the compression audit (audit.csv)": audit is None,
+        "example crops (examples/)": not examples,
+        "the classes of each fold (folds.csv and images.csv)": classes is None,
+        "the configuration (config.json)": origin["settings"] is None,
+    }
+    models = sorted(metrics["models"], key=lambda model: (model["name"] != metrics["primary_model"], model["name"]))
+    return {
+        "metrics": metrics,
+        "storage": storage_sentence(metrics["verdict"], audit),
+        "models": [_model_context(model) for model in models],
+        "audit": audit,
+        "left_out": sections.left_out(run_dir),
+        "examples": examples,
+        "refused_crops": refused,
+        "classes": classes,
+        "provenance": origin,
+        "late_margin": _late_margin(metrics, origin["settings"]),
+        "missing": [name for name, is_missing in missing.items() if is_missing],
+        "published": published,
+    }
+
+
+def _model_context(model: dict[str, Any]) -> dict[str, Any]:
+    figures = [
+        {
+            "uri": sections.data_uri(figure_bytes(performance_figure(model, metric), "svg"), "image/svg+xml"),
+            "name": NAMES[metric],
+            "description": describe_figure(model, metric),
+        }
+        for metric in ("auroc", "auprc")
+    ]
+    tables = [_kind_table(model, kind) for kind in ("transfer", "matched")]
+    return model | {
+        "figures": figures,
+        "tables": [table for table in tables if any(row["test_ratio"] > 1 for row in table["rows"])],
+        "others": [result for result in model["results"] if not (result["transfer"] or result["matched"])],
+        "sentences": {kind: verdict_sentence(verdict) for kind, verdict in model["verdicts"].items()},
+    }
+
+
+def _kind_table(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Results of one kind, each with its step of the verdict's sequence (None at CR 1)."""
+    steps = {step["ratio"]: step for step in model["verdicts"][kind]["steps"]}
+    rows = [
+        result
+        | {
+            "step": steps.get(result["test_ratio"]),
+            "published": [published.cnn_mean(metric, result["test_ratio"]) for metric in ("auroc", "auprc")],
+        }
+        for result in sorted(model["results"], key=lambda result: result["test_ratio"])
+        if result[kind]
+    ]
+    return {"kind": kind, "rows": rows}
+
+
+def _late_margin(metrics: Mapping[str, Any], settings: Mapping[str, str] | None) -> str | None:
+    """Margin of the run's configuration, where the evaluation used another one than was fixed before the run."""
+    fixed = (settings or {}).get("margin")
+    return fixed if fixed is not None and fixed != ratio_text(metrics["margin"]) else None
+
+
+def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | None) -> str:
+    """Say what the verdict means for an archive."""
+    if verdict["outcome"] != "ratio":
+        return "So nothing can be said about how much storage compression would save without loss to the model."
+    ratio = verdict["ratio"]
+    terabyte = f"1 TB of uncompressed images becomes {display_bytes(1e12 / ratio)}"
+    row = next((row for row in audit or [] if row["ratio"] == ratio), None)
+    if row is None:
+        return f"In storage: at this ratio {terabyte}."
+    sizes = f"{display_bytes(row['mean_bytes'])} instead of {display_bytes(row['mean_uncompressed_bytes'])}"
+    return f"In storage: at this ratio an image of this study takes {sizes} on average, and {terabyte}."
+
+
+def _write_figures(run_dir: Path, metrics: Mapping[str, Any]) -> None:
+    """Write the primary model's figures as figures/auroc.svg, .png and so on."""
+    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    for metric in ("auroc", "auprc"):
+        figure = performance_figure(model, metric)
+        for kind in ("svg", "png"):
+            with atomic_path(run_dir / "figures" / f"{metric}.{kind}") as temporary:
+                temporary.write_bytes(figure_bytes(figure, kind))
+
+
+def display_ratio(ratio: float) -> str:
+    """Write a ratio for reading: 11000.0 becomes "11 000" with a narrow space that does not break."""
+    return f"{ratio:,.0f}".replace(",", "\u202f") if float(ratio).is_integer() else ratio_text(ratio)
+
+
+def display_bytes(size: float) -> str:
+    """Write a size in SI units with three digits: 54321 becomes "54.3 kB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 99.95 else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def display_signed(value: float) -> str:
+    """Write a difference with its sign, a true minus and three decimals."""
+    return f"{value:+.3f}".replace("-", "\u2212")
+
+
+__all__ = ["ReportError", "build_report", "load_metrics"]

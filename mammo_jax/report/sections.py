@@ -1,0 +1,187 @@
+"""What the report says beside the metrics, read from the other files of a run folder; each may be missing."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mammo_jax.files import read_json
+from mammo_jax.ratios import ratio_text
+from mammo_jax.sources.mammogram import LABELS
+
+AUDIT_COLUMNS = (
+    *("image_id", "ratio", "target_bytes", "codestream_bytes", "padding_bytes", "ratio_allocated", "ratio_stored"),
+    *("bits_per_pixel", "bits_per_breast_pixel", "psnr", "ssim"),
+)
+MEDIANS = ("ratio_allocated", "ratio_stored", "bits_per_pixel", "bits_per_breast_pixel", "psnr", "ssim")
+MAX_EXAMPLES = 6
+MAX_CROP_BYTES = 1 << 20
+LEFT_OUT_SHOWN = 10
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class ReportError(Exception):
+    """A run folder that no report can be made from; the message names the file and the way out."""
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
+    """Read a CSV file of the run; None where it is missing or has no line at all.
+
+    Raises
+    ------
+    ReportError
+        If it cannot be read, or lacks one of the columns.
+    """
+    if not path.exists():
+        return None
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(("image_id", "patient_id", "label", "reason"), str))
+    except pd.errors.EmptyDataError:
+        return None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ReportError(f"{path}: not a readable CSV file ({error}); make it again with mammo-jax prepare") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing and len(table):
+        raise ReportError(f"{path}: column {missing[0]!r} is missing; make the file again with mammo-jax prepare")
+    return table if len(table) else None
+
+
+def audit_summary(run_dir: Path) -> list[dict[str, Any]] | None:
+    """Summarise audit.csv: one row a ratio, with counts and medians over the images."""
+    audit = read_table(run_dir / "audit.csv", AUDIT_COLUMNS)
+    if audit is None:
+        return None
+    rows = []
+    for ratio, images in audit.groupby("ratio"):
+        row: dict[str, Any] = {
+            "ratio": ratio,
+            "images": len(images),
+            "exact": int((images["codestream_bytes"] == images["target_bytes"]).sum()),
+            "mean_bytes": float(images["codestream_bytes"].mean()),
+            "mean_uncompressed_bytes": float((images["codestream_bytes"] * images["ratio_allocated"]).mean()),
+            "padded": int((images["padding_bytes"] > 0).sum()),
+            "padding_bytes": int(images["padding_bytes"].sum()),
+        }
+        rows.append(row | {column: float(images[column].median()) for column in MEDIANS})
+    return rows
+
+
+def left_out(run_dir: Path) -> dict[str, Any] | None:
+    """Count the images that could not be used, with the first reasons."""
+    table = read_table(run_dir / "left_out.csv", ("reason",))
+    if table is None:
+        return None
+    return {"count": len(table), "reasons": table["reason"].head(LEFT_OUT_SHOWN).tolist()}
+
+
+def classes_by_fold(run_dir: Path) -> list[dict[str, Any]] | None:
+    """Count the mammograms of each class in each fold, from folds.csv and images.csv."""
+    folds = read_table(run_dir / "folds.csv", ("patient_id", "fold"))
+    images = read_table(run_dir / "images.csv", ("patient_id", "label"))
+    if folds is None or images is None:
+        return None
+    joined = images.merge(folds[["patient_id", "fold"]], on="patient_id", how="left", validate="many_to_one")
+    if joined["fold"].isna().any():
+        raise ReportError(
+            f"{run_dir / 'folds.csv'}: lacks patients of images.csv; make both again with mammo-jax prepare"
+        )
+    counts = pd.crosstab(joined["fold"], joined["label"]).reset_index()
+    return [
+        {"fold": int(row["fold"])} | {label: int(row.get(label, 0)) for label in LABELS}
+        for row in counts.to_dict("records")
+    ]
+
+
+def example_rows(run_dir: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Collect the example crops, one row an image with its ratios rising, and the names of files left out.
+
+    Files are `examples/<image_id>_<ratio>.png`; at most 6 images, and no file above 1 MiB or that is no PNG.
+    """
+    rows: dict[str, list[dict[str, Any]]] = {}
+    refused = []
+    for path in sorted((run_dir / "examples").glob("*.png")):
+        image_id, _, ratio = path.stem.rpartition("_")
+        content = path.read_bytes() if path.stat().st_size <= MAX_CROP_BYTES else b""
+        full = image_id not in rows and len(rows) == MAX_EXAMPLES
+        if full or not image_id or not _is_ratio(ratio) or not content.startswith(PNG_SIGNATURE):
+            refused.append(path.name)
+            continue
+        rows.setdefault(image_id, []).append({"ratio": float(ratio), "uri": data_uri(content, "image/png")})
+    examples: list[dict[str, Any]] = []
+    for image_id, crops in rows.items():
+        examples.append({"image_id": image_id, "crops": sorted(crops, key=lambda crop: crop["ratio"])})
+    return examples, refused
+
+
+def _is_ratio(text: str) -> bool:
+    try:
+        return 1 <= float(text) < float("inf")
+    except ValueError:
+        return False
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Embed a file, so that the report needs no other."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def provenance(run_dir: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect the command, settings, versions and hashes from config.json, log.jsonl and the metrics."""
+    found: dict[str, Any] = {"command": metrics.get("command"), "settings": None, "facts": {}}
+    if (run_dir / "config.json").exists():
+        config = read_json(run_dir / "config.json")
+        found["command"] = config.get("command") or found["command"]
+        found["settings"] = flatten(config.get("config", {}))
+        found["facts"]["SHA-256 of the configuration"] = config.get("sha256")
+    events, damaged = _events(run_dir / "log.jsonl")
+    start, prepared = events.get("start", {}), events.get("prepared", {})
+    packages = start.get("packages", {})
+    found["facts"] |= {
+        "SHA-256 of the images": prepared.get("data_sha256"),
+        "SHA-256 of the predictions": metrics.get("predictions_sha256"),
+        "Git revision": start.get("git_revision"),
+        "Python": start.get("python"),
+        "Packages": ", ".join(f"{name} {version}" for name, version in packages.items()),
+        "Machine": " ".join(str(start[key]) for key in ("system", "machine") if key in start),
+        "Damaged lines of log.jsonl": damaged,
+    }
+    found["facts"] = {name: value for name, value in found["facts"].items() if value}
+    return found
+
+
+def _events(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """Last line of each event of log.jsonl, and the number of lines that a killed run left damaged."""
+    events: dict[str, dict[str, Any]] = {}
+    damaged = 0
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            damaged += 1
+        else:
+            events[str(entry.get("event"))] = entry
+    return events, damaged
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Write nested settings as "group.name" and text."""
+    flat: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            flat[prefix + name] = ", ".join(_setting(item) for item in value)
+        else:
+            flat[prefix + name] = _setting(value)
+    return flat
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, float):
+        return ratio_text(value)
+    return "not set" if value is None else str(value)

@@ -1,0 +1,307 @@
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from prediction_tables import predictions_table, transfer_losses
+from synthetic_run import HOSTILE, metrics, png, write_run
+
+from mammo_jax.ratios import LADDER
+from mammo_jax.report import ReportError, build_report
+from mammo_jax.report.build import display_bytes, display_ratio, display_signed, storage_sentence
+from mammo_jax.statistics import evaluate
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Checks that tags close in order, and collects what the tests ask about."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"style", "title"} & set(self.open):
+            self.words.append(data)
+
+    def attributes(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return write_run(tmp_path_factory.mktemp("report") / "run")
+
+
+@pytest.fixture(scope="module")
+def page(run) -> Page:
+    return Page(build_report(run).read_text(encoding="utf-8"))
+
+
+def test_page_needs_no_other_file_and_no_network(run, page):
+    sources = [attributes["src"] for attributes in page.attributes("img")]
+    assert len(sources) == 2 + 2 * 11
+    assert all(source.startswith(("data:image/svg+xml;base64,", "data:image/png;base64,")) for source in sources)
+    for tag in ("script", "link", "iframe", "object"):
+        assert not page.attributes(tag)
+    text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", (run / "report.html").read_text())
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "url(" not in text
+    policy = next(a["content"] for a in page.attributes("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+
+
+def test_images_have_descriptions_and_tables_have_captions(page):
+    assert all(len(attributes["alt"]) > 10 for attributes in page.attributes("img"))
+    assert len(page.attributes("table")) == len(page.attributes("caption")) == 7
+    assert page.attributes("html")[0]["lang"] == "en"
+    assert any(attributes.get("name") == "viewport" for attributes in page.attributes("meta"))
+
+
+def test_verdict_stands_first_with_its_meaning_and_limits(run, page):
+    found = json.loads((run / "metrics.json").read_text())
+    ratio = found["verdict"]["ratio"]
+    assert ratio == 500
+    sentence = page.text.index("Up to a compression ratio of 500, a model trained on uncompressed images keeps")
+    storage = page.text.index("5.24 kB instead of 2.62 MB on average, and 1 TB of uncompressed images becomes 2 GB")
+    demonstration = page.text.index("Demonstration. Each model was trained with one seed only")
+    device = page.text.index("not a medical device")
+    assert sentence < storage < demonstration < device < page.text.index("Result: cnn")
+
+
+def test_numbers_of_the_metrics_are_in_the_tables(run, page):
+    (model,) = json.loads((run / "metrics.json").read_text())["models"]
+    for result in model["results"]:
+        for figure in (result["auroc"], result["auprc"]):
+            assert f"{figure['mean']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})" in page.text
+    for kind in ("transfer", "matched"):
+        for step in model["verdicts"][kind]["steps"]:
+            assert f"{display_signed(step['difference'])} {display_signed(step['lower_bound'])}" in page.text
+    assert page.text.count("0.87 / 0.75") == 2 * 8
+    assert page.text.count("0.79 / 0.49") == 2 * 2
+    assert [a.get("class") for a in page.attributes("tr")].count("chosen") == 1
+
+
+def test_audit_counts_what_is_exact_and_padded(page):
+    audit = page.text[page.text.index("Audit of 5 images") :]
+    row = re.search(r" 15 (5) (4 of 5) (175 kB) (15\.00) (11\.25) (\S+) (\S+) (\S+) (\S+) (1) (100 bytes) 20 ", audit)
+    assert row is not None
+    assert row[6] == f"{60 - 4 * np.log(15) + 0.2:.2f}"
+    assert audit.count("5 of 5") == 9
+    assert "12 images were left out" in audit
+    assert "and 2 more in left_out.csv" in audit
+
+
+def test_folds_settings_versions_and_command(page):
+    for text in (
+        "fold normal benign malignant 0 4 2 2",
+        "mammo-jax study --out runs/synthetic",
+        "c0ffeec0ffee",
+        "deadbeefdeadbeef",
+        "0123abcd",
+        "jax 0.10.2, numpy 2.4",
+        "training.rate 0.001",
+        "training.seed not set",
+        "Damaged lines of log.jsonl 1",
+    ):
+        assert text in page.text
+    assert "older" not in page.text
+    assert "Not in this report" not in page.text
+
+
+def test_foreign_text_stays_text(run, page):
+    assert HOSTILE in page.text
+    assert "<script" not in (run / "report.html").read_text()
+
+
+def test_names_of_foreign_models_are_escaped(tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics(model="<img src=x onerror=alert(1)>")))
+    page = Page(build_report(tmp_path).read_text())
+    assert "<img src=x onerror=alert(1)>" in page.text
+    assert all("onerror" not in attributes for attributes in page.attributes("img"))
+
+
+def test_predictions_alone_make_a_report_that_says_what_is_not_there(tmp_path):
+    losses = {1.0: 0.0, 15.0: 0.1, 30.0: 0.1}
+    found = evaluate(predictions_table(transfer_losses(losses), folds=1), resamples=200, frozen=True)
+    (tmp_path / "metrics.json").write_text(json.dumps(found | {"command": "mammo-jax evaluate --frozen"}))
+    page = Page(build_report(tmp_path).read_text())
+    assert "Not in this report, since the run folder does not have it: the compression audit" in page.text
+    assert "example crops" in page.text
+    assert "Demonstration." not in page.text
+    assert "mammo-jax evaluate --frozen" in page.text
+    assert "Up to a compression ratio of 30" in page.text
+    assert "1 TB of uncompressed images becomes 33.3 GB" in page.text
+    assert "Matched: trained and tested" not in page.text
+    assert "What the compression does" not in page.text
+    assert "Audit of the compression" not in page.text
+
+
+def test_primary_model_comes_first_and_others_are_exploration(tmp_path):
+    losses = transfer_losses({1.0: 0.0, 15.0: 0.1})
+    both = pd.concat([predictions_table(losses, model="cnn"), predictions_table(losses, model="a resnet")])
+    (tmp_path / "metrics.json").write_text(json.dumps(evaluate(both, resamples=100, primary_model="cnn")))
+    page = Page(build_report(tmp_path).read_text())
+    assert page.text.index("Result: cnn") < page.text.index("Another model: a resnet")
+    assert page.text.count("read its figures as exploration") == 1
+
+
+def test_three_seeds_show_the_null_and_mixed_training_is_listed(tmp_path):
+    losses = {("1", 1.0): 0.0, ("1", 15.0): 0.1, ("15", 15.0): 0.1, ("mixed", 1.0): 0.1, ("mixed", 15.0): 0.1}
+    found = evaluate(predictions_table(losses, seeds=3, seed_noise=0.2), resamples=200)
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    page = Page(build_report(tmp_path).read_text())
+    null = found["models"][0]["seed_null"]
+    assert f"by {null['mean_difference']:.3f} on average and by {null['largest_difference']:.3f} at most" in page.text
+    assert "Other training ratios" in page.text
+    assert "Mixed: trained on all ratios: " in page.attributes("img")[0]["alt"]
+    assert "Demonstration." not in page.text
+
+
+def test_margin_changed_after_the_run_is_said(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    config["config"]["margin"] = 0.02
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    page = Page(build_report(tmp_path / "run").read_text())
+    assert "The margin was changed. The run was configured with a margin of 0.02" in page.text
+
+
+def test_only_small_png_files_of_known_name_are_shown(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    examples = tmp_path / "run" / "examples"
+    (examples / "no ratio.png").write_bytes(png())
+    (examples / "text_15.png").write_text("<svg onload='alert(1)'>")
+    (examples / "big_15.png").write_bytes(png() + bytes(1 << 20))
+    for number in range(6):
+        (examples / f"z{number}_15.png").write_bytes(png())
+    page = Page(build_report(tmp_path / "run").read_text())
+    assert len(page.attributes("img")) == 2 + 2 * 11 + 4
+    for name in ("no ratio.png", "text_15.png", "big_15.png", "z4_15.png", "z5_15.png"):
+        assert name in page.text[page.text.index("Example files left out") :]
+
+
+def test_empty_tables_are_missing_tables(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "left_out.csv").write_text("\n")
+    (tmp_path / "run" / "audit.csv").write_text("image_id,ratio\n")
+    page = Page(build_report(tmp_path / "run").read_text())
+    assert "left out" not in page.text
+    assert "the compression audit (audit.csv)" in page.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("metrics.json", None, "no such file; mammo-jax evaluate"),
+        ("metrics.json", "{", "not readable JSON"),
+        ("metrics.json", '{"schema": "mammo_jax metrics 0"}', "field schema"),
+        ("audit.csv", "image_id,ratio\na,15\n", "column 'target_bytes' is missing"),
+        ("folds.csv", "patient_id,fold\n000,1\n", "lacks patients"),
+    ],
+)
+def test_damaged_files_are_named_and_the_old_report_stays(run, tmp_path, name, content, message):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "report.html").write_text("the old one")
+    (tmp_path / "run" / name).unlink()
+    if content is not None:
+        (tmp_path / "run" / name).write_text(content)
+    with pytest.raises(ReportError, match=message) as raised:
+        build_report(tmp_path / "run")
+    assert name in str(raised.value)
+    assert (tmp_path / "run" / "report.html").read_text() == "the old one"
+
+
+def test_same_run_same_bytes(run, page, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    build_report(tmp_path / "run")
+    for name in ("report.html", "figures/auroc.svg", "figures/auroc.png", "figures/auprc.svg", "figures/auprc.png"):
+        assert (tmp_path / "run" / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_storage_sentence_without_a_ratio():
+    assert "nothing can be said" in storage_sentence({"outcome": "cannot tell"}, None)
+
+
+def test_display():
+    assert [display_ratio(ratio) for ratio in (15.0, 26.67, 11000.0)] == ["15", "26.67", "11\u202f000"]
+    sizes = [0, 95, 999, 999.6, 5243, 99_960, 123_456, 999_600, 2.62e6, 2e9, 4e12]
+    shown = [
+        "0 bytes",
+        "95 bytes",
+        "999 bytes",
+        "1 kB",
+        "5.24 kB",
+        "100 kB",
+        "123 kB",
+        "1 MB",
+        "2.62 MB",
+        "2 GB",
+        "4 TB",
+    ]
+    assert [display_bytes(size) for size in sizes] == shown
+    assert [display_signed(value) for value in (0.0123, -0.05)] == ["+0.012", "\u22120.050"]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+@pytest.mark.parametrize("width", [500, 1200])
+def test_a_browser_draws_it(run, page, tmp_path, width):
+    """The browser lays the page out without a sideways scroll bar and paints the verdict's and the curves' colours."""
+    probe = (
+        (run / "report.html")
+        .read_text()
+        .replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
+    )
+    probe = probe.replace(
+        "</body>",
+        "<script>addEventListener('load', () => { const root = document.documentElement;"
+        " root.dataset.overflow = root.scrollWidth - root.clientWidth;"
+        " root.dataset.drawn = [...document.images].filter(i => i.complete && i.naturalWidth > 0).length;"
+        " })</script></body>",
+    )
+    (tmp_path / "probe.html").write_text(probe)
+    options = [
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"),
+        *(f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},2400", "--hide-scrollbars"),
+    ]
+    uri = (tmp_path / "probe.html").as_uri()
+    dom = subprocess.run(
+        [CHROMIUM, *options, "--dump-dom", uri], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert 'data-overflow="0"' in dom.stdout
+    assert f'data-drawn="{2 + 2 * (1 + len(LADDER))}"' in dom.stdout
+    shot = tmp_path / "shot.png"
+    uri = (run / "report.html").as_uri()
+    subprocess.run([CHROMIUM, *options, f"--screenshot={shot}", uri], capture_output=True, timeout=120, check=True)
+    pixels = np.asarray(Image.open(shot).convert("RGB")).reshape(-1, 3)
+    assert (pixels == 255).all(axis=1).mean() > 0.5
+    for colour in ((0x0B, 0x53, 0x94), (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
+        assert (np.abs(pixels.astype(int) - colour).max(axis=1) <= 3).sum() > 50
