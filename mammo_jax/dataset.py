@@ -6,7 +6,6 @@ goes on with the parts that are missing; `parts` lists them for `tfds.builder_fr
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -23,6 +22,7 @@ from tqdm import tqdm
 import codec
 from mammo_jax.example_crops import write_example_crop
 from mammo_jax.files import atomic_directory, atomic_path, read_json
+from mammo_jax.folds import hash_pixels
 from mammo_jax.image_quality import Quality, compare
 from mammo_jax.preprocess import breast_mask
 from mammo_jax.ratios import split_name
@@ -151,8 +151,6 @@ def _write_part(plan: DatasetPlan, part: int) -> None:
 
 
 def _image_row(mammogram: Mammogram) -> dict[str, Any]:
-    digest = hashlib.sha256(np.ascontiguousarray(mammogram.pixels).tobytes())
-    digest.update(str((mammogram.pixels.shape, mammogram.pixels.dtype.str)).encode())
     return {
         "image_id": mammogram.image_id,
         "patient_id": mammogram.patient_id,
@@ -163,7 +161,7 @@ def _image_row(mammogram: Mammogram) -> dict[str, Any]:
         "bits_stored": mammogram.bits_stored,
         "pixel_pitch": mammogram.pixel_pitch,
         "already_lossy": mammogram.already_lossy,
-        "sha256": digest.hexdigest(),
+        "sha256": hash_pixels(mammogram.pixels),
     }
 
 

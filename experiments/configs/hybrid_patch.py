@@ -1,0 +1,15 @@
+"""Lesions planted into the normal mammograms of mini-MIAS, as patches: real tissue, known truth.
+
+Command   mammo-jax study --source hybrid --source-dir DIR/mini-mias --unit patch --out runs/hybrid-patch
+"""
+
+from pathlib import Path
+
+from experiments.study_config import StudyConfig
+from mammo_jax.units import UnitConfig
+
+CONFIG = StudyConfig(
+    out=Path("runs/hybrid-patch"),
+    source="hybrid",
+    units=UnitConfig(unit="patch", target="lesion", input_rows=64, input_columns=64, patch_mm=51.2),
+)

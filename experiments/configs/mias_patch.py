@@ -1,0 +1,17 @@
+"""Patches of the 322 mini-MIAS mammograms, lesion or matched normal tissue.
+
+Command   mammo-jax study --source mias --source-dir DIR/mini-mias --unit patch --out runs/mias-patch
+"""
+
+from pathlib import Path
+
+from experiments.study_config import StudyConfig
+from mammo_jax.units import UnitConfig
+
+CONFIG = StudyConfig(
+    out=Path("runs/mias-patch"),
+    source="mias",
+    units=UnitConfig(
+        unit="patch", target="lesion", input_rows=128, input_columns=128, patch_mm=51.2, normals_per_lesion=4
+    ),
+)

@@ -1,0 +1,15 @@
+"""The 322 mini-MIAS mammograms as whole images, malignant against the rest.
+
+Command   mammo-jax study --source mias --source-dir DIR/mini-mias --unit whole --out runs/mias-whole
+"""
+
+from pathlib import Path
+
+from experiments.study_config import StudyConfig
+from mammo_jax.units import UnitConfig
+
+CONFIG = StudyConfig(
+    out=Path("runs/mias-whole"),
+    source="mias",
+    units=UnitConfig(unit="whole", target="malignant", input_rows=256, input_columns=192),
+)

@@ -1,0 +1,90 @@
+"""Compress every image at every ratio and write the dataset and its audit: `mammo-jax prepare`, same flags as study."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import pandas as pd
+from tqdm import tqdm
+
+from experiments.study_config import StudyConfig, open_source, parse, reporting_errors, start_run
+from mammo_jax.dataset import DatasetPlan, parts, write_dataset
+from mammo_jax.example_crops import choose_examples
+from mammo_jax.files import read_json, sha256_json, write_json
+from mammo_jax.folds import check_duplicates, stored_folds
+from mammo_jax.matching import Survey, match_normals, survey_image
+from mammo_jax.provenance import log_event
+from mammo_jax.sources import Source, SourceError
+from mammo_jax.units import UnitConfig, label_number
+
+
+def prepare(config: StudyConfig) -> None:
+    """Make folds, find matched normal patches, compress, cut, and write the dataset; skipped where it is complete."""
+    complete = config.out / "dataset" / "complete.json"
+    if complete.exists():
+        return
+    source = open_source(config)
+    patients = source.patients()
+    labels = [label_number(label) for label in source.labels()]
+    folds = stored_folds(config.out / "folds.csv", patients, labels, n_folds=config.folds, seed=config.fold_seed)
+    plan = DatasetPlan(
+        source=source,
+        ratios=config.ratios,
+        units=config.units,
+        folds={patient: int(fold) for patient, fold in zip(patients, folds)},
+        normal_sites=_normal_sites(config, source),
+        examples=choose_examples(source),
+        directory=config.out / "dataset",
+    )
+    write_dataset(plan, config.processes)
+    images = pd.read_csv(config.out / "images.csv", dtype=str)
+    check_duplicates(images["image_id"], images["patient_id"], images["sha256"])
+    if not parts(plan.directory):
+        raise SourceError(f"no image could be used; {config.out / 'left_out.csv'} says why for each")
+    data_hash = sha256_json(sorted(images["image_id"] + " " + images["sha256"]))
+    write_json(complete, {"images": len(images), "data_sha256": data_hash})
+    log_event(config.out, "prepared", images=len(images), left_out=len(source) - len(images), data_sha256=data_hash)
+
+
+def _normal_sites(config: StudyConfig, source: Source) -> dict[str, list[tuple[float, float]]]:
+    """Centres of normal patches matched to the lesions; empty for whole images and where the source plants them."""
+    if config.units.unit == "whole" or config.source in ("phantom", "hybrid"):
+        return {}
+    path = config.out / "normal_sites.json"
+    if not path.exists():
+        surveys = _survey(source, config.units, config.fold_seed, config.processes)
+        write_json(path, match_normals(surveys, config.units.normals_per_lesion))
+    return {image_id: [(row, column) for row, column in sites] for image_id, sites in read_json(path).items()}
+
+
+def _survey(source: Source, units: UnitConfig, seed: int, processes: int) -> list[Survey]:
+    """Survey every image that can be read; the pass that writes the dataset lists those that cannot."""
+    survey = partial(_survey_one, source, units, seed)
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        found = tqdm(
+            pool.map(survey, range(len(source)), chunksize=8), "finding normal sites", len(source), unit="image"
+        )
+        return [survey for survey in found if survey is not None]
+
+
+def _survey_one(source: Source, units: UnitConfig, seed: int, index: int) -> Survey | None:
+    try:
+        return survey_image(source[index], units, seed)
+    except SourceError:
+        return None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    config = parse(list(sys.argv[1:] if arguments is None else arguments), __doc__ or "")
+    with reporting_errors():
+        start_run(config, "prepare")
+        prepare(config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""The study's typed configuration: command-line flags, presets and the run's config.json are all this one class."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from mammo_jax.checkpoints import CheckpointError
+from mammo_jax.files import read_json, sha256_json, write_json
+from mammo_jax.folds import FoldError
+from mammo_jax.input_pipeline import DatasetError
+from mammo_jax.prediction_grid import StatisticsError
+from mammo_jax.predictions import PredictionsError
+from mammo_jax.provenance import environment, log_event
+from mammo_jax.ratios import LADDER
+from mammo_jax.report.sections import ReportError
+from mammo_jax.sources import Source, SourceError
+from mammo_jax.training import TrainingError
+from mammo_jax.training_config import TrainingConfig
+from mammo_jax.units import UnitConfig
+
+EXPECTED = (
+    SourceError,
+    FoldError,
+    DatasetError,
+    TrainingError,
+    CheckpointError,
+    PredictionsError,
+    StatisticsError,
+    ReportError,
+)
+"""Errors whose message already names the file, the field and the way out."""
+
+SourceName = Literal["phantom", "mias", "folder", "hybrid"]
+
+
+@dataclass(frozen=True)
+class PhantomConfig:
+    """The built-in phantom, and the lesions that `hybrid` plants into real tissue.
+
+    Attributes
+    ----------
+    images : int
+        Phantom images; four a patient.
+    rows, columns : int
+    phantom_pitch : float
+        mm a pixel.
+    contrast : float
+        Scale of every lesion's contrast; 1 is like the literature.
+    plantings : int
+        hybrid: items made from each normal mammogram.
+    phantom_seed : int
+        Another seed makes other patients.
+    """
+
+    images: int = 640
+    rows: int = 1664
+    columns: int = 1280
+    phantom_pitch: float = 0.14
+    contrast: float = 1.0
+    plantings: int = 3
+    phantom_seed: int = 0
+
+
+@dataclass(frozen=True)
+class FolderConfig:
+    """How the image files of `folder` are read.
+
+    Attributes
+    ----------
+    bits_stored : int or None
+        Significant bits of PNG, TIFF and PGM files whose CSV row does not say; None takes all that are allocated.
+    plain_ids : bool
+        Keep the CSV's ids instead of keyed hashes: only for ids that identify nobody.
+    id_key : Path or None
+        File with the key of the hashes; None makes one for this user, once.
+    """
+
+    bits_stored: int | None = None
+    plain_ids: bool = False
+    id_key: Path | None = None
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """One study: images, ratios, units, training, statistics.
+
+    Attributes
+    ----------
+    out : Path
+        Run folder.
+    source : str
+    source_dir : Path or None
+        mias, hybrid: the folder with labels.csv and images/. folder: the CSV file.
+    ratios : tuple of float
+        The ladder; 1 is always added.
+    train_ratios : tuple of float or None
+        Ratios that models are trained at, beside 1; None trains at every ratio of the ladder.
+    margin : float
+        Largest loss of AUROC that passes, fixed before the run.
+    features_from : Path or None
+        A finished patch run of OTHER patients, whose CR-1 networks the training starts from.
+    workers : int or None
+        Processes that compress; None takes every core.
+    """
+
+    out: Path = Path("runs/study")
+    source: SourceName = "phantom"
+    source_dir: Path | None = None
+    ratios: tuple[float, ...] = LADDER
+    train_ratios: tuple[float, ...] | None = None
+    folds: int = 5
+    seeds: tuple[int, ...] = (0,)
+    fold_seed: int = 0
+    margin: float = 0.05
+    resamples: int = 2000
+    features_from: Path | None = None
+    workers: int | None = None
+    units: UnitConfig = field(default_factory=UnitConfig)
+    phantom: PhantomConfig = field(default_factory=PhantomConfig)
+    folder: FolderConfig = field(default_factory=FolderConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse a ladder that cannot be climbed."""
+        if not self.ratios or any(not 1 < ratio < float("inf") for ratio in self.ratios):
+            raise ValueError("ratios: each must be a finite number above 1; 1 itself is always part of the study")
+        if list(self.ratios) != sorted(set(self.ratios)):
+            raise ValueError("ratios: write them once each and in rising order")
+        if unknown := set(self.train_ratios or ()) - {1.0, *self.ratios}:
+            raise ValueError(f"train_ratios: {sorted(unknown)} are not among the ratios")
+
+    @property
+    def processes(self) -> int:
+        """How many processes compress."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+    @property
+    def trained_ratios(self) -> tuple[float, ...]:
+        """Every ratio that models are trained at, 1 first."""
+        chosen = self.ratios if self.train_ratios is None else self.train_ratios
+        return (1.0, *(ratio for ratio in chosen if ratio != 1))
+
+
+def parse(arguments: list[str], description: str) -> StudyConfig:
+    """Read flags on top of the preset that belongs to the source and unit asked for.
+
+    A preset is `experiments/configs/SOURCE_UNIT.py` with a CONFIG; for `folder` it is that of `mias`.
+    """
+    preset = load_preset(_flag(arguments, "source", "phantom"), _flag(arguments, "unit", "patch"))
+    return tyro.cli(
+        StudyConfig,
+        args=arguments,
+        default=preset,
+        description=description,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+
+
+def load_preset(source: str, unit: str) -> StudyConfig:
+    """Load the preset of a source and a unit."""
+    name = f"experiments.configs.{'mias' if source == 'folder' else source}_{unit}"
+    try:
+        preset: StudyConfig = importlib.import_module(name).CONFIG
+    except ModuleNotFoundError:
+        return StudyConfig()  # the flag's value is wrong; the parser says so in its own words
+    return dataclasses.replace(preset, source=source)  # type: ignore[arg-type]
+
+
+def _flag(arguments: list[str], name: str, default: str) -> str:
+    """Value of `--name VALUE` or `--name=VALUE`, without parsing the rest."""
+    for position, argument in enumerate(arguments):
+        if argument == f"--{name}" and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith(f"--{name}="):
+            return argument.split("=", 1)[1]
+    return default
+
+
+def open_source(config: StudyConfig) -> Source:
+    """Open the source that the config names."""
+    from mammo_jax.sources.hybrid import Hybrid
+
+    from mammo_jax.sources.folder import Folder
+    from mammo_jax.sources.mias import Mias
+    from mammo_jax.sources.phantom import Phantom
+
+    made = config.phantom
+    if config.source == "phantom":
+        return Phantom(
+            images=made.images,
+            seed=made.phantom_seed,
+            rows=made.rows,
+            columns=made.columns,
+            pixel_pitch=made.phantom_pitch,
+            contrast=made.contrast,
+        )
+    if config.source_dir is None:
+        raise SourceError(f"source {config.source!r} needs --source-dir")
+    if config.source == "folder":
+        files = config.folder
+        return Folder(config.source_dir, bits_stored=files.bits_stored, plain_ids=files.plain_ids, id_key=files.id_key)
+    if config.source == "mias":
+        return Mias(config.source_dir)
+    return Hybrid(Mias(config.source_dir), seed=made.phantom_seed, plantings=made.plantings, contrast=made.contrast)
+
+
+@contextmanager
+def reporting_errors() -> Iterator[None]:
+    """End the job with one line for what the user can mend; anything else is ours and keeps its traceback."""
+    try:
+        yield
+    except EXPECTED as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def start_run(config: StudyConfig, command: str) -> None:
+    """Write config.json on the first start; on a later one refuse a run folder that was made with other settings."""
+    settings = as_json(config)
+    path = config.out / "config.json"
+    if path.exists():
+        before = read_json(path)["config"]
+        changed = [name for name in settings if settings[name] != before.get(name) and name not in ("out", "workers")]
+        if changed:
+            raise SystemExit(
+                f"error: {config.out} holds a run with another {', '.join(changed)}; "
+                "choose another --out, or delete that folder"
+            )
+    else:
+        write_json(path, {"config": settings, "sha256": sha256_json(settings), "command": rerun_command(command)})
+    log_event(config.out, "start", job=command, config_sha256=sha256_json(settings), **environment())
+
+
+def as_json(config: Any) -> dict[str, Any]:
+    """Return the config as JSON types."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+
+
+def rerun_command(job: str) -> str:
+    """Return the command line that makes this run again."""
+    return " ".join(["mammo-jax", job, *sys.argv[2:]]) if sys.argv[0].endswith("mammo-jax") else f"mammo-jax {job}"

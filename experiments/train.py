@@ -1,0 +1,44 @@
+"""Train one network a ratio, fold and seed, and score its held-out fold: `mammo-jax train`, same flags as study."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
+from mammo_jax.dataset import parts
+from mammo_jax.input_pipeline import DatasetError, read_examples
+from mammo_jax.training_grid import run_grid
+
+
+def train(config: StudyConfig) -> None:
+    """Train and test every model that is missing; skipped where the predictions table is there."""
+    if (config.out / "predictions.parquet").exists():
+        return
+    dataset = config.out / "dataset"
+    if not (dataset / "complete.json").exists():
+        raise DatasetError(f"{dataset} is missing or unfinished; run `mammo-jax prepare` with the same flags first")
+    run_grid(
+        partial(read_examples, parts(dataset)),
+        range(config.folds),
+        config.trained_ratios,
+        (1.0, *config.ratios),
+        config.seeds,
+        config.training,
+        config.out,
+        initial_features=config.features_from,
+        workers=config.workers,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    config = parse(list(sys.argv[1:] if arguments is None else arguments), __doc__ or "")
+    with reporting_errors():
+        start_run(config, "train")
+        train(config)
+
+
+if __name__ == "__main__":
+    main()
