@@ -92,7 +92,7 @@ def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = 
     Returns
     -------
     StoredImage
-        `pixels` in the MONOCHROME2 sense, only the BitsStored bits (overlays in other bits are cut off); `pixel_pitch`
+        `pixels` in the MONOCHROME2 sense, without overlays in the bits above BitsStored; `pixel_pitch`
         in mm from ImagerPixelSpacing, else PixelSpacing, None where it is missing or not square.
 
     Raises
@@ -123,7 +123,7 @@ def _pydicom_errors(path: Path) -> Iterator[None]:
     """Turn whatever pydicom or a decoder raises into one SourceError.
 
     Damaged files make them raise nearly any class. Their texts and warnings may quote header values, so neither is
-    passed on: only the class is named.
+    passed on: only the class is named. In a damaged header any text may hold any other, so ours quote numbers only.
     """
     try:
         with warnings.catch_warnings(), disable_value_validation():
@@ -144,8 +144,9 @@ def _read_header(path: Path) -> Dataset:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if syntax not in _BY_PYDICOM and syntax not in _BY_IMAGECODECS:
+        name = syntax.name if syntax in uid.UID_dictionary else "in the header"
         raise SourceError(
-            f"{path}: the transfer syntax {uid.UID(syntax).name} is not supported; convert it to Explicit VR Little Endian"
+            f"{path}: the transfer syntax {name} is not supported; convert it to Explicit VR Little Endian"
         )
     return dcmread(path, specific_tags=_ELEMENTS, defer_size=2**16)
 
@@ -161,18 +162,17 @@ def _check_kind(path: Path, header: Dataset, max_pixels: int) -> None:
     for element, values in accepted.items():
         value = header.get(element)
         if value not in values:
-            found = "missing" if value is None else str(value)[:20]
+            found = int(value) if isinstance(value, int) else "missing or another"
             raise SourceError(
-                f"{path}: {element} is {found}, but {' or '.join(map(str, values))} is needed: "
-                "unsigned, greyscale, single-frame; convert it"
+                f"{path}: {element} is {found}, but {' or '.join(map(str, values))} is needed "
+                "(unsigned single-frame greyscale); convert it"
             )
     check_size(path, int(header.get("Rows") or 0), int(header.get("Columns") or 0), max_pixels)
     stored = header.get("BitsStored")
     if stored is None or not 1 <= stored <= header.BitsAllocated:
         raise SourceError(f"{path}: BitsStored {stored} does not fit BitsAllocated {header.BitsAllocated}; correct it")
-    high = header.get("HighBit", stored - 1)
-    if not stored - 1 <= high < header.BitsAllocated:
-        raise SourceError(f"{path}: HighBit {high} does not fit BitsStored {stored}; correct it")
+    if header.get("HighBit", stored - 1) != stored - 1:
+        raise SourceError(f"{path}: HighBit is not BitsStored − 1 = {stored - 1}; correct it")
     if "PixelData" not in header:
         raise SourceError(f"{path}: has no PixelData; it is no image")
 
@@ -181,23 +181,24 @@ def _stored_values(path: Path, header: Dataset) -> np.ndarray:
     """Samples as uint8 or uint16 [rows, columns], each below 2**BitsStored."""
     syntax = header.file_meta.TransferSyntaxUID
     dtype = np.dtype(f"u{header.BitsAllocated // 8}")
-    stored = header.BitsStored
-    shift = header.get("HighBit", stored - 1) + 1 - stored
     if syntax in _BY_PYDICOM:
-        raw, _ = get_decoder(syntax).as_array(header, raw=True, decoding_plugin=_BY_PYDICOM[syntax])
-        return ((raw >> shift) & (2**stored - 1)).astype(dtype)  # higher and lower bits may hold overlays
-    if shift:
-        raise SourceError(f"{path}: HighBit is not BitsStored − 1 in a compressed image; decompress it first")
+        # Bits above BitsStored, where older files keep overlays, are cleared by the decoder.
+        samples, _ = get_decoder(syntax).as_array(header, raw=True, decoding_plugin=_BY_PYDICOM[syntax])
+        return samples.astype(dtype)
     frame = get_frame(header.PixelData, 0, number_of_frames=1)
     coded = frame_header(frame)
     if coded is None or coded.components != 1 or (coded.rows, coded.columns) != (header.Rows, header.Columns):
         raise SourceError(
             f"{path}: the compressed PixelData does not hold one greyscale frame of Rows × Columns; export it again"
         )
-    raw = _BY_IMAGECODECS[syntax](frame)
-    if raw.dtype.kind != "u" or raw.shape != (header.Rows, header.Columns) or raw.max() >= 2**stored:
-        raise SourceError(f"{path}: the compressed PixelData does not decode to unsigned {stored}-bit samples")
-    return raw.astype(dtype)
+    samples = _BY_IMAGECODECS[syntax](frame)
+    fits = samples.dtype.kind == "u" and int(samples.max()) < 2**header.BitsStored
+    if not fits or samples.shape != (header.Rows, header.Columns):
+        raise SourceError(
+            f"{path}: the compressed PixelData does not decode to unsigned {header.BitsStored}-bit samples; "
+            "export it again"
+        )
+    return samples.astype(dtype)
 
 
 def _hashed_patient_id(header: Dataset, key: bytes) -> str | None:

@@ -61,8 +61,8 @@ class Folder:
     ----------
     csv_path : path of the table
     bits_stored : int, optional
-        Significant bits of PNG and TIFF samples where the table does not say. Without either, all allocated bits
-        count, and a warning is logged: for 12 bits in 16 that overstates the grey-level range 16-fold.
+        Significant bits of 16-bit PNG and TIFF samples where the table does not say. Without either, all 16 count,
+        and a warning is logged: for 12 bits in 16 that overstates the range of grey levels 16-fold.
     id_key : path of a key file, optional
         See `identifiers.load_key`.
     plain_ids : bool
@@ -101,8 +101,8 @@ class Folder:
         silent = sum(1 for entry in self._entries if bits_stored is None and _may_lack_bits(entry))
         if silent:
             logger.warning(
-                "%s: no bits_stored for %d PNG or TIFF files: all 8 or 16 bits count as stored; if that is not so, "
-                "add a column bits_stored or give the option",
+                "%s: no bits_stored for %d PNG or TIFF files: in 16-bit ones all bits count as stored; "
+                "if that is not so, add a column bits_stored or give the option",
                 self.csv_path,
                 silent,
             )
@@ -118,8 +118,8 @@ class Folder:
             stored = read_dicom(entry.path, max_pixels=self.max_pixels)
         else:
             stored = read_image(entry.path, max_pixels=self.max_pixels)
-            asked = entry.bits_stored or stored.bits_stored or self.bits_stored or 8 * stored.pixels.itemsize
-            stored = replace(stored, bits_stored=asked)
+            default = 8 if stored.pixels.itemsize == 1 else self.bits_stored or 16
+            stored = replace(stored, bits_stored=entry.bits_stored or stored.bits_stored or default)
         bits_stored = cast(int, stored.bits_stored)
         if int(stored.pixels.max()) >= 2**bits_stored:
             raise SourceError(
@@ -203,7 +203,7 @@ def _path(row: Row, field: str) -> Path:
     given = Path(row.text(field))
     if given.is_absolute():
         return given
-    if os.path.normpath(given).startswith(".."):
+    if Path(os.path.normpath(given)).parts[:1] == ("..",):
         raise row.error(field, f"{given} leads out of the table's folder; give an absolute path if that is meant")
     return row.table.parent / given
 

@@ -75,7 +75,7 @@ def read_table(path: Path | str, required: Sequence[str]) -> list[Row]:
     Raises
     ------
     SourceError
-        The file is missing, no UTF-8 or no CSV, or it has no row, a row of the wrong length, or not the fields asked for.
+        The file is missing, no UTF-8 or no CSV, has no row, one of the wrong length, or not the fields asked for.
     """
     path = Path(path)
     try:
