@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report = build_report(config.out)
     except (PredictionsError, StatisticsError, ReportError) as error:
         raise SystemExit(f"error: {error}") from error
-    print(metrics["sentence"])
+    print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
     print(f"report: {report}")
 
 

@@ -17,7 +17,6 @@ from mammo_jax.verdict import MARGIN, MINIMUM_AUROC, verdict, verdict_sentence
 
 SCHEMA = "mammo_jax metrics 1"
 RESAMPLES = 2000
-DEMONSTRATION = " This is a demonstration with one training seed."
 
 
 def evaluate(
@@ -93,8 +92,7 @@ def evaluate(
         "frozen": frozen,
         "demonstration": chosen["demonstration"],
         "verdict": chosen["verdicts"]["transfer"],
-        "sentence": verdict_sentence(chosen["verdicts"]["transfer"])
-        + (DEMONSTRATION if chosen["demonstration"] else ""),
+        "sentence": verdict_sentence(chosen["verdicts"]["transfer"]),
         "models": models,
     }
 

@@ -39,7 +39,6 @@ def test_a_study_of_three_seeds_gets_both_verdicts_and_the_null():
 def test_one_seed_is_a_demonstration_without_matched_verdict():
     metrics = evaluate(predictions_table(STUDY), resamples=200)
     assert metrics["demonstration"]
-    assert "demonstration" in metrics["sentence"]
     assert metrics["verdict"]["ratio"] == 100.0
     assert metrics["models"][0]["verdicts"]["matched"]["outcome"] == "not given"
     assert metrics["models"][0]["seed_null"] is None

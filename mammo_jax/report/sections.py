@@ -10,15 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from mammo_jax.files import read_json
+from mammo_jax.files import read_json, sha256_file
 from mammo_jax.ratios import ratio_text
 from mammo_jax.sources.mammogram import LABELS
 
 AUDIT_COLUMNS = (
     *("image_id", "ratio", "target_bytes", "codestream_bytes", "padding_bytes", "ratio_allocated", "ratio_stored"),
-    *("bits_per_pixel", "bits_per_breast_pixel", "psnr", "ssim"),
+    *("bits_per_pixel", "bits_per_breast_pixel", "psnr", "psnr_breast", "ssim", "ssim_breast"),
 )
-MEDIANS = ("ratio_allocated", "ratio_stored", "bits_per_pixel", "bits_per_breast_pixel", "psnr", "ssim")
+MEDIANS = AUDIT_COLUMNS[5:]
 MAX_EXAMPLES = 6
 MAX_CROP_BYTES = 1 << 20
 LEFT_OUT_SHOWN = 10
@@ -141,9 +141,10 @@ def provenance(run_dir: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
     events, damaged = _events(run_dir / "log.jsonl")
     start, prepared = events.get("start", {}), events.get("prepared", {})
     packages = start.get("packages", {})
+    table = run_dir / "predictions.parquet"
     found["facts"] |= {
         "SHA-256 of the images": prepared.get("data_sha256"),
-        "SHA-256 of the predictions": metrics.get("predictions_sha256"),
+        "SHA-256 of the predictions": metrics.get("predictions_sha256") or (table.exists() and sha256_file(table)),
         "Git revision": start.get("git_revision"),
         "Python": start.get("python"),
         "Packages": ", ".join(f"{name} {version}" for name, version in packages.items()),

@@ -22,7 +22,7 @@ def test_a_foreign_model_from_csv_to_report(table, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "Up to a compression ratio of 15" in printed
     assert f"report: {out / 'report.html'}" in printed
-    assert "demonstration" not in printed
+    assert "Demonstration" not in printed
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["command"].startswith("mammo-jax evaluate --predictions")
     assert "recalled" in (out / "report.html").read_text()
@@ -30,6 +30,12 @@ def test_a_foreign_model_from_csv_to_report(table, tmp_path, capsys):
     (out / "report.html").unlink()
     report.main(["--run", str(out)])
     assert (out / "report.html").read_bytes() == before
+
+
+def test_one_seed_of_a_model_that_can_be_trained_again_is_a_demonstration(table, tmp_path, capsys):
+    write_predictions(tmp_path / "mine.parquet", table)
+    evaluate.main(["--predictions", str(tmp_path / "mine.parquet"), "--out", str(tmp_path), "--resamples", "200"])
+    assert capsys.readouterr().out.startswith("Demonstration (one training seed). Up to a compression ratio of 15")
 
 
 def test_csv_and_parquet_give_the_same_figures(table, tmp_path):

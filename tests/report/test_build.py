@@ -1,3 +1,4 @@
+import hashlib
 import json
 import re
 import shutil
@@ -109,9 +110,10 @@ def test_numbers_of_the_metrics_are_in_the_tables(run, page):
 
 def test_audit_counts_what_is_exact_and_padded(page):
     audit = page.text[page.text.index("Audit of 5 images") :]
-    row = re.search(r" 15 (5) (4 of 5) (175 kB) (15\.00) (11\.25) (\S+) (\S+) (\S+) (\S+) (1) (100 bytes) 20 ", audit)
+    row = re.search(r" 15 4 of 5 175 kB 15\.00 11\.25 (\S+) (\S+) (\S+) 0\.900 1\.1 2\.7 1 100 bytes 20 ", audit)
     assert row is not None
-    assert row[6] == f"{60 - 4 * np.log(15) + 0.2:.2f}"
+    log = np.log(15)
+    assert row.groups() == (f"{60 - 4 * log + 0.2:.2f}", f"{55 - 4 * log:.2f}", f"{1 - 0.02 * log:.3f}")
     assert audit.count("5 of 5") == 9
     assert "12 images were left out" in audit
     assert "and 2 more in left_out.csv" in audit
@@ -132,6 +134,12 @@ def test_folds_settings_versions_and_command(page):
         assert text in page.text
     assert "older" not in page.text
     assert "Not in this report" not in page.text
+
+
+def test_hash_of_the_predictions_is_that_of_the_file(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "predictions.parquet").write_bytes(b"the table")
+    assert hashlib.sha256(b"the table").hexdigest() in build_report(tmp_path / "run").read_text()
 
 
 def test_foreign_text_stays_text(run, page):
