@@ -1,1 +1,27 @@
 """Exact-ratio JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) for greyscale images, in numpy and numba."""
+
+from codec.decoder import decode
+from codec.encoder import Encoded, encode, encode_ladder
+from codec.errors import (
+    CodecError,
+    CodestreamError,
+    InvalidImageError,
+    InvalidRatioError,
+    LimitError,
+    UnreachableRatioError,
+    UnsupportedCodestreamError,
+)
+
+__all__ = [
+    "CodecError",
+    "CodestreamError",
+    "Encoded",
+    "InvalidImageError",
+    "InvalidRatioError",
+    "LimitError",
+    "UnreachableRatioError",
+    "UnsupportedCodestreamError",
+    "decode",
+    "encode",
+    "encode_ladder",
+]

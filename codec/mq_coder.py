@@ -4,6 +4,11 @@ Contexts are numbered 0-8 zero coding, 9-13 sign coding, 14-16 magnitude refinem
 """
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from codec.jit import kernel
 
 ZERO_CODING = 0
 SIGN_CODING = 9
@@ -108,3 +113,185 @@ def _sign_coding_tables() -> tuple[np.ndarray, np.ndarray]:
 
 ZERO_CODING_CONTEXTS = _zero_coding_contexts()
 SIGN_CONTEXTS, SIGN_FLIPS = _sign_coding_tables()
+
+
+# The coder's own view of Table C.2: index = state << 1 | sense of the MPS.
+_ENTRIES = np.arange(2 * len(_STATES))
+CODING_QE = QE[_ENTRIES >> 1].astype(np.int32)
+CODING_NEXT_MPS = (NEXT_MPS[_ENTRIES >> 1] << 1 | _ENTRIES & 1).astype(np.uint8)
+CODING_NEXT_LPS = (NEXT_LPS[_ENTRIES >> 1] << 1 | (_ENTRIES & 1) ^ SWITCH_MPS[_ENTRIES >> 1]).astype(np.uint8)
+
+# Registers of the encoder as one array, so that a pass can take up where the last one stopped.
+REGISTER_A, REGISTER_C, REGISTER_CT, REGISTER_BP = 0, 1, 2, 3
+
+
+@intrinsic
+def _leading_zeros_16(typing_context, value):
+    """Leading zeros of a 32-bit integer below 2^16, counted from bit 15."""
+    signature = types.int32(types.int32)
+
+    def generate(context, builder, signature, arguments):
+        zeros = builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.sub(zeros, ir.Constant(ir.IntType(32), 16))
+
+    return signature, generate
+
+
+@kernel
+def start_encoder(registers, states):
+    """INITENC (C.2.8) and the initial states of Table D.7; byte 0 of the output is the dummy before the first."""
+    registers[REGISTER_A] = 0x8000
+    registers[REGISTER_C] = 0
+    registers[REGISTER_CT] = 12
+    registers[REGISTER_BP] = 0
+    for context in range(CONTEXTS):
+        states[context] = INITIAL_STATES[context] << 1
+
+
+@kernel
+def encode_symbols(symbols, count, registers, states, output):
+    """Run the MQ encoder (C.2.2-C.2.7) over the decisions of one coding pass.
+
+    Parameters
+    ----------
+    symbols : numpy.ndarray
+        uint8: context << 1 | decision, of which the first `count` are coded.
+    registers, states : numpy.ndarray
+        int32 [4] (A, C, CT, BP) and uint8 [19] (state << 1 | MPS), updated.
+    output : numpy.ndarray
+        uint8; ``output[BP]`` is the byte B that a carry may still change.
+    """
+    a, c = registers[REGISTER_A], registers[REGISTER_C]
+    ct, bp = registers[REGISTER_CT], registers[REGISTER_BP]
+    for n in range(count):
+        symbol = symbols[n]
+        context = symbol >> 1
+        state = states[context]
+        qe = CODING_QE[state]
+        a -= qe
+        if (state ^ symbol) & 1 == 0:
+            if a & 0x8000:
+                c += qe
+                continue
+            if a < qe:
+                a = qe
+            else:
+                c += qe
+            states[context] = CODING_NEXT_MPS[state]
+        else:
+            if a < qe:
+                c += qe
+            else:
+                a = qe
+            states[context] = CODING_NEXT_LPS[state]
+        shift = _leading_zeros_16(a)
+        a <<= shift
+        while shift >= ct:
+            c <<= ct
+            shift -= ct
+            # BYTEOUT (C.2.7), with the stuffed bit after 0xFF.
+            if output[bp] != 0xFF and c >= 0x8000000:
+                output[bp] += 1
+                c &= 0x7FFFFFF
+            bp += 1
+            if output[bp - 1] == 0xFF:
+                output[bp] = c >> 20
+                c &= 0xFFFFF
+                ct = np.int32(7)
+            else:
+                output[bp] = c >> 19
+                c &= 0x7FFFF
+                ct = np.int32(8)
+        c <<= shift
+        ct -= shift
+    registers[REGISTER_A], registers[REGISTER_C] = a, c
+    registers[REGISTER_CT], registers[REGISTER_BP] = ct, bp
+
+
+# Ends of codeword segments. A segment may be cut off wherever its bytes, followed by ones for ever (which is what a
+# decoder reads past the end, C.3.4), lie in the coder's interval [C, C + A) as the last pass left it. That is often
+# a byte or two before FLUSH (C.2.9) would end, and it can be found later from the coder's registers alone.
+
+
+@kernel
+def pack_registers(registers, output):
+    """A, CT, B and C in one integer, for `shortest_segment` and `write_segment`."""
+    byte = np.int64(output[registers[REGISTER_BP]])
+    a, ct = np.int64(registers[REGISTER_A]), np.int64(registers[REGISTER_CT])
+    return a | ct << 16 | byte << 20 | np.int64(registers[REGISTER_C]) << 28
+
+
+@kernel
+def _segment_ending(packed, margin, ending, extra):
+    """Write B and `extra` bytes after it that begin at C + `margin` to `ending`; False if they miss the interval."""
+    a, ct, byte, c = packed & 0xFFFF, (packed >> 16) & 0xF, (packed >> 20) & 0xFF, packed >> 28
+    low = (c << ct) + margin
+    high = (c << ct) + (a << ct)
+    unit = 27
+    if byte != 0xFF and low >> unit:
+        byte += 1
+        low -= 1 << unit
+        high -= 1 << unit
+    ending[0] = byte
+    for n in range(extra):
+        unit -= 7 if byte == 0xFF else 8
+        byte = low >> unit
+        low -= byte << unit
+        high -= byte << unit
+        ending[n + 1] = byte
+    return low < (1 << unit) <= high
+
+
+@kernel
+def shortest_segment(packed, bp, ending):
+    """Fewest bytes that a segment ending in this state of the coder needs; `ending` is scratch of 3."""
+    for extra in range(3):
+        if _segment_ending(packed, 0, ending, extra):
+            # A last byte 0xFF is forbidden (B.10.1), and saved: the decoder reads ones anyway.
+            return bp + extra - (ending[extra] == 0xFF)
+    return bp + 3  # unreachable: the interval is wider than the cell of two bytes
+
+
+@kernel
+def find_ending(packed, bp, length, ending):
+    """Find bytes that end a segment of exactly `length` in this state of the coder.
+
+    Returns
+    -------
+    int
+        How many bytes of `ending` follow B (its first byte), or -1 where no segment of this very length exists.
+        Longer segments go on with any bytes.
+    """
+    extra = min(max(length - bp, 0), 2)
+    # For two bytes and more: the lowest margin from which any continuation stays inside, not only ones.
+    margin, cell = (0, 1 << 19) if extra < 2 else ((1 << 13) - 1, 1 << 13)
+    if length < bp - 1:
+        return -1
+    for _ in range(4):
+        if _segment_ending(packed, margin, ending, extra) and (ending[extra] == 0xFF) == (length < bp):
+            return extra
+        margin += cell
+    return -1
+
+
+@kernel
+def write_segment(codeword, packed, bp, length, out, at):
+    """Write a segment of exactly `length` bytes (one for which `find_ending` finds an end) to ``out[at:]``.
+
+    Parameters
+    ----------
+    codeword : numpy.ndarray
+        uint8: the block's bytes, of which those before B are used.
+    packed, bp : int
+        Registers at the end of the last pass carried.
+    length : int
+        What is longer than the coder needs is filled with zeros.
+    """
+    ending = np.zeros(3, np.uint8)
+    extra = find_ending(packed, bp, length, ending)
+    for n in range(min(bp - 1, length)):
+        out[at + n] = codeword[n]
+    for n in range(0 if bp > 0 else 1, min(extra, length - bp) + 1):
+        out[at + bp - 1 + n] = ending[n]
+    for n in range(bp + extra, length):
+        out[at + n] = 0

@@ -1,0 +1,37 @@
+"""Codestream syntax (T.800 Annex A): the markers, and the writing of the headers that the encoder needs."""
+
+import struct
+
+from codec.quantizer import Quantization
+
+SOC, SOT, SOD, EOC = 0xFF4F, 0xFF90, 0xFF93, 0xFFD9
+SIZ, COD, QCD = 0xFF51, 0xFF52, 0xFF5C
+
+# SOC, SIZ, COD, QCD with derived steps, SOT, SOD, and EOC at the end: what every codestream consists of at least,
+# beside its packets.
+FIXED_BYTES = 82
+
+IRREVERSIBLE_97 = 0
+DERIVED_QUANTIZATION = 1
+LRCP = 0
+LOG2_BLOCK = 6
+
+
+def write_main_header(rows: int, columns: int, quantization: Quantization) -> bytes:
+    """SOC, SIZ, COD and QCD for one greyscale component of unsigned samples in one tile and one layer."""
+    component = (quantization.bits_stored - 1, 1, 1)
+    siz = struct.pack(">HIIIIIIIIHBBB", 0, columns, rows, 0, 0, columns, rows, 0, 0, 1, *component)
+    block = LOG2_BLOCK - 2
+    cod = struct.pack(">BBHBBBBBB", 0, LRCP, 1, 0, quantization.levels, block, block, 0, IRREVERSIBLE_97)
+    step = quantization.exponent << 11 | quantization.mantissa
+    qcd = struct.pack(">BH", quantization.guard_bits << 5 | DERIVED_QUANTIZATION, step)
+    return struct.pack(">H", SOC) + _segment(SIZ, siz) + _segment(COD, cod) + _segment(QCD, qcd)
+
+
+def write_tile_header(packet_bytes: int) -> bytes:
+    """SOT and SOD of the only tile-part (A.4.2), which holds `packet_bytes` of packets."""
+    return _segment(SOT, struct.pack(">HIBB", 0, 14 + packet_bytes, 0, 1)) + struct.pack(">H", SOD)
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return struct.pack(">HH", marker, len(body) + 2) + body

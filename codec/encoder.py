@@ -1,0 +1,263 @@
+"""Encoding an image to codestreams of exact lengths."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from codec import ratio as compression_ratio
+from codec.code_blocks import SubbandWords, code_blocks
+from codec.codestream import EOC, FIXED_BYTES, write_main_header, write_tile_header
+from codec.errors import InvalidImageError, UnreachableRatioError
+from codec.jit import kernel
+from codec.mq_coder import write_segment
+from codec.packets import packet_blocks, write_packet_header
+from codec.padding import NO_BLOCK, write_blank_segment
+from codec.quantizer import (
+    FRACTION_BITS,
+    derived_quantization,
+    quantize,
+    subband_norms,
+    with_guard_bits,
+)
+from codec.rate_control import Allocation, RateControl
+from codec.reconstruction import reconstruct
+from codec.wavelet import forward_97, subband_names, subband_shapes
+
+LL_SIZE = 32
+MOST_LEVELS = 5
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One codestream and what is known about it.
+
+    Attributes
+    ----------
+    codestream : bytes
+        A raw JPEG 2000 codestream, `target_bytes` long.
+    ratio : float
+        The compression ratio asked for.
+    rows, columns, bits_allocated, bits_stored : int
+        Of the image.
+    target_bytes : int
+        ``floor(uncompressed bytes / ratio)``.
+    header_bytes : int
+        Marker segments and packet headers.
+    padding_bytes : int
+        Bytes without meaning at the end of a code-block's segment, where nothing else fits or is left to code.
+    reconstruction : numpy.ndarray or None
+        What a decoder gives, uint8 or uint16 [rows, columns]; only from `encode_ladder`.
+    """
+
+    codestream: bytes
+    ratio: float
+    rows: int
+    columns: int
+    bits_allocated: int
+    bits_stored: int
+    target_bytes: int
+    header_bytes: int
+    padding_bytes: int
+    reconstruction: np.ndarray | None = None
+
+    @property
+    def ratio_allocated(self) -> float:
+        """Compression ratio reached, counting the bits allocated."""
+        return self.rows * self.columns * self.bits_allocated / 8 / len(self.codestream)
+
+    @property
+    def ratio_stored(self) -> float:
+        """Compression ratio reached, counting the bits stored."""
+        return self.rows * self.columns * self.bits_stored / 8 / len(self.codestream)
+
+
+def encode(
+    pixels: np.ndarray,
+    ratio: float,
+    *,
+    bits_stored: int | None = None,
+    reference: str = "allocated",
+    threads: int = 1,
+) -> Encoded:
+    """Compress an image to exactly ``floor(uncompressed bytes / ratio)`` bytes.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        uint8 or uint16 [rows, columns].
+    ratio : float
+        Compression ratio, any finite number above 0.
+    bits_stored : int, optional
+        Bits of a pixel that carry its value, 1 to 16; by default all that are allocated.
+    reference : {"allocated", "stored"}
+        Which bits of a pixel the uncompressed size counts.
+    threads : int
+        How many code at the same time.
+
+    Raises
+    ------
+    InvalidImageError
+        Pixels that are not a greyscale image, or need more than `bits_stored` bits.
+    InvalidRatioError
+        A `ratio` that is not a finite number above 0, or an unknown `reference`.
+    UnreachableRatioError
+        Even an empty codestream would be longer.
+    """
+    return next(_encode_all(pixels, [ratio], bits_stored, reference, threads, False))
+
+
+def encode_ladder(
+    pixels: np.ndarray,
+    ratios: Iterable[float],
+    *,
+    bits_stored: int | None = None,
+    reference: str = "allocated",
+    threads: int = 1,
+) -> Iterator[Encoded]:
+    """Compress an image to several ratios with one transform and one pass of block coding.
+
+    Parameters and errors are those of `encode`, for all ratios before any work is done.
+
+    Yields
+    ------
+    Encoded
+        One for each of `ratios`, in their order, with its `reconstruction`.
+    """
+    return _encode_all(pixels, list(ratios), bits_stored, reference, threads, True)
+
+
+def _encode_all(
+    pixels: np.ndarray,
+    ratios: list[float],
+    bits_stored: int | None,
+    reference: str,
+    threads: int,
+    reconstructed: bool,
+) -> Iterator[Encoded]:
+    """Check the request, and return the iterator that does the work."""
+    bits = _checked_bits(pixels, bits_stored)
+    rows, columns = pixels.shape
+    uncompressed = compression_ratio.uncompressed_bytes(
+        rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits, reference=reference
+    )
+    targets = [compression_ratio.target_bytes(uncompressed, ratio) for ratio in ratios]
+    levels = _levels(rows, columns)
+    packets, subband, area = packet_blocks(subband_shapes(rows, columns, levels))
+    smallest = FIXED_BYTES + len(packets)
+    for ratio, target in zip(ratios, targets):
+        if target < smallest:
+            largest = float(uncompressed / smallest)
+            raise UnreachableRatioError(
+                f"ratio {ratio} leaves {target} bytes for an image of {rows} × {columns} pixels, but its headers"
+                f" alone are {smallest}: the largest ratio that it can have is {largest:.6g}",
+                largest,
+            )
+
+    def work() -> Iterator[Encoded]:
+        if not ratios:
+            return
+        image = _CodedImage(pixels, bits, levels, packets, subband, area, max(targets), threads)
+        for ratio, target in zip(ratios, targets):
+            yield image.encoded(ratio, target, reconstructed)
+
+    return work()
+
+
+def _checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
+    """Bits stored, after checking that `pixels` can be coded with them."""
+    if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
+        kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise InvalidImageError(f"pixels must be a numpy array of uint8 or uint16, not {kind}")
+    if pixels.ndim != 2 or pixels.size == 0:
+        raise InvalidImageError(f"pixels must have the shape (rows, columns), not {pixels.shape}")
+    allocated = 8 * pixels.itemsize
+    bits = allocated if bits_stored is None else bits_stored
+    if not isinstance(bits, int | np.integer) or not 1 <= bits <= allocated:
+        raise InvalidImageError(f"bits_stored must be a whole number from 1 to {allocated}, not {bits!r}")
+    largest = int(pixels.max())
+    if largest >> bits:
+        raise InvalidImageError(f"a pixel has the value {largest}, which needs more than bits_stored={bits}")
+    return int(bits)
+
+
+def _levels(rows: int, columns: int) -> int:
+    """Decompositions until the LL subband is no larger than `LL_SIZE`, at most `MOST_LEVELS`."""
+    size, levels = max(rows, columns), 0
+    while size > LL_SIZE and levels < MOST_LEVELS:
+        size, levels = (size + 1) // 2, levels + 1
+    return levels
+
+
+class _CodedImage:
+    """An image after its transform and its one pass of block coding, from which any codestream can be cut."""
+
+    def __init__(self, pixels, bits, levels, packets, subband, area, largest_target, threads):
+        self.shape, self.dtype, self.bits, self.packets = pixels.shape, pixels.dtype, bits, packets
+        bands = forward_97(pixels, levels, 1 << (bits - 1))
+        quantization = derived_quantization(bits, levels)
+        self.steps = quantization.steps()
+        quantized = [quantize(band, step) for band, step in zip(bands, self.steps)]
+        self.quantization = with_guard_bits(quantization, [planes for _, planes in quantized])
+        self.subbands = [
+            SubbandWords(words, orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, planes)
+            for (words, _), (orientation, _), norm, step, planes in zip(
+                quantized,
+                subband_names(levels),
+                subband_norms(levels),
+                self.steps,
+                self.quantization.magnitude_bits(),
+            )
+        ]
+        self.main_header = write_main_header(*pixels.shape, self.quantization)
+        self.blocks = code_blocks(self.subbands, subband, area, 0.0, threads)
+        self.control = RateControl(self.blocks, packets)
+
+    def encoded(self, ratio: float, target: int, reconstructed: bool) -> Encoded:
+        """Cut the codestream of `target` bytes."""
+        packet_bytes = target - FIXED_BYTES
+        allocation = self.control.allocate(packet_bytes)
+        body = np.empty(packet_bytes, np.uint8)
+        _write_packets(
+            self.packets, allocation.passes, allocation.lengths, allocation.zero_planes, allocation.blank_block,
+            self.blocks.area, self.blocks.codewords, self.blocks.offsets, self.blocks.registers, self.blocks.ends,
+            body,
+        )  # fmt: skip
+        codestream = self.main_header + write_tile_header(packet_bytes) + body.tobytes() + EOC.to_bytes(2)
+        return Encoded(
+            codestream,
+            ratio,
+            *self.shape,
+            8 * self.dtype.itemsize,
+            self.bits,
+            target,
+            FIXED_BYTES + allocation.header_bytes,
+            allocation.padding_bytes,
+            self._reconstruction(allocation) if reconstructed else None,
+        )
+
+    def _reconstruction(self, allocation: Allocation) -> np.ndarray:
+        pixels = np.empty(self.shape, self.dtype)
+        passes = allocation.passes.copy()
+        if allocation.blank_block != NO_BLOCK:
+            passes[allocation.blank_block] = 0
+        reconstruct(self.subbands, self.steps, self.blocks, passes, pixels, self.bits)
+        return pixels
+
+
+@kernel
+def _write_packets(packets, passes, lengths, zero_planes, blank_block, area, codewords, offsets, registers, ends, out):
+    """Write all packets (B.10): header, then the segments of the blocks that it includes."""
+    at = 0
+    for packet in range(packets.shape[0]):
+        at = write_packet_header(packets[packet], passes, lengths, zero_planes, out, at)
+        for band in range(packets.shape[1]):
+            first, rows, columns = packets[packet, band]
+            for block in range(first, first + rows * columns):
+                last = passes[block] - 1
+                if block == blank_block:
+                    write_blank_segment(area[block, 2], area[block, 3], lengths[block], out, at)
+                elif last >= 0:
+                    codeword = codewords[offsets[block] :]
+                    write_segment(codeword, registers[block, last], ends[block, last], lengths[block], out, at)
+                at += lengths[block]

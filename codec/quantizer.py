@@ -1,0 +1,117 @@
+"""Scalar dead-zone quantisation (T.800 Annex E), all steps derived from one base step (equation E-5).
+
+The encoder keeps a coefficient as a 32-bit word: bit 31 is its sign, bits 1-30 its magnitude in steps with
+`FRACTION_BITS` binary places, bit 0 says that block coding found it significant in a significance-propagation pass.
+So block coding can measure distortions below the finest step, and a reconstruction needs no entropy decoding.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from codec.jit import kernel
+from codec.wavelet import subband_names
+
+FRACTION_BITS = 5
+MAGNITUDE_SHIFT = FRACTION_BITS + 1
+MAGNITUDE_MASK = 0x7FFFFFFE
+LOG2_GAIN = {"LL": 0, "HL": 1, "LH": 1, "HH": 2}
+# The finest step as it acts in the image, in grey levels: below the error of rounding to whole levels.
+BASE_STEP = 0.5
+
+# Synthesis filters of the 9/7 transform, one half of each (they are symmetric; the last tap is the centre).
+_LOW_PASS = (-0.09127176311424948, -0.05754352622849957, 0.5912717631142470, 1.1150870524569940)
+_HIGH_PASS = (
+    0.02674875741080976, 0.01686411844287495, -0.07822326652898785, -0.2668641184428723, 0.6029490182363579,
+)  # fmt: skip
+
+
+@lru_cache
+def subband_norms(levels: int) -> tuple[float, ...]:
+    """L2 norm of each subband's synthesis basis vectors, in the order of the codestream.
+
+    The squared error of the image is about the sum over all coefficients of (norm · error)².
+    """
+    low_pass = np.array([*_LOW_PASS, *_LOW_PASS[-2::-1]])
+    low, high = low_pass, np.array([*_HIGH_PASS, *_HIGH_PASS[-2::-1]])
+    norms = {("LL", 0): 1.0}
+    for level in range(1, levels + 1):
+        of_low, of_high = float(np.linalg.norm(low)), float(np.linalg.norm(high))
+        norms["LL", level] = of_low * of_low
+        norms["HL", level] = norms["LH", level] = of_low * of_high
+        norms["HH", level] = of_high * of_high
+        low, high = (np.convolve(_upsampled(basis), low_pass) for basis in (low, high))
+    return tuple(norms[name] for name in subband_names(levels))
+
+
+def _upsampled(basis: np.ndarray) -> np.ndarray:
+    result = np.zeros(2 * basis.size - 1)
+    result[::2] = basis
+    return result
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What the QCD marker segment says: exponent and mantissa of the LL step, and the guard bits."""
+
+    bits_stored: int
+    levels: int
+    exponent: int
+    mantissa: int
+    guard_bits: int = 0
+
+    def steps(self) -> list[float]:
+        """Step size of every subband, in the order of the codestream (equations E-3 and E-5)."""
+        return [
+            2.0 ** (self.bits_stored + LOG2_GAIN[orientation] - self.exponent + self.levels - level)
+            * (1 + self.mantissa / 2048)
+            for orientation, level in subband_names(self.levels)
+        ]
+
+    def magnitude_bits(self) -> list[int]:
+        """M_b, the number of magnitude bit-planes of every subband (equation E-2)."""
+        return [self.guard_bits + self.exponent - self.levels + level - 1 for _, level in subband_names(self.levels)]
+
+
+def derived_quantization(bits_stored: int, levels: int) -> Quantization:
+    """Quantization (guard bits not chosen yet) whose LL step times its norm is `BASE_STEP`, rounded up to a mantissa."""
+    step = BASE_STEP / subband_norms(levels)[0]
+    exponent = bits_stored - int(np.floor(np.log2(step)))
+    mantissa = int(np.ceil((step * 2.0 ** (exponent - bits_stored) - 1) * 2048))
+    if mantissa == 2048:
+        exponent, mantissa = exponent - 1, 0
+    return Quantization(bits_stored, levels, exponent, mantissa)
+
+
+def with_guard_bits(quantization: Quantization, planes: list[int]) -> Quantization:
+    """Add the fewest guard bits that leave room for the bit-planes which each subband really has, and for two."""
+    room = quantization.magnitude_bits()
+    guard_bits = max(0, *(max(used, 2) - available for used, available in zip(planes, room)))
+    return replace(quantization, guard_bits=guard_bits)
+
+
+@kernel
+def quantize(coefficients, step):
+    """Words (int32, same shape) of float32 `coefficients`; in place, so that the float values are gone afterwards.
+
+    Returns
+    -------
+    words : numpy.ndarray
+        int32 view of `coefficients`.
+    bits : int
+        Number of bit-planes of the largest magnitude (0 where all are below one step).
+    """
+    words = coefficients.view(np.int32)
+    scale = np.float32((1 << FRACTION_BITS) / step)
+    largest = np.int32(0)
+    for row in range(coefficients.shape[0]):
+        for column in range(coefficients.shape[1]):
+            value = coefficients[row, column]
+            word = np.int32(abs(value) * scale) << np.int32(1)
+            largest = max(largest, word)
+            words[row, column] = word | (np.int32(-0x80000000) if value < 0 else np.int32(0))
+    bits = 0
+    while (largest >> (MAGNITUDE_SHIFT + bits)) != 0:
+        bits += 1
+    return words, bits

@@ -1,0 +1,173 @@
+"""Rate control: which passes of each code-block enter a codestream of an exact length (T.800 Annex J.14).
+
+The passes on the lower convex hull of each block's rate and distortion are taken in order of slope as long as they
+fit, headers counted as they will be written; then single passes that still fit; and what is left is made up by
+writing one segment longer than the coder needs it, which no decoder notices.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from codec.code_blocks import CodedBlocks
+from codec.jit import kernel
+from codec.padding import NO_BLOCK, HeaderPlan, change_block, measure_header, pad
+
+# What a block's first inclusion costs in the packet header, on average, in bytes; hull slopes count it.
+INCLUSION_BYTES = 1.5
+HEADER_BYTES_A_BLOCK = 20
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What the packets carry.
+
+    Attributes
+    ----------
+    passes, lengths, zero_planes : numpy.ndarray
+        int32 [n]: passes and segment bytes of every block, and the missing bit-planes that the headers tell.
+    blank_block : int
+        The block that is included with nothing but zeros, to fill bytes; `NO_BLOCK` mostly.
+    slope : float
+        Squared error a byte of the first truncation point left out; 0 where all are in.
+    header_bytes, padding_bytes : int
+        Bytes of all packet headers, and of the segments what no decoder needs.
+    """
+
+    passes: np.ndarray
+    lengths: np.ndarray
+    zero_planes: np.ndarray
+    blank_block: int
+    slope: float
+    header_bytes: int
+    padding_bytes: int
+
+
+class RateControl:
+    """Finds allocations for one image's coded blocks.
+
+    Parameters
+    ----------
+    blocks : CodedBlocks
+    packets : numpy.ndarray
+        int64 [packets, 3, 3], as of `packet_blocks`.
+    """
+
+    def __init__(self, blocks: CodedBlocks, packets: np.ndarray):
+        self.blocks, self.packets = blocks, packets
+        block, passes, slope = _hull_points(blocks.passes, blocks.lengths, blocks.gains)
+        order = np.argsort(-slope, kind="stable")
+        self.point_block, self.point_passes, self.point_slope = block[order], passes[order], slope[order]
+        self.packet_of_block = np.zeros(len(blocks.passes), np.int32)
+        for packet, grids in enumerate(packets):
+            for first, rows, columns in grids:
+                self.packet_of_block[first : first + rows * columns] = packet
+        self._scratch = np.empty(HEADER_BYTES_A_BLOCK * len(blocks.passes) + 2 * len(packets) + 64, np.uint8)
+
+    def allocate(self, packet_bytes: int) -> Allocation:
+        """Choose passes so that all packets together are exactly `packet_bytes` long."""
+        blocks = self.blocks
+        plan = HeaderPlan(
+            self.packets, self.packet_of_block, blocks.zero_planes.copy(),
+            np.zeros(len(blocks.passes), np.int32), np.zeros(len(blocks.passes), np.int32),
+            np.empty(len(self.packets), np.int64), self._scratch,
+        )  # fmt: skip
+        points = self._most_points(packet_bytes, plan)
+        left = packet_bytes - int(plan.headers.sum() + plan.lengths.sum())
+        left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
+        slope = self.point_slope[points] if points < len(self.point_slope) else 0.0
+        blank = pad(left, blocks, plan) if left else NO_BLOCK
+        header_bytes = int(plan.headers.sum())
+        return Allocation(plan.passes, plan.lengths, plan.zero_planes, blank, float(slope), header_bytes, left)
+
+    def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
+        """Bisect for the longest run of hull points that fits, and leave it in `plan`."""
+
+        def take(points: int) -> int:
+            _take_points(points, self.point_block, self.point_passes, self.blocks.lengths, plan)
+            return int(plan.headers.sum() + plan.lengths.sum())
+
+        fits, too_many = 0, len(self.point_block) + 1
+        while too_many - fits > 1:
+            middle = (fits + too_many) // 2
+            if take(middle) <= packet_bytes:
+                fits = middle
+            else:
+                too_many = middle
+        take(fits)
+        return fits
+
+
+@kernel
+def _hull_points(passes, lengths, gains):
+    """Truncation points on the convex hulls (J.14.3): block, number of passes, and slope of each."""
+    total = 0
+    for block in range(passes.size):
+        total += passes[block]
+    point_block, point_passes = np.empty(total, np.int32), np.empty(total, np.int32)
+    point_slope = np.empty(total, np.float64)
+    used = 0
+    for block in range(passes.size):
+        first = used
+        for n in range(passes[block]):
+            rate, gain = lengths[block, n] + INCLUSION_BYTES, gains[block, n]
+            while True:
+                previous_rate, previous_gain = 0.0, 0.0
+                if used > first:
+                    before = point_passes[used - 1] - 1
+                    previous_rate, previous_gain = lengths[block, before] + INCLUSION_BYTES, gains[block, before]
+                if gain <= previous_gain:
+                    break
+                slope = (gain - previous_gain) / (rate - previous_rate) if rate > previous_rate else np.inf
+                if used > first and slope >= point_slope[used - 1]:
+                    used -= 1
+                    continue
+                point_block[used], point_passes[used], point_slope[used] = block, n + 1, slope
+                used += 1
+                break
+    return point_block[:used], point_passes[:used], point_slope[:used]
+
+
+@kernel
+def _take_points(points, point_block, point_passes, all_lengths, plan):
+    """Carry the first `points` hull points and no other pass; measures all headers."""
+    plan.passes[:] = 0
+    for point in range(points):
+        plan.passes[point_block[point]] = point_passes[point]
+    for block in range(plan.passes.size):
+        passes = plan.passes[block]
+        plan.lengths[block] = all_lengths[block, passes - 1] if passes > 0 else 0
+    for packet in range(plan.headers.size):
+        plan.headers[packet] = measure_header(plan, packet)
+
+
+@kernel
+def _add_passes(left, all_passes, all_lengths, gains, plan):
+    """Add single passes, on the hull or not, best slope first, while any fits; returns the bytes left."""
+    passes, lengths = plan.passes, plan.lengths
+    count = 0
+    for block in range(passes.size):
+        count += all_passes[block] - passes[block]
+    candidate_block, candidate_passes = np.empty(count, np.int32), np.empty(count, np.int32)
+    slopes = np.empty(count, np.float64)
+    count = 0
+    for block in range(passes.size):
+        gain = gains[block, passes[block] - 1] if passes[block] > 0 else 0.0
+        for n in range(passes[block], all_passes[block]):
+            more = all_lengths[block, n] - lengths[block]
+            if more <= left and gains[block, n] > gain:
+                rate = max(more, 0) + (0.25 if passes[block] > 0 else INCLUSION_BYTES)
+                candidate_block[count], candidate_passes[count] = block, n + 1
+                slopes[count] = (gain - gains[block, n]) / rate
+                count += 1
+    for candidate in np.argsort(slopes[:count]):
+        block, n = candidate_block[candidate], candidate_passes[candidate]
+        if left == 0:
+            break
+        gain = gains[block, passes[block] - 1] if passes[block] > 0 else 0.0
+        if gains[block, n - 1] <= gain or all_lengths[block, n - 1] - lengths[block] > left:
+            continue
+        rest = change_block(plan, block, n, all_lengths[block, n - 1], left)
+        if rest >= 0:
+            left = rest
+    return left
