@@ -224,6 +224,12 @@ def _raw_refinement_pass(flags, coefficients, width, height, half, words, count,
 
 
 @kernel
+def _reset(contexts):
+    for k in range(contexts.size):
+        contexts[k] = INITIAL_CONTEXTS[k]
+
+
+@kernel
 def decode_block(
     data, pieces, piece, truncated, planes, block_style, zero_coding, width, height,
     coefficients, flags, contexts, mq, words,
@@ -251,9 +257,11 @@ def decode_block(
     flags, contexts, mq, words : numpy.ndarray
         int64, scratch.
     """
-    coefficients[: width * height] = 0
-    flags[: (width + 2) * ((height + 3) // 4 + 2)] = 0
-    contexts[:] = INITIAL_CONTEXTS
+    for k in range(width * height):
+        coefficients[k] = 0
+    for k in range((width + 2) * ((height + 3) // 4 + 2)):
+        flags[k] = 0
+    _reset(contexts)
     causal = (block_style & VERTICALLY_CAUSAL) != 0
     plane = np.int64(planes - 1)
     kind = 2  # 0 significance propagation, 1 magnitude refinement, 2 cleanup
@@ -288,6 +296,6 @@ def decode_block(
                     _segmentation_symbol(contexts, mq, words, count)
                 plane -= 1
             if block_style & RESET_CONTEXTS:
-                contexts[:] = INITIAL_CONTEXTS
+                _reset(contexts)
             kind = (kind + 1) % 3
             index += 1

@@ -206,10 +206,10 @@ def _synthesise_97(ll, hl, lh, hh, y0, x0, output, final, level_shift, lowest, l
     if rows == 1:
         row = np.empty(columns, np.float32)
         gain = np.float32(0.5) if y0 & 1 else np.float32(1)
-        row[:n_low] = _row_or_zeros(lh if y0 & 1 else ll, 0, zeros[:n_low])
-        row[n_low:] = _row_or_zeros(hh if y0 & 1 else hl, 0, zeros[n_low:])
+        low_row = _row_or_zeros(lh if y0 & 1 else ll, 0, zeros[:n_low])
+        high_row = _row_or_zeros(hh if y0 & 1 else hl, 0, zeros[n_low:])
         for c in range(columns):
-            row[c] *= gain
+            row[c] = gain * (low_row[c] if c < n_low else high_row[c - n_low])
         _synthesise_row_97(row[:n_low], row[n_low:], x0, even, odd, output[0], final, level_shift, lowest, largest)
         return
     state = np.zeros((4, columns), np.float32)

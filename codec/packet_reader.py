@@ -225,7 +225,9 @@ def _read_block_header(headers, bits, block, block_style, length_bits, passes_be
             return pieces, np.int64(-1)
         if count == pieces.shape[0]:
             larger = np.zeros((2 * count, 6), dtype=np.int64)
-            larger[:count] = pieces
+            for k in range(count):
+                for column in range(6):
+                    larger[k, column] = pieces[k, column]
             pieces = larger
         pieces[count, BLOCK] = block
         pieces[count, FIRST_PASS] = index
@@ -287,7 +289,8 @@ def _take_bodies(data, position, start, count, wanted, pieces, first, last, trun
         available = min(length, data.size - position)
         if wanted and (available == length or available > 0):
             block = pieces[k, BLOCK]
-            pieces[kept] = pieces[k]
+            for column in range(6):
+                pieces[kept, column] = pieces[k, column]
             pieces[kept, OFFSET] = position
             pieces[kept, LENGTH] = available
             truncated[block] = available < length
