@@ -1,0 +1,127 @@
+"""Rules that hold for the repository as a whole."""
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("codec", "mammo_jax", "experiments")
+LONGEST_FILE = 300
+LARGEST_BINARY = 200_000
+BINARY_SUFFIXES = {".png", ".jpg", ".tif", ".tiff", ".pgm", ".pgx", ".dcm", ".j2k", ".jp2", ".npy", ".npz", ".parquet"}
+
+
+def tracked() -> list[Path]:
+    """Files under version control; without git, as in an unpacked archive, the files of the packages and tests."""
+    if not (ROOT / ".git").exists():
+        return [path for folder in (*PACKAGES, "tests") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).exists()]
+
+
+def sources() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES]
+
+
+def test_imports_go_one_way():
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 kept, 0 broken" in done.stdout
+
+
+def test_files_are_short():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in sources()}
+    assert len(lengths) > 20
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_no_file_is_a_drawer_for_everything():
+    names = {path.stem for path in sources()}
+    assert not names & {"utils", "util", "helpers", "misc", "common"}
+
+
+def test_no_large_binary_and_no_medical_image_is_tracked():
+    paths = tracked()
+    assert [path for path in paths if path.suffix in BINARY_SUFFIXES and path.stat().st_size > LARGEST_BINARY] == []
+    assert [path for path in paths if path.suffix in {".dcm", ".pgm", ".pgx"} or path.name.startswith("mdb")] == []
+
+
+def readme_commands(pattern: str) -> set[str]:
+    return set(re.findall(pattern, (ROOT / "README.md").read_text(), re.MULTILINE))
+
+
+def test_the_readmes_jobs_exist():
+    from experiments.__main__ import JOBS
+
+    jobs = readme_commands(r"(?:mammo-jax |python -m experiments\.)([a-z][a-z_-]*)")
+    assert "study" in jobs
+    assert {job.replace("-", "_") for job in jobs} <= set(JOBS)
+
+
+def test_every_job_is_a_module_with_a_main():
+    from experiments.__main__ import JOBS
+
+    for job in JOBS:
+        assert callable(importlib.import_module(f"experiments.{job}").main)
+
+
+def test_the_readmes_make_targets_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = readme_commands(r"^ *(?:\$ )?make ([a-z-]+)") | readme_commands(r"`make ([a-z-]+)`")
+    assert named
+    assert named <= targets
+
+
+def test_the_readmes_links_lead_somewhere():
+    for link in readme_commands(r"\]\(([^)#:]+)\)"):
+        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_the_lock_holds_every_dependency_once_for_each_python(python):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    lock = re.findall(r"^([^\s#].*?) *\\$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert len(lock) > 50
+    environment = {
+        "python_version": python, "python_full_version": f"{python}.1", "sys_platform": "linux",
+        "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix",
+        "implementation_name": "cpython", "platform_python_implementation": "CPython",
+    }  # fmt: skip
+    pinned: dict[str, str] = {}
+    for requirement in map(Requirement, lock):
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            name = canonicalize_name(requirement.name)
+            assert name not in pinned, name
+            (specifier,) = requirement.specifier
+            assert specifier.operator == "=="
+            pinned[name] = specifier.version
+    for requirement in asked:
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            assert pinned.get(canonicalize_name(requirement.name), "") in requirement.specifier, requirement.name
+
+
+def test_the_commit_hooks_use_the_projects_own_tools():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repository["repo"] for repository in hooks] == ["local"]
+    entries = [hook["entry"].split()[0] for hook in hooks[0]["hooks"]]
+    tools = Path(sys.executable).parent
+    assert entries
+    assert all((tools / Path(entry).name).exists() for entry in entries)
+
+
+def test_the_ci_runs_what_the_readme_names():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "\nmake lint types\n" in script
+    assert "\nmake test\n" in script
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+    subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
