@@ -14,24 +14,25 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import ConvexHull
 
+from mammo_jax.sources.detector import BLUR
 from mammo_jax.sources.mammogram import Label, Lesion
 
 MASS_RADIUS = (5.0, 15.0)
 """Radius of a mass in mm. Invasive cancers found by screening have median diameters of 12–15 mm by density (Symposium
-Mammographicum 2004, Breast Cancer Res 2004;6(Suppl 1):P14); below 5 mm they are rarely visible. The upper end is ours."""
+Mammographicum 2004, Breast Cancer Res 2004;6(Suppl 1):P14); below 5 mm they are rarely visible. The upper end is our
+choice."""
 
 MASS_MEDIAN = 8.0
 """Median radius of a mass in mm, log-normal between the bounds of MASS_RADIUS (our choice)."""
 
-MASS_CONTRAST = (0.10, 0.20)
-"""Mean extra log exposure of a mass over its disc, at contrast 1. Our choice: 10 mm of cancer (0.035 to 0.04 per mm over
-fat, nearly nothing over gland, see `tissue`) replaces a mixture of the two."""
+MASS_CONTRAST = (0.08, 0.18)
+"""Mean extra log exposure of a mass over its disc, at contrast 1. Our choice: some 10 mm of cancer (0.035 to 0.04 per
+mm over fat, nearly nothing over gland, see `tissue`) replace a mixture of the two."""
 
 CALCIUM = 1.0
 """Extra log exposure of a calcification per mm (our choice, for porous calcium salts at about 20 keV)."""
 
-DETECTOR_BLUR = 0.07
-"""Standard deviation in mm of the detector's point spread (our choice: half a pixel of 0.14 mm)."""
+GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,25 @@ class Stamp:
         Extra log exposure; 0 outside the mask.
     mask : bool array [side, side]
         The lesion: a mass with its spicules, or the hull of a cluster.
-    label : {"benign", "malignant"}
+    label : {"normal", "benign", "malignant"}
+        "normal" for a null lesion, whose exposure is 0 and whose mask is empty.
     """
 
     exposure: np.ndarray
     mask: np.ndarray
     label: Label
+
+
+def label_at(seed: int, number: int, benign: float, malignant: float) -> Label:
+    """Label of a patient or image, by its number alone.
+
+    Labels come from a golden-ratio sequence with a random start, so that of every n consecutive numbers nearly the
+    asked shares are benign and malignant.
+    """
+    place = (np.random.default_rng(seed).uniform() + number * GOLDEN_RATIO) % 1
+    if place < malignant:
+        return "malignant"
+    return "benign" if place < malignant + benign else "normal"
 
 
 def draw_lesion(
@@ -60,7 +74,7 @@ def draw_lesion(
     contrast: float,
     calcification_share: float,
 ) -> Stamp:
-    """Draw a lesion as one view shows it.
+    """Draw a lesion as one view shows it; for a normal image a null lesion, made alike and scaled to nothing.
 
     Parameters
     ----------
@@ -68,7 +82,7 @@ def draw_lesion(
         Stream that decides mass or cluster, size and contrast; in the same state for all views of a lesion.
     form : numpy.random.Generator
         Stream of the outline, the spicules and the grains.
-    label : {"benign", "malignant"}
+    label : {"normal", "benign", "malignant"}
     pitch : float
         Size of a pixel in mm.
     contrast : float
@@ -78,6 +92,8 @@ def draw_lesion(
     """
     draw = _cluster if kind.uniform() < calcification_share else _mass
     exposure, mask = draw(kind, form, label, pitch)
+    if label == "normal":
+        contrast, mask = 0.0, np.zeros_like(mask)
     return Stamp(np.where(mask, np.float32(contrast) * exposure, np.float32(0)), mask, label)
 
 
@@ -93,15 +109,15 @@ def _mass(
     radius = float(np.clip(MASS_MEDIAN * np.exp(kind.normal(0, 0.35)), *MASS_RADIUS))
     mean = kind.uniform(*MASS_CONTRAST)
     malignant = label == "malignant"
-    y, x = _grid(int(np.ceil((2.1 if malignant else 1.35) * radius / pitch)), pitch)
+    y, x = _grid(int(np.ceil((2.25 if malignant else 1.35) * radius / pitch)), pitch)
     distance, angle = np.hypot(y, x), np.arctan2(y, x)
     if malignant:
-        profile = (1 - (distance / _margin(form, angle, radius, 0.13, 10)) ** 2).clip(0) ** 1.1
-        profile = np.maximum(profile, _spicules(distance, angle, *_draw_spicules(form, radius)))
+        profile = (1 - (distance / _margin(form, angle, radius, 0.2, 10)) ** 2).clip(0) ** 1.1
+        profile = np.maximum(profile, _spicules(distance, angle, radius, *_draw_spicules(form, radius)))
     else:
         oval = 1 / np.sqrt(1 + form.uniform(0, 0.7) * np.sin(angle - form.uniform(0, np.pi)) ** 2)
         profile = (1 - (distance / (oval * _margin(form, angle, radius, 0.025, 4))) ** 2).clip(0) ** 0.6
-    profile = gaussian_filter(profile, DETECTOR_BLUR / pitch)
+    profile = gaussian_filter(profile, BLUR / pitch)
     profile *= mean * np.pi * radius**2 / (profile.sum() * pitch**2)
     return profile, profile > 0.02 * profile.max()
 
@@ -117,13 +133,16 @@ def _margin(rng: np.random.Generator, angle: np.ndarray, radius: float, rough: f
 
 
 def _draw_spicules(rng: np.random.Generator, radius: float) -> tuple[np.ndarray, ...]:
-    """Direction, bend, reach (mm), half width (mm) and strength of each spicule; numbers are our choice."""
-    count = int(rng.integers(14, 27))
-    direction = np.linspace(-np.pi, np.pi, count, endpoint=False) + rng.normal(0, 0.12, count)
-    reach = radius * rng.uniform(1.3, 2.0, count)
-    width = rng.uniform(0.35, 0.8, count)
-    columns = direction, rng.normal(0, 0.2, count), reach, width, rng.uniform(0.35, 0.75, count)
-    return (np.float32(radius), *(column.astype(np.float32) for column in columns))
+    """Direction, bend, reach (mm), half width (mm) and strength of each spicule; the numbers are our choice."""
+    count = int(rng.integers(16, 31))
+    spicules = (
+        rng.uniform(-np.pi, np.pi, count),
+        rng.normal(0, 0.18, count),
+        radius * rng.uniform(1.2, 2.1, count),
+        rng.uniform(0.4, 1.0, count),
+        rng.uniform(0.4, 0.9, count),
+    )
+    return tuple(column.astype(np.float32) for column in spicules)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -157,9 +176,9 @@ def _cluster(
     BI-RADS: grouped are five or more within 1 cm, at most 2 cm across; fine pleomorphic and fine linear ones are
     below 0.5 mm and suspicious, coarse and round ones are typically benign; all are 0.1–1 mm here.
     """
-    extent = kind.uniform(5, 15)
+    extent = kind.uniform(7, 15)
     if label == "malignant":
-        count, size, long = int(form.integers(18, 45)), (0.18, 0.5), (1.0, 4.0)
+        count, size, long = int(form.integers(14, 32)), (0.18, 0.5), (1.0, 4.0)
         spread = np.array([0.5, form.uniform(0.12, 0.3)])
     else:
         count, size, long = int(form.integers(6, 14)), (0.55, 1.0), (1.0, 1.25)
@@ -173,7 +192,7 @@ def _cluster(
     tilt = axis + form.normal(0, 0.6, count)
     half = int(np.ceil((0.75 * extent + 1.5) / pitch))
     exposure = _grains(half, pitch, centre, diameter, ratio, tilt, CALCIUM)
-    return gaussian_filter(exposure, DETECTOR_BLUR / pitch), _hull(centre, half, pitch)
+    return gaussian_filter(exposure, BLUR / pitch), _hull(centre, half, pitch)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -215,8 +234,8 @@ def _grid(half: int, pitch: float) -> tuple[np.ndarray, np.ndarray]:
     return line[:, None], line[None, :]
 
 
-def plant(image: np.ndarray, stamp: Stamp, row: int, column: int, scale: float = 1.0) -> Lesion:
-    """Add a stamp to a float image in place, centred on a pixel, and say where it is.
+def plant(image: np.ndarray, stamp: Stamp, row: int, column: int, scale: float = 1.0) -> Lesion | None:
+    """Add a stamp to a float image in place, centred on a pixel, and say where the lesion is; None for a null lesion.
 
     Parameters
     ----------
@@ -233,6 +252,8 @@ def plant(image: np.ndarray, stamp: Stamp, row: int, column: int, scale: float =
     bottom, right = min(row + half + 1, image.shape[0]), min(column + half + 1, image.shape[1])
     part = slice(top - row + half, bottom - row + half), slice(left - column + half, right - column + half)
     image[top:bottom, left:right] += np.float32(scale) * stamp.exposure[part]
+    if stamp.label == "normal":
+        return None
     mask = np.zeros(image.shape, bool)
     mask[top:bottom, left:right] = stamp.mask[part]
     y, x = np.nonzero(mask)

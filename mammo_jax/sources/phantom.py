@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from mammo_jax.sources.lesions import draw_lesion, plant
-from mammo_jax.sources.mammogram import Label, Lesion, Mammogram, SourceError
+from mammo_jax.sources.detector import detect
+from mammo_jax.sources.lesions import draw_lesion, label_at, plant
+from mammo_jax.sources.mammogram import Label, Mammogram, SourceError
 from mammo_jax.sources.tissue import (
     COARSE,
     Geometry,
-    detect,
     draw_breast,
     geometry,
     log_exposure,
@@ -20,8 +20,6 @@ from mammo_jax.sources.tissue import (
 
 VIEWS: tuple[tuple[Literal["L", "R"], str], ...] = (("L", "CC"), ("R", "CC"), ("L", "MLO"), ("R", "MLO"))
 """The images of a patient in their order."""
-
-GOLDEN = 0.6180339887498949
 
 SKIN_MARGIN = 20.0
 """Distance in mm that a site keeps from the skin, so that a mass lies inside the breast."""
@@ -32,16 +30,16 @@ EDGE_MARGIN = 18.0
 BITS_STORED = 12
 
 # Streams of random numbers: what an image is made of never depends on what lesion it gets.
-_PATIENT, _BREAST, _IMAGE, _TISSUE, _NOISE, _SITE, _KIND, _FORM = range(8)
+_PATIENT, _SIDE, _IMAGE, _TISSUE, _NOISE, _SITE, _KIND, _FORM = range(8)
 
 
 @dataclass(frozen=True)
 class Phantom:
     """A source of phantom mammograms, four views a patient; image i is determined by seed and i alone.
 
-    A patient has at most one lesion, in one breast, seen in both views of that breast. The lesion's site is drawn for
-    every breast, before and independently of the label; where there is no lesion it is a null site. Overall exposure and
-    contrast vary from image to image.
+    A patient has at most one lesion, in one breast, seen in both views of that breast. The lesion's site is drawn
+    for every breast, before and independently of the label; where there is no lesion it is a null site. Overall
+    exposure and display contrast vary from image to image.
 
     Attributes
     ----------
@@ -114,7 +112,9 @@ class Phantom:
         row, column = self._site(index, where)
         if laterality == "R":
             exposure, column = np.ascontiguousarray(exposure[:, ::-1]), self.columns - 1 - column
-        lesions = self._plant(index, exposure, row, column)
+        kind, form, label = self._stream(_KIND, self._breast(index)), self._stream(_FORM, index), self._label(index)
+        stamp = draw_lesion(kind, form, label, pitch, self.contrast, self.calcification_share)
+        lesion = plant(exposure, stamp, row, column)
         noise = self._stream(_NOISE, index)
         offset, gain = noise.uniform(700, 1100), noise.uniform(1300, 1800)
         return Mammogram(
@@ -122,12 +122,12 @@ class Phantom:
             bits_stored=BITS_STORED,
             image_id=f"{self._patient_id(patient)}-{laterality}{view}",
             patient_id=self._patient_id(patient),
-            label=self._label(index),
+            label=label,
             pixel_pitch=pitch,
             laterality=laterality,
             view=view,
-            lesions=lesions,
-            null_sites=() if lesions else ((float(row), float(column)),),
+            lesions=() if lesion is None else (lesion,),
+            null_sites=((float(row), float(column)),) if lesion is None else (),
         )
 
     def _stream(self, purpose: int, number: int) -> np.random.Generator:
@@ -143,17 +143,12 @@ class Phantom:
     def _label(self, index: int) -> Label:
         """Label of an image: the patient's, if its lesion is in this breast.
 
-        Patients take their labels from a golden-ratio sequence, so that every first n patients have nearly the asked
-        shares. A patient's lesion is in two images of four, hence the factor of two.
+        A patient's lesion is in two images of four, hence the factor of two.
         """
         patient = index // len(VIEWS)
-        rng = np.random.default_rng([self.seed])
-        place = (rng.uniform() + patient * GOLDEN) % 1
-        if self._breast(index) % 2 != self._stream(_BREAST, patient).integers(2):
+        if self._breast(index) % 2 != self._stream(_SIDE, patient).integers(2):
             return "normal"
-        if place < 2 * self.malignant:
-            return "malignant"
-        return "benign" if place < 2 * (self.malignant + self.benign) else "normal"
+        return label_at(self.seed, patient, 2 * self.benign, 2 * self.malignant)
 
     def _site(self, index: int, where: Geometry) -> tuple[int, int]:
         """Pixel of the lesion or the null site, as in a left breast.
@@ -170,16 +165,7 @@ class Phantom:
         columns = np.flatnonzero(allowed.any(axis=0))
         if not len(columns):
             raise SourceError(f"phantom: no room for a lesion in image {index}; please report seed {self.seed}")
-        column = columns[int(round(inward * (len(columns) - 1)))]
+        column = columns[round(inward * (len(columns) - 1))]
         row = rng.choice(np.flatnonzero(allowed[:, column]))
         place = (np.array([row, column]) + rng.uniform(-0.5, 0.5, 2)) * COARSE / self.pixel_pitch
         return int(place[0]), int(place[1])
-
-    def _plant(self, index: int, exposure: np.ndarray, row: int, column: int) -> tuple[Lesion, ...]:
-        """Plant the lesion of an image, if any, into its log exposure."""
-        label = self._label(index)
-        if label == "normal":
-            return ()
-        kind, form = self._stream(_KIND, self._breast(index)), self._stream(_FORM, index)
-        stamp = draw_lesion(kind, form, label, self.pixel_pitch, self.contrast, self.calcification_share)
-        return (plant(exposure, stamp, row, column),)

@@ -1,4 +1,4 @@
-"""Breasts without lesions: outline, parenchyma and the detector that sees them.
+"""Breasts without lesions: outline and parenchyma.
 
 Everything is in millimetres and in *log exposure*: the natural logarithm of how much less radiation arrives than
 behind fat of the same thickness, so fat is 0, dense tissue positive and air strongly negative. Coordinates run from the
@@ -22,10 +22,6 @@ AIR = -20.0
 GLAND_OVER_FAT = 0.035
 """Attenuation of fibroglandular tissue above that of fat, per mm, for a mean energy near 20 keV (our choice). Carroll
 et al., Invest Radiol 1994;29:266 measured cancers 67 % above fat and 11 % above normal tissue at 14–18 keV."""
-
-QUANTA = 2.5e5
-"""Detected quanta per mm² behind fat: about 100 µGy at the detector (our choice; DQE is measured between 87 and 550 µGy
-under IEC 62220-1-2), some 5000 quanta per mm² and µGy, and a DQE of one half."""
 
 COARSE = 1.12
 """Step in mm of the grid on which the smooth parts (distance to the skin, envelopes) are computed."""
@@ -185,15 +181,15 @@ def _compose(lobes, strands, texture, skin, envelope, muscle, step, nipple, dept
                 out[i, j] = 0.0
                 continue
             wall = _bilinear(envelope, ci, cj)
-            flesh = 1.0 / (1.0 + np.exp(-2.2 * (lobes[i, j] + 2.6 * wall - 1.3)))
+            flesh = 1.0 / (1.0 + np.exp(-1.8 * (lobes[i, j] + 2.8 * wall - 1.2)))
             away = np.hypot(y - nipple, x - depth - 15.0)
             turn = np.arctan2(y - nipple, depth + 15.0 - x)
-            u = (away * 0.35) / step + 3.0
-            v = (turn + 1.6) * 75.0 / step
+            u = 0.4 * away / step
+            v = (turn + 1.6) * 90.0 / step + 0.5 * texture[i, j]
             strand = _bilinear(strands, v % (strands.shape[0] - 2), u % (strands.shape[1] - 2))
-            fibre = np.exp(-abs(strand) * 9.0)
-            value = flesh * wall * gland * (1.0 + 0.30 * texture[i, j])
-            value += 0.02 * texture[i, j] + fibre * (0.03 + 0.10 * wall)
+            fibre = np.exp(-abs(strand) * 12.0) * min(max(0.6 + 0.5 * lobes[i, j], 0.0), 1.5)
+            value = flesh * wall * gland * (1.0 + 0.25 * texture[i, j])
+            value += 0.04 * texture[i, j] + fibre * (0.06 + 0.10 * wall)
             bright = 1.0 / (1.0 + np.exp(-1.2 * _bilinear(muscle, ci, cj)))
             value = value * (1.0 - 0.75 * bright) + bright * (0.62 + 0.03 * texture[i, j])
             out[i, j] = value
@@ -266,44 +262,10 @@ def log_exposure(
     step = max(FINE, pitch)
     size = [int(np.ceil(side * pitch / step)) + 2 for side in shape]
     padded = [scipy.fft.next_fast_len(int(1.15 * side), real=True) for side in size]
-    lobes, strands = (power_law_field(rng, (padded[0], padded[1]), beta) for _ in range(2))
-    texture = power_law_field(rng, (padded[0], padded[1]), beta - 1)
+    lobes, strands, texture = (power_law_field(rng, (padded[0], padded[1]), beta) for _ in range(3))
     rows, columns = size
     tissue = _compose(
         lobes[:rows, :columns], strands, texture[:rows, :columns], where.skin, _envelope(breast, where.skin),
         where.muscle, step, breast.nipple, breast.depth, GLAND_OVER_FAT * breast.thickness,
     )  # fmt: skip
     return _spread(tissue, where.skin, *shape, pitch, step, AIR)
-
-
-def detect(
-    exposure: np.ndarray, rng: np.random.Generator, pitch: float, offset: float, gain: float, bits_stored: int
-) -> np.ndarray:
-    """Grey levels of a display-ready image, uint16 [rows, columns]: quantum noise, blur, linear in log exposure.
-
-    The standard deviation of log exposure is one over the root of the quanta in a pixel; a scintillator spreads the
-    noise over its neighbours. Air is 0.
-    """
-    noise = rng.standard_normal(exposure.shape, dtype=np.float32)
-    sigma = 1 / np.sqrt(QUANTA * pitch**2)
-    return _read_out(exposure, noise, np.float32(sigma), offset, gain, 2**bits_stored - 1)
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _read_out(exposure, noise, sigma, offset, gain, white):  # pragma: no cover - compiled
-    rows, columns = exposure.shape
-    out = np.zeros((rows, columns), np.uint16)
-    near, far = 0.15, 0.15**2  # point spread [b, 1, b] x [b, 1, b], then scaled to unit variance
-    scale = sigma / (1 + 2 * far)
-    for i in range(rows):
-        up, down = max(i - 1, 0), min(i + 1, rows - 1)
-        for j in range(columns):
-            value = exposure[i, j]
-            if value < -4.0:
-                continue
-            left, right = max(j - 1, 0), min(j + 1, columns - 1)
-            blurred = noise[i, j] + near * (noise[up, j] + noise[down, j] + noise[i, left] + noise[i, right])
-            blurred += far * (noise[up, left] + noise[up, right] + noise[down, left] + noise[down, right])
-            value += scale * np.exp(0.5 * value) * blurred
-            out[i, j] = np.uint16(min(max(offset + gain * value + 0.5, 0.0), white))
-    return out

@@ -1,0 +1,150 @@
+"""Known lesions in real tissue: the phantom's lesions planted into another source's normal mammograms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from mammo_jax.preprocess import breast_mask, find_framing
+from mammo_jax.sources.lesions import Stamp, draw_lesion, label_at, plant
+from mammo_jax.sources.mammogram import Label, Lesion, Mammogram, Source, SourceError
+
+EDGE_MARGIN = 16.0
+"""Distance in mm that a site keeps from skin, film edge and chest wall: a mass with its core lies in the breast."""
+
+TISSUE_RANGE = 0.85
+"""Log exposure between the 5th and 95th percentile of a breast: that of the default phantom. It turns a lesion's log
+exposure into grey levels of an image whose calibration nobody knows (our choice)."""
+
+_SITE, _KIND, _FORM = range(3)
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """A source that plants lesions into the normal mammograms of another one; patients are kept.
+
+    Every normal image of the base gives `plantings` images, each with a label, a site and a lesion of its own, all
+    determined by the seed and the image's number. A normal one goes through the same blending with a lesion of zero
+    contrast, which leaves its pixels as they are; its site is recorded.
+
+    Attributes
+    ----------
+    base : Source
+        Only its images labelled normal are used.
+    seed : int
+        Not negative.
+    plantings : int
+        Images made from each normal image.
+    benign, malignant : float
+        Share of the images with such a lesion; at most 1 together.
+    contrast : float
+        How much the lesions stand out; 1 is life-like (see `lesions`).
+    calcification_share : float
+        Share of the lesions that are clusters of microcalcifications.
+    pixel_pitch : float or None
+        Size of a pixel in mm where the base does not say.
+    """
+
+    base: Source
+    seed: int = 0
+    plantings: int = 4
+    benign: float = 0.19
+    malignant: float = 0.19
+    contrast: float = 1.0
+    calcification_share: float = 0.25
+    pixel_pitch: float | None = None
+    normals: tuple[int, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be planted, and list the base's normal images."""
+        if self.plantings < 1 or self.seed < 0:
+            raise SourceError(f"hybrid: plantings={self.plantings}, seed={self.seed}; at least 1 and 0 are needed")
+        if min(self.benign, self.malignant) < 0 or self.benign + self.malignant > 1:
+            raise SourceError("hybrid: benign and malignant are shares of the images, together at most 1")
+        if self.contrast < 0 or not 0 <= self.calcification_share <= 1:
+            raise SourceError("hybrid: contrast >= 0 and calcification_share in [0, 1] are needed")
+        normals = tuple(index for index, label in enumerate(self.base.labels()) if label == "normal")
+        if not normals:
+            raise SourceError("hybrid: the base source has no image labelled normal to plant lesions into")
+        object.__setattr__(self, "normals", normals)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.normals) * self.plantings
+
+    def patients(self) -> list[str]:
+        """Patient id of every image: the base's."""
+        base = self.base.patients()
+        return [base[index] for index in self.normals for _ in range(self.plantings)]
+
+    def labels(self) -> list[Label]:
+        """Label of every image."""
+        return [label_at(self.seed, index, self.benign, self.malignant) for index in range(len(self))]
+
+    def __getitem__(self, index: int) -> Mammogram:
+        """Read the base's image and plant."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"hybrid: image {index} of {len(self)}")
+        base = self.base[self.normals[index // self.plantings]]
+        pitch = base.pixel_pitch or self.pixel_pitch
+        if pitch is None:
+            raise SourceError(f"{base.image_id}: its pixel pitch is unknown; give the hybrid source a pixel_pitch")
+        label = label_at(self.seed, index, self.benign, self.malignant)
+        breast = breast_mask(base.pixels)
+        row, column = self._site(index, base, breast, pitch)
+        kind, form = self._stream(_KIND, index), self._stream(_FORM, index)
+        stamp = draw_lesion(kind, form, label, pitch, self.contrast, self.calcification_share)
+        pixels, lesion = _blend(base, breast, stamp, row, column)
+        return replace(
+            base,
+            pixels=pixels,
+            image_id=f"{base.image_id}-p{index % self.plantings}",
+            label=label,
+            pixel_pitch=pitch,
+            lesions=() if lesion is None else (lesion,),
+            null_sites=((float(row), float(column)),) if lesion is None else (),
+        )
+
+    def _stream(self, purpose: int, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, purpose, index])
+
+    def _site(self, index: int, base: Mammogram, breast: np.ndarray, pitch: float) -> tuple[int, int]:
+        """Draw the centre of the lesion or null lesion, evenly over the breast away from edges and muscle."""
+        step = max(1, int(1 / pitch))
+        small = np.pad(breast[::step, ::step], 1)
+        depth = distance_transform_edt(small)[1:-1, 1:-1] * step * pitch
+        allowed = depth >= EDGE_MARGIN
+        if base.view != "CC":
+            allowed &= ~_muscle_corner(breast)[::step, ::step]
+        places = np.flatnonzero(allowed)
+        if not len(places):
+            raise SourceError(
+                f"{base.image_id}: no room for a lesion {EDGE_MARGIN:g} mm inside the breast; leave it out"
+            )
+        row, column = np.unravel_index(self._stream(_SITE, index).choice(places), allowed.shape)
+        return int(row) * step, int(column) * step
+
+
+def _muscle_corner(breast: np.ndarray) -> np.ndarray:
+    """Triangle at the top of the chest wall that the pectoral muscle fills in an MLO view, bool [rows, columns].
+
+    Its legs are 0.6 of the breast box along the top and 0.6 along the chest wall (our choice, generous).
+    """
+    framing = find_framing(breast)
+    rows = (np.arange(breast.shape[0]) - framing.top) / (framing.bottom - framing.top)
+    columns = (np.arange(breast.shape[1]) - framing.left) / (framing.right - framing.left)
+    away = 1 - columns if framing.mirrored else columns
+    return rows[:, None] + away[None, :] < 0.6
+
+
+def _blend(
+    base: Mammogram, breast: np.ndarray, stamp: Stamp, row: int, column: int
+) -> tuple[np.ndarray, Lesion | None]:
+    """Add a stamp in grey levels and round; pixels outside the stamp's mask stay as they are."""
+    low, high = np.percentile(base.pixels[breast][::7], [5, 95])
+    image = base.pixels.astype(np.float32)
+    lesion = plant(image, stamp, row, column, scale=(high - low) / TISSUE_RANGE)
+    white = 2**base.bits_stored - 1
+    return np.clip(np.rint(image), 0, white).astype(base.pixels.dtype), lesion
