@@ -69,7 +69,7 @@ def load_checkpoint(directory: Path | str) -> tuple[Any, dict[str, Any]]:
         arrays, metadata = restored.arrays, restored.metadata
         intact = metadata[HASH] == content_hash(arrays, metadata)
     except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file
-        raise CheckpointError(f"{directory}: unreadable ({error}); {_REMOVE}") from error
+        raise CheckpointError(f"{directory}: unreadable ({str(error)[:200]}); {_REMOVE}") from error
     if not intact:
         raise CheckpointError(f"{directory}: the content is not what was written (its SHA-256 differs); {_REMOVE}")
     return arrays, metadata

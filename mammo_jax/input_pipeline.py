@@ -120,7 +120,7 @@ def _collect(chunks: Iterable[dict[str, Any]], ratio: float, masks: bool, name: 
     twice = image_ids[order][1:] == image_ids[order][:-1]
     if twice.any():
         raise DatasetError(
-            f"{name}: image {image_ids[order][1:][twice][0]!r} is there twice at ratio {ratio_text(ratio)};"
+            f"{name}: image {str(image_ids[order][1:][twice][0])!r} is there twice at ratio {ratio_text(ratio)};"
             " give each part of the dataset once"
         )
     return Examples(

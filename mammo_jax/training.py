@@ -39,9 +39,9 @@ class _Course:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the highest validation AUROC, the lower validation loss among equals; counted from 1."""
-        order = [(-epoch["validation_auroc"], epoch["validation_loss"]) for epoch in self.history]
-        return 1 + order.index(min(order))
+        """The epoch with the lowest validation loss, counted from 1."""
+        losses = [epoch["validation_loss"] for epoch in self.history]
+        return 1 + losses.index(min(losses))
 
 
 def train_model(
@@ -56,8 +56,9 @@ def train_model(
 ) -> TrainedModel:
     """Train a network on every fold but `fold`, or return it if that was done before.
 
-    The weights of the epoch with the highest AUROC on the validation patients are kept: AUROC is what the study
-    reports, and unlike the loss it doesn't punish a network that ranks well and is overconfident. Initial weights,
+    The weights of the epoch with the lowest class-balanced log loss on the validation patients are kept. The study
+    reports AUROC, but with a few dozen validation patients the AUROC of an early epoch is often high by luck and
+    then stops a training too soon; the loss moves smoothly. Initial weights,
     validation patients, order and augmentation follow from (seed, fold) alone, so that models of different ratios
     differ by the ratio and nothing else.
 

@@ -30,7 +30,7 @@ from mammo_jax.predictions import merge_predictions, write_predictions
 from mammo_jax.provenance import log_event
 from mammo_jax.ratios import ratio_text, split_name
 from mammo_jax.trained_model import TrainedModel, check_record, load_model, predict, settings_of
-from mammo_jax.training import TrainingError, train_model
+from mammo_jax.training import CHECKPOINT_SECONDS, TrainingError, train_model
 from mammo_jax.training_config import TrainingConfig
 
 MAX_WORKERS = 8  # each takes about 1 GB with TensorFlow and JAX loaded
@@ -62,6 +62,7 @@ def run_grid(
     *,
     initial_features: Path | None = None,
     workers: int | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> pd.DataFrame:
     """Train and test every model that is missing, then merge all predictions into `run_dir`/predictions.parquet.
 
@@ -82,6 +83,8 @@ def run_grid(
         ratio and fold.
     workers : int or None
         Processes. None: one for each core on CPU (at most 8), otherwise this process alone, with all its devices.
+    checkpoint_seconds : float
+        Time after which an unfinished model is written, at the end of an epoch.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def run_grid(
     ]
     checkpoints = run_dir / "checkpoints"
     missing = [task for task in tasks if not _is_finished(task, checkpoints, config)]
-    runner = _Runner(read_examples_by_ratio, config, checkpoints, initial_features)
+    runner = _Runner(read_examples_by_ratio, config, checkpoints, initial_features, checkpoint_seconds)
     with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc="training", unit="model") as bar:
         for line in _run_all(runner, missing, workers):
             log_event(run_dir, "model", **line)
@@ -130,6 +133,7 @@ class _Runner:
     config: TrainingConfig
     checkpoints: Path
     initial_features: Path | None
+    checkpoint_seconds: float
 
     def __post_init__(self) -> None:
         self.cache: dict[float, Examples] = {}
@@ -145,6 +149,7 @@ class _Runner:
             task.seed,
             folder,
             initial_features=self._features(task),
+            checkpoint_seconds=self.checkpoint_seconds,
         )
         tables = [self._predictions(trained, task, ratio) for ratio in task.test_ratios]
         write_predictions(folder / "predictions.parquet", pd.concat(tables, ignore_index=True))

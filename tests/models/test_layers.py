@@ -1,0 +1,77 @@
+"""Layers against Flax's own, and what they add: padded rows and devices don't matter."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, max_pool, row_keys
+
+
+def normal(*shape, seed=0):
+    return jnp.asarray(np.random.default_rng(seed).normal(2.0, 3.0, shape), jnp.float32)
+
+
+def train_norm(norm, x, **arguments):
+    def loss(params, x):
+        y, changed = norm.apply({"params": params, "batch_stats": stats}, x, mutable=["batch_stats"], **arguments)
+        return jnp.sum(jnp.sin(y)), (y, changed["batch_stats"])
+
+    params = {"scale": jnp.arange(1.0, x.shape[-1] + 1), "bias": jnp.arange(x.shape[-1]) / 4.0}
+    stats = {"mean": jnp.full(x.shape[-1], 0.5), "var": jnp.full(x.shape[-1], 2.0)}
+    gradients, (y, changed) = jax.grad(loss, argnums=(0, 1), has_aux=True)(params, x)
+    return y, changed, gradients
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 4, 3), (8, 7)])
+def test_batch_norm_is_flax_batch_norm_where_all_rows_are_real(shape):
+    x = normal(*shape)
+    ours = train_norm(MaskedBatchNorm(), x, train=True)
+    flax = train_norm(nn.BatchNorm(momentum=0.9, epsilon=1e-5), x, use_running_average=False)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), ours, flax)
+
+
+def test_batch_norm_ignores_padded_rows_whatever_they_hold():
+    x = normal(6, 5, 4, 3)
+    padded = jnp.concatenate([x, jnp.full((3, 5, 4, 3), 1e3)])
+    mask = jnp.arange(9) < 6
+    y, changed, _ = train_norm(MaskedBatchNorm(), x, train=True)
+    norm = MaskedBatchNorm()
+    variables = {"params": {"scale": jnp.arange(1.0, 4), "bias": jnp.arange(3) / 4.0}, "batch_stats": {}}
+    variables["batch_stats"] = {"mean": jnp.full(3, 0.5), "var": jnp.full(3, 2.0)}
+    padded_y, padded_changed = norm.apply(variables, padded, train=True, mask=mask, mutable=["batch_stats"])
+    np.testing.assert_allclose(padded_y[:6], y, rtol=1e-5, atol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), padded_changed["batch_stats"], changed)
+
+
+def test_batch_norm_predicts_with_running_statistics():
+    x = normal(4, 3)
+    variables = {
+        "params": {"scale": jnp.full(3, 2.0), "bias": jnp.full(3, 1.0)},
+        "batch_stats": {"mean": jnp.full(3, 5.0), "var": jnp.full(3, 4.0)},
+    }
+    y = MaskedBatchNorm(epsilon=0.0).apply(variables, x, train=False)
+    np.testing.assert_allclose(y, 2 * (x - 5) / 2 + 1, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (9, 7), (2, 3)])
+def test_max_pool_is_flax_max_pool(rows, columns):
+    x = normal(3, rows, columns, 5)
+    np.testing.assert_array_equal(max_pool(x), nn.max_pool(x, (2, 2), (2, 2)))
+
+
+def test_a_rows_key_depends_on_its_place_alone():
+    key = jax.random.key(7)
+    few, many = (jax.random.key_data(row_keys(key, rows, None)) for rows in (3, 8))
+    np.testing.assert_array_equal(few, many[:3])
+    assert len(np.unique(np.asarray(many), axis=0)) == 8
+
+
+def test_dropout_drops_its_rate_and_keeps_the_mean():
+    x = jnp.ones((400, 50))
+    y = RowDropout(0.25).apply({}, x, train=True, rngs={"dropout": jax.random.key(0)})
+    assert set(np.unique(y)) == {0.0, np.float32(1 / 0.75)}
+    assert abs(float((y == 0).mean()) - 0.25) < 0.02
+    assert len(np.unique(np.asarray(y), axis=0)) > 390, "rows are dropped alike"
+    np.testing.assert_array_equal(RowDropout(0.25).apply({}, x, train=False), x)

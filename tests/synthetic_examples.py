@@ -1,0 +1,35 @@
+"""Examples that a small network learns in a few epochs: a bright blob in noise, or none."""
+
+import numpy as np
+
+from mammo_jax.input_pipeline import Examples
+
+
+def blobs(
+    count: int = 120,
+    *,
+    size: tuple[int, int] = (32, 32),
+    ratio: str = "1",
+    folds: int = 3,
+    views: int = 2,
+    contrast: float = 4.0,
+    seed: int = 0,
+) -> Examples:
+    """Every second patient is positive; `views` images a patient; the noise of an image is the same at every ratio."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.ogrid[: size[0], : size[1]]
+    patients = np.arange(count) // views
+    targets = patients % 2
+    images = random.normal(size=(count, *size))
+    centres = random.uniform(0.25, 0.75, (count, 2)) * size
+    for image, target, (row, column) in zip(images, targets, centres):
+        image += target * contrast * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 18)
+    return Examples(
+        ratio=ratio,
+        images=np.clip(20000 + 4000 * images, 0, 65535).astype(np.uint16)[..., None],
+        targets=targets.astype(np.int64),
+        labels=(2 * targets).astype(np.int64),
+        folds=((patients // 2) % folds).astype(np.int64),
+        image_ids=np.array([f"image{i:04}" for i in range(count)]),
+        patient_ids=np.array([f"patient{p:04}" for p in patients]),
+    )

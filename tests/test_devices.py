@@ -1,0 +1,125 @@
+"""One device and many give the same training, and the same as plain single-device code."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax.traverse_util import flatten_dict
+
+from mammo_jax.devices import DataParallel
+from mammo_jax.train_step import StepInputs, _build_steps, build_model
+from mammo_jax.training_config import TrainingConfig
+
+MEAN, STD = np.float32(32768), np.float32(18918)
+ROWS = 11
+RANDOM_CONFIG = TrainingConfig(filters=(4, 8, 8), dropout=0.3, augment=True, weight_decay=0.1)
+PLAIN_CONFIG = TrainingConfig(filters=(4, 8, 8), dropout=0.0, augment=False, weight_decay=0.1)
+
+
+def make_batches():
+    """Four batches of 11 rows and two rows of padding, so that neither 2 nor 8 devices divide them."""
+    random = np.random.default_rng(0)
+    for _ in range(4):
+        images = random.integers(0, 65536, (ROWS + 2, 24, 24, 1)).astype(np.uint16)
+        images[ROWS:] = 0
+        weights = np.append(random.uniform(0.5, 2.0, ROWS), [0, 0]).astype(np.float32)
+        yield {"image": images, "target": random.integers(0, 2, ROWS + 2).astype(np.float32), "weight": weights}
+
+
+def train(config, device_count):
+    """Four data-parallel steps; everything that comes out of them, by name."""
+    steps = _build_steps(config, tuple(jax.local_devices()[:device_count]))
+    state = steps.parallel.replicate(jax.device_get(steps.initialise(np.uint32(5), np.zeros((1, 24, 24, 1)))))
+    losses = []
+    for step, batch in enumerate(make_batches()):
+        inputs = StepInputs(np.float32(1e-3), np.uint32(1), np.int32(step), MEAN, STD)
+        state, loss = steps.train(state, steps.parallel.spread(batch), inputs)
+        losses.append(float(loss[0]))
+    variables = steps.parallel.first(state.variables)
+    images = steps.parallel.spread(batch["image"])
+    logits = steps.predict(steps.parallel.replicate(variables), images, MEAN, STD)
+    return named(variables, losses, steps.parallel.gather(logits)[:ROWS])
+
+
+def train_plainly(config):
+    """The same with optax's own AdamW, the loss written out, no mapped axis and no padded rows."""
+    model = build_model(config)
+    variables = _build_steps(config, tuple(jax.local_devices()[:1])).initialise(np.uint32(5), np.zeros((1, 24, 24, 1)))[
+        0
+    ]
+    optimizer = optax.adamw(1e-3, weight_decay=0.1, mask=lambda p: jax.tree.map(lambda v: v.ndim > 1, p))
+    state = optimizer.init(variables["params"])
+
+    @jax.jit
+    def step(variables, state, images, targets, weights):
+        def loss(params):
+            logits, changed = model.apply({**variables, "params": params}, images, True, mutable=["batch_stats"])
+            p = jax.nn.sigmoid(logits)
+            losses = -targets * jnp.log(p) - (1 - targets) * jnp.log(1 - p)
+            return jnp.average(losses, weights=weights), changed
+
+        (value, changed), gradients = jax.value_and_grad(loss, has_aux=True)(variables["params"])
+        updates, state = optimizer.update(gradients, state, variables["params"])
+        return {**changed, "params": optax.apply_updates(variables["params"], updates)}, state, value
+
+    losses = []
+    for batch in make_batches():
+        images = (batch["image"][:ROWS].astype(np.float32) - MEAN) / STD
+        variables, state, value = step(variables, state, images, batch["target"][:ROWS], batch["weight"][:ROWS])
+        losses.append(float(value))
+    return named(variables, losses, model.apply(variables, images))
+
+
+def named(variables, losses, logits):
+    return {**flatten_dict(variables, sep="/"), "losses": np.array(losses), "logits": np.asarray(logits)}
+
+
+def assert_close(result, expected):
+    assert result.keys() == expected.keys()
+    for name in expected:
+        scale = np.abs(expected[name]).max() + 1e-2
+        np.testing.assert_allclose(result[name] / scale, expected[name] / scale, atol=2e-3, rtol=0, err_msg=name)
+
+
+def compare_device_counts():
+    """Run in a process with eight devices."""
+    one = train(RANDOM_CONFIG, 1)
+    for count in (2, 8):
+        assert_close(train(RANDOM_CONFIG, count), one)
+
+
+def test_one_two_and_eight_devices_train_alike_with_dropout_and_augmentation():
+    done = subprocess.run(
+        [sys.executable, "-c", "import jax, test_devices as t; t.compare_device_counts(); print(jax.device_count())"],
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == ["8"]
+
+
+def test_one_device_trains_like_plain_code_without_padding():
+    assert_close(train(PLAIN_CONFIG, 1), train_plainly(PLAIN_CONFIG))
+
+
+def test_spread_and_gather_are_inverse_and_pad_with_zeros():
+    parallel = DataParallel(jax.local_devices()[:1] * 4)
+    rows = np.arange(30).reshape(10, 3)
+    spread = parallel.spread({"rows": rows})["rows"]
+    assert spread.shape == (4, 3, 3)
+    np.testing.assert_array_equal(parallel.gather(spread)[:10], rows)
+    assert not parallel.gather(spread)[10:].any()
+
+
+def test_first_gives_back_what_replicate_took():
+    parallel = DataParallel()
+    tree = {"a": np.arange(6.0, dtype=np.float32).reshape(2, 3), "b": (np.int32(4), optax.EmptyState())}
+    back = parallel.first(parallel.replicate(tree))
+    jax.tree.map(np.testing.assert_array_equal, back, tree)

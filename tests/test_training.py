@@ -1,0 +1,188 @@
+"""Training: it learns, it never looks at the held-out fold, it resumes to the bit, and it stops with a reason."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from synthetic_examples import blobs
+
+from mammo_jax import training
+from mammo_jax.auroc import auroc_and_auprc
+from mammo_jax.checkpoints import CheckpointError, Progress
+from mammo_jax.trained_model import load_model, predict
+from mammo_jax.training import TrainingError, train_model, validation_rows
+from mammo_jax.training_config import TrainingConfig
+
+CONFIG = TrainingConfig(filters=(4, 8, 8), epochs=6, batch_size=16, validation_parts=4, learning_rate=5e-3)
+
+
+@pytest.fixture(scope="module")
+def examples():
+    return blobs()
+
+
+@pytest.fixture(scope="module")
+def trained(examples, tmp_path_factory):
+    return train_model(examples, 1, CONFIG, 0, tmp_path_factory.mktemp("trained"))
+
+
+def assert_same_variables(first, second):
+    jax.tree.map(np.testing.assert_array_equal, first.variables, second.variables)
+
+
+def test_it_learns_and_generalises(examples, trained):
+    held_out = examples.take(np.flatnonzero(examples.folds == 1))
+    scores = predict(trained, held_out.images)
+    assert scores.dtype == np.float64
+    auroc = auroc_and_auprc(held_out.targets == 1, scores, np.ones((len(scores), 1)))[0][0]
+    assert auroc > 0.9
+
+
+def test_the_record_says_how_the_model_came_to_be(examples, trained):
+    record = trained.record
+    assert (record["ratio"], record["fold"], record["seed"]) == ("1", 1, 0)
+    assert record["config"]["learning_rate"] == 5e-3
+    assert record["training_patients"] == sorted(set(examples.patient_ids[examples.folds != 1].tolist()))
+    losses = [epoch["validation_loss"] for epoch in record["history"]]
+    assert losses[record["best_epoch"] - 1] == min(losses)
+    outside = examples.images[examples.folds != 1]
+    np.testing.assert_allclose([trained.mean, trained.std], [outside.mean(), outside.std()], rtol=1e-6)
+
+
+def test_the_held_out_fold_is_never_looked_at(examples, trained, tmp_path):
+    held_out = examples.folds == 1
+    images, targets = examples.images.copy(), examples.targets.copy()
+    images[held_out] = 65535 - images[held_out]
+    targets[held_out] = 1 - targets[held_out]
+    again = train_model(replace(examples, images=images, targets=targets), 1, CONFIG, 0, tmp_path)
+    assert_same_variables(again, trained)
+    assert again.record == trained.record
+
+
+def test_seed_and_fold_matter(examples, trained, tmp_path):
+    for fold, seed in ((1, 1), (2, 0)):
+        other = train_model(examples, fold, replace(CONFIG, epochs=1), seed, tmp_path / f"{fold}{seed}")
+        assert not np.array_equal(
+            other.variables["params"]["Conv_0"]["kernel"], trained.variables["params"]["Conv_0"]["kernel"]
+        )
+
+
+def test_a_finished_model_is_loaded_not_trained(examples, tmp_path, monkeypatch):
+    first = train_model(examples, 0, replace(CONFIG, epochs=1), 0, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    monkeypatch.setattr(training, "_Run", None)  # training now would fail
+    assert_same_variables(train_model(examples, 0, replace(CONFIG, epochs=1), 0, tmp_path), first)
+    assert_same_variables(load_model(tmp_path), first)
+    with pytest.raises(CheckpointError, match=r"holds a model with another config .*'epochs': 1.*remove this one"):
+        train_model(examples, 0, replace(CONFIG, epochs=2), 0, tmp_path)
+    with pytest.raises(CheckpointError, match="another training_data"):
+        train_model(blobs(seed=1), 0, replace(CONFIG, epochs=1), 0, tmp_path)
+
+
+def test_an_interrupted_training_goes_on_to_the_same_model(examples, trained, tmp_path, monkeypatch):
+    save, saved = Progress.save, []
+
+    def save_and_stop(self, epoch, *arguments):
+        save(self, epoch, *arguments)
+        saved.append(epoch)
+        if epoch in (2, 4):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "save", save_and_stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train_model(examples, 1, CONFIG, 0, tmp_path, checkpoint_seconds=0)
+    resumed = train_model(examples, 1, CONFIG, 0, tmp_path, checkpoint_seconds=0)
+    assert saved == [1, 2, 3, 4, 5, 6], "no epoch is trained twice"
+    assert_same_variables(resumed, trained)
+    assert resumed.record == trained.record
+
+
+def test_progress_of_other_settings_is_not_used(examples, trained, tmp_path, monkeypatch):
+    save = Progress.save
+
+    def save_and_stop(self, *arguments):
+        save(self, *arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_model(examples, 1, replace(CONFIG, learning_rate=1e-3), 0, tmp_path, checkpoint_seconds=0)
+    assert_same_variables(train_model(examples, 1, CONFIG, 0, tmp_path), trained)
+
+
+def test_patience_ends_training(examples, tmp_path):
+    # Targets drawn at random: nothing to learn, so the validation loss soon stops falling.
+    targets = np.random.default_rng(0).permutation(examples.targets)
+    config = replace(CONFIG, epochs=40, patience=2, learning_rate=2e-2, augment=False, dropout=0.0)
+    record = train_model(replace(examples, targets=targets), 0, config, 0, tmp_path).record
+    assert len(record["history"]) == record["best_epoch"] + 2 < 40
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_reason(examples, tmp_path):
+    with pytest.raises(
+        TrainingError,
+        match=r"cnn trained at ratio 1, fold 2, seed 0: .* not finite.*lower learning_rate \(now 1e\+35\)",
+    ):
+        train_model(examples, 2, replace(CONFIG, learning_rate=1e35), 0, tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_first_step_with_a_loss_that_is_not_finite_is_named(examples):
+    run = training._Run(examples, examples.folds == 0, CONFIG, 0, None, "this model")
+    assert run._finite_mean([1.0, 2.0], 0) == 1.5
+    with pytest.raises(TrainingError, match=r"this model: the loss is not finite at step 11 \(epoch 3\)"):
+        run._finite_mean([0.5, float("nan"), float("inf")], 10)
+
+
+def test_blank_images_stop_with_a_reason(examples, tmp_path):
+    blank = replace(examples, images=np.full_like(examples.images, 5))
+    with pytest.raises(TrainingError, match="all training images are one grey level"):
+        train_model(blank, 0, CONFIG, 0, tmp_path)
+
+
+def test_validation_patients_are_whole_and_stratified(examples):
+    chosen = validation_rows(examples, 5, 0, "model")
+    assert not set(examples.patient_ids[chosen]) & set(examples.patient_ids[~chosen])
+    assert abs(chosen.mean() - 0.2) < 0.05
+    assert abs(examples.targets[chosen].mean() - examples.targets.mean()) < 0.1
+    np.testing.assert_array_equal(chosen, validation_rows(examples, 5, 0, "model"))
+    assert not np.array_equal(chosen, validation_rows(examples, 5, 1, "model"))
+
+
+def test_too_few_patients_stop_with_a_reason():
+    with pytest.raises(TrainingError, match=r"4 negative and 4 positive patients outside of the fold, but 5"):
+        validation_rows(blobs(16), 5, 0, "model")
+
+
+def test_whole_images_start_from_a_patch_network(trained, tmp_path):
+    whole = blobs(size=(48, 40))
+    config = replace(CONFIG, epochs=1, learning_rate=1e-9)
+    model = train_model(whole, 1, config, 0, tmp_path, initial_features=trained)
+    assert (model.mean, model.std) == (trained.mean, trained.std)
+    for name, layer in trained.variables["params"].items():
+        for leaf, value in layer.items():
+            np.testing.assert_allclose(model.variables["params"][name][leaf], value, atol=1e-7)
+    assert model.record["initial_features"] == trained.record["sha256"]
+
+
+def test_initial_features_must_fit_and_must_not_have_seen_the_fold(examples, trained, tmp_path):
+    with pytest.raises(TrainingError, match=r"was trained on 20 patients of the held-out fold"):
+        train_model(examples, 2, CONFIG, 0, tmp_path, initial_features=trained)
+    with pytest.raises(TrainingError, match=r"filters \(4, 8, 8\), not cnn with \(8, 8, 8\)"):
+        train_model(examples, 1, replace(CONFIG, filters=(8, 8, 8)), 0, tmp_path, initial_features=trained)
+
+
+def test_predictions_do_not_depend_on_the_company(examples, trained):
+    scores = predict(trained, examples.images[:21])
+    assert scores.shape == (21,)
+    few = predict(trained, examples.images[3:5])
+    np.testing.assert_allclose(few, scores[3:5], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"epochs": 0}, {"dropout": 1.0}, {"learning_rate": 0.0}, {"validation_parts": 1}])
+def test_settings_that_cannot_be_trained_with_are_refused(change):
+    with pytest.raises(ValueError, match=str(next(iter(change)))):
+        TrainingConfig(**change)

@@ -1,0 +1,133 @@
+"""The grid of models: who is trained and tested on what, and interruptions that change nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_examples import blobs
+
+from mammo_jax.checkpoints import CheckpointError
+from mammo_jax.files import sha256_file
+from mammo_jax.predictions import read_predictions
+from mammo_jax.ratios import ratio_text
+from mammo_jax.training import TrainingError
+from mammo_jax.training_config import TrainingConfig
+from mammo_jax.training_grid import run_grid
+
+CONFIG = TrainingConfig(filters=(4, 8, 8), epochs=4, batch_size=16, validation_parts=4, learning_rate=5e-3)
+
+
+def read(ratio):
+    """Stand for a dataset: the lesions fade as the ratio grows."""
+    return blobs(96, ratio=ratio_text(ratio), folds=2, contrast=4 / (1 + ratio / 100))
+
+
+def read_nothing(ratio):
+    raise AssertionError("everything is there, nothing has to be read")
+
+
+def grid(run_dir, **changes):
+    arguments = {"read_examples_by_ratio": read, "config": CONFIG, "workers": 1, **changes}
+    return run_grid(
+        folds=[0, 1], train_ratios=[1.0, 100.0], test_ratios=[1.0, 100.0], seeds=[0], run_dir=run_dir, **arguments
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("finished")
+    grid(run_dir)
+    return run_dir
+
+
+def test_models_are_tested_on_held_out_images_only_matched_and_transferred(finished):
+    table = read_predictions(finished / "predictions.parquet")
+    assert set(zip(table["train_ratio"], table["test_ratio"])) == {("1", 1.0), ("1", 100.0), ("100", 100.0)}
+    examples = read(1)
+    expected = pd.Series(examples.folds, index=examples.image_ids)
+    for _, part in table.groupby(["train_ratio", "test_ratio"]):
+        assert sorted(part["image_id"]) == examples.image_ids.tolist()
+        np.testing.assert_array_equal(part["fold"], expected[part["image_id"]])
+    targets = pd.Series(examples.targets, index=examples.image_ids)
+    np.testing.assert_array_equal(table["label"], targets[table["image_id"]])
+    transferred = table[(table["train_ratio"] == "1")].pivot(index="image_id", columns="test_ratio", values="score")
+    assert (transferred[1.0] != transferred[100.0]).any()
+
+
+def test_each_model_has_a_line_in_the_log(finished):
+    log = pd.read_json(finished / "log.jsonl", lines=True)
+    assert (log["event"] == "model").all()
+    assert sorted(zip(log["train_ratio"].astype(str), log["fold"])) == [("1", 0), ("1", 1), ("100", 0), ("100", 1)]
+
+
+def test_a_second_run_reads_and_trains_nothing(finished):
+    before = sha256_file(finished / "predictions.parquet")
+    lines = (finished / "log.jsonl").read_text()
+    grid(finished, read_examples_by_ratio=read_nothing)
+    assert sha256_file(finished / "predictions.parquet") == before
+    assert (finished / "log.jsonl").read_text() == lines
+
+
+def test_other_settings_in_the_same_folder_are_refused(finished):
+    with pytest.raises(CheckpointError, match=r"fold_0: holds a model with another config"):
+        grid(finished, config=TrainingConfig(epochs=5))
+
+
+def test_two_processes_give_the_same_bytes(finished, tmp_path):
+    grid(tmp_path, workers=2)
+    assert sha256_file(tmp_path / "predictions.parquet") == sha256_file(finished / "predictions.parquet")
+
+
+def test_a_grid_killed_half_way_goes_on_to_the_same_bytes(finished, tmp_path):
+    """Kill -9 in the second model, after two of its epochs."""
+    code = f"import test_training_grid as t; t.grid(t.Path({str(tmp_path)!r}), checkpoint_seconds=0)"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent, stderr=subprocess.PIPE)
+    progress = tmp_path / "checkpoints" / "seed_0" / "ratio_1" / "fold_1" / "progress"
+    try:
+        while process.poll() is None and not (progress / "2").exists():
+            time.sleep(0.005)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        message = process.communicate()[1].decode()
+    assert process.returncode == -signal.SIGKILL, message
+    assert not (tmp_path / "predictions.parquet").exists()
+    first = progress.parent.parent / "fold_0" / "model" / "_CHECKPOINT_METADATA"
+    written = first.stat().st_mtime_ns
+    grid(tmp_path)
+    assert first.stat().st_mtime_ns == written, "a finished model is not trained again"
+    assert sha256_file(tmp_path / "predictions.parquet") == sha256_file(finished / "predictions.parquet")
+
+
+def read_with_a_patient_in_two_folds(ratio):
+    examples = read(ratio)
+    if ratio == 100:
+        examples.folds[:] = 1 - examples.folds
+    return examples
+
+
+def test_a_patient_in_training_and_test_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="patients of fold 0 at ratio 100 are in another fold at ratio 1"):
+        grid(tmp_path, read_examples_by_ratio=read_with_a_patient_in_two_folds)
+
+
+def test_whole_images_start_from_the_models_of_another_grid(finished, tmp_path):
+    whole = partial(blobs, 96, size=(40, 48), folds=2)
+    run_grid(
+        lambda ratio: whole(ratio=ratio_text(ratio)),
+        folds=[0],
+        train_ratios=[1.0],
+        test_ratios=[1.0],
+        seeds=[0],
+        config=TrainingConfig(filters=(4, 8, 8), epochs=1, batch_size=16, validation_parts=4),
+        run_dir=tmp_path,
+        initial_features=finished,
+        workers=1,
+    )
+    assert len(read_predictions(tmp_path / "predictions.parquet")) == 48
