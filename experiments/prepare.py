@@ -42,7 +42,7 @@ def prepare(config: StudyConfig) -> None:
     )
     write_dataset(plan, config.processes)
     images = pd.read_csv(config.out / "images.csv", dtype=str)
-    check_duplicates(images["image_id"], images["patient_id"], images["sha256"])
+    check_duplicates(*(images[column].tolist() for column in ("image_id", "patient_id", "sha256")))
     if not parts(plan.directory):
         raise SourceError(f"no image could be used; {config.out / 'left_out.csv'} says why for each")
     data_hash = sha256_json(sorted(images["image_id"] + " " + images["sha256"]))
@@ -80,9 +80,10 @@ def _survey_one(source: Source, units: UnitConfig, seed: int, index: int) -> Sur
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    config = parse(list(sys.argv[1:] if arguments is None else arguments), __doc__ or "")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    config = parse(given, __doc__ or "")
     with reporting_errors():
-        start_run(config, "prepare")
+        start_run(config, "prepare", given)
         prepare(config)
 
 

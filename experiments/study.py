@@ -21,7 +21,6 @@ from mammo_jax.statistics import evaluate
 
 def study(config: StudyConfig) -> None:
     """Run every stage that is not done yet, and print the verdict and the report's path."""
-    start_run(config, "study")
     prepare(config)
     train(config)
     metrics = config.out / "metrics.json"
@@ -40,8 +39,10 @@ def study(config: StudyConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    config = parse(list(sys.argv[1:] if arguments is None else arguments), __doc__ or "")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    config = parse(given, __doc__ or "")
     with reporting_errors():
+        start_run(config, "study", given)
         study(config)
 
 

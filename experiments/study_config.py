@@ -6,8 +6,8 @@ import dataclasses
 import importlib
 import json
 import os
-import sys
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,8 +189,6 @@ def _flag(arguments: list[str], name: str, default: str) -> str:
 
 def open_source(config: StudyConfig) -> Source:
     """Open the source that the config names."""
-    from mammo_jax.sources.hybrid import Hybrid
-
     from mammo_jax.sources.folder import Folder
     from mammo_jax.sources.mias import Mias
     from mammo_jax.sources.phantom import Phantom
@@ -212,6 +210,8 @@ def open_source(config: StudyConfig) -> Source:
         return Folder(config.source_dir, bits_stored=files.bits_stored, plain_ids=files.plain_ids, id_key=files.id_key)
     if config.source == "mias":
         return Mias(config.source_dir)
+    from mammo_jax.sources.hybrid import Hybrid
+
     return Hybrid(Mias(config.source_dir), seed=made.phantom_seed, plantings=made.plantings, contrast=made.contrast)
 
 
@@ -224,7 +224,7 @@ def reporting_errors() -> Iterator[None]:
         raise SystemExit(f"error: {error}") from error
 
 
-def start_run(config: StudyConfig, command: str) -> None:
+def start_run(config: StudyConfig, job: str, arguments: Sequence[str]) -> None:
     """Write config.json on the first start; on a later one refuse a run folder that was made with other settings."""
     settings = as_json(config)
     path = config.out / "config.json"
@@ -237,15 +237,17 @@ def start_run(config: StudyConfig, command: str) -> None:
                 "choose another --out, or delete that folder"
             )
     else:
-        write_json(path, {"config": settings, "sha256": sha256_json(settings), "command": rerun_command(command)})
-    log_event(config.out, "start", job=command, config_sha256=sha256_json(settings), **environment())
+        write_json(
+            path,
+            {
+                "config": settings,
+                "sha256": sha256_json(settings),
+                "command": shlex.join(["mammo-jax", job, *arguments]),
+            },
+        )
+    log_event(config.out, "start", job=job, config_sha256=sha256_json(settings), **environment())
 
 
 def as_json(config: Any) -> dict[str, Any]:
     """Return the config as JSON types."""
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
-
-
-def rerun_command(job: str) -> str:
-    """Return the command line that makes this run again."""
-    return " ".join(["mammo-jax", job, *sys.argv[2:]]) if sys.argv[0].endswith("mammo-jax") else f"mammo-jax {job}"

@@ -34,9 +34,10 @@ def train(config: StudyConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    config = parse(list(sys.argv[1:] if arguments is None else arguments), __doc__ or "")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    config = parse(given, __doc__ or "")
     with reporting_errors():
-        start_run(config, "train")
+        start_run(config, "train", given)
         train(config)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -46,8 +46,8 @@ class DatasetPlan:
         Patient id → fold.
     normal_sites : dict
         Image id → centres of matched normal patches.
-    examples : tuple of str
-        Ids of the images whose crops go into `directory`/../examples.
+    examples : tuple of int
+        Indices of the images whose crops go into `directory`/../examples.
     directory : Path
     """
 
@@ -56,7 +56,7 @@ class DatasetPlan:
     units: UnitConfig
     folds: Mapping[str, int]
     normal_sites: Mapping[str, Sequence[tuple[float, float]]]
-    examples: tuple[str, ...]
+    examples: tuple[int, ...]
     directory: Path
 
 
@@ -119,6 +119,7 @@ def _start_worker(counter: Any) -> None:
     global _progress
     _progress = counter
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # announces itself on the terminal otherwise
 
 
 def _part_indices(source: Source, part: int) -> range:
@@ -135,7 +136,7 @@ def _write_part(plan: DatasetPlan, part: int) -> None:
         for index in _part_indices(plan.source, part):
             try:
                 mammogram = plan.source[index]
-                records, rows = _process(plan, mammogram)
+                records, rows = _process(plan, mammogram, is_example=index in plan.examples)
             except (SourceError, codec.CodecError) as error:
                 left_out.append({"index": str(index), "reason": f"{type(error).__name__}: {error}"})
             else:
@@ -165,7 +166,9 @@ def _image_row(mammogram: Mammogram) -> dict[str, Any]:
     }
 
 
-def _process(plan: DatasetPlan, mammogram: Mammogram) -> tuple[dict[str, list], list[dict[str, Any]]]:
+def _process(
+    plan: DatasetPlan, mammogram: Mammogram, *, is_example: bool
+) -> tuple[dict[str, list], list[dict[str, Any]]]:
     """Return one image's records by split, and its audit rows."""
     units = lay_out(mammogram, plan.units, plan.normal_sites.get(mammogram.image_id, ()))
     breast = breast_mask(mammogram.pixels)
@@ -174,7 +177,6 @@ def _process(plan: DatasetPlan, mammogram: Mammogram) -> tuple[dict[str, list], 
         lesions |= lesion.filled(mammogram.pixels.shape)
     masks = [unit.record_mask(lesions) for unit in units]
     fold = plan.folds[mammogram.patient_id]
-    is_example = mammogram.image_id in plan.examples
 
     def record_all(ratio: float, pixels: np.ndarray, codestream_bytes: int, psnr: float) -> list[dict]:
         if is_example:
@@ -187,7 +189,8 @@ def _process(plan: DatasetPlan, mammogram: Mammogram) -> tuple[dict[str, list], 
     rows = []
     ladder = codec.encode_ladder(mammogram.pixels, plan.ratios, bits_stored=mammogram.bits_stored)
     for ratio, encoded in zip(plan.ratios, ladder, strict=True):
-        quality = compare(mammogram.pixels, encoded.reconstruction, breast, mammogram.bits_stored)
+        reconstruction = cast(np.ndarray, encoded.reconstruction)  # the ladder always brings one
+        quality = compare(mammogram.pixels, reconstruction, breast, mammogram.bits_stored)
         rows.append(_audit_row(mammogram, ratio, encoded, quality, int(breast.sum())))
         records[split_name(ratio)] = record_all(ratio, encoded.reconstruction, len(encoded.codestream), quality.psnr)
     return records, rows

@@ -40,13 +40,13 @@ def test_trained_ratios_begin_with_1():
 
 def test_a_run_folder_belongs_to_one_config(tmp_path):
     config = StudyConfig(out=tmp_path / "run")
-    start_run(config, "study")
+    start_run(config, "study", ["--out", "run"])
     first = (tmp_path / "run" / "config.json").read_bytes()
-    start_run(StudyConfig(out=tmp_path / "run", workers=1), "study")
+    start_run(StudyConfig(out=tmp_path / "run", workers=1), "study", [])
     assert (tmp_path / "run" / "config.json").read_bytes() == first
     assert read_json(tmp_path / "run" / "config.json")["config"] == as_json(config)
     with pytest.raises(SystemExit, match="another margin"):
-        start_run(StudyConfig(out=tmp_path / "run", margin=0.1), "study")
+        start_run(StudyConfig(out=tmp_path / "run", margin=0.1), "study", [])
 
 
 def test_ratios_are_written_without_needless_digits():
