@@ -192,7 +192,7 @@ def _process(
         reconstruction = cast(np.ndarray, encoded.reconstruction)  # the ladder always brings one
         quality = compare(mammogram.pixels, reconstruction, breast, mammogram.bits_stored)
         rows.append(_audit_row(mammogram, ratio, encoded, quality, int(breast.sum())))
-        records[split_name(ratio)] = record_all(ratio, encoded.reconstruction, len(encoded.codestream), quality.psnr)
+        records[split_name(ratio)] = record_all(ratio, reconstruction, len(encoded.codestream), quality.psnr)
     return records, rows
 
 
