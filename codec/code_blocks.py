@@ -12,7 +12,6 @@ import numpy as np
 
 from codec.block_passes import (
     CODED,
-    ROWS,
     ZERO_CODING_SYMBOLS,
     cleanup_pass,
     refinement_pass,
@@ -133,7 +132,7 @@ def _tasks(subband: np.ndarray) -> Iterable[slice]:
 def _load_block(band, top, left, rows, columns, words):
     """Copy a block column by column of each stripe (rows below it are 0); returns all bits or-ed, and the energy."""
     stripes = (rows + 3) // 4
-    bits, energy = np.int32(0), 0.0
+    bits, energy = np.int32(0), np.float64(0)
     for stripe in range(stripes):
         for k in range(4):
             row = 4 * stripe + k
@@ -147,7 +146,7 @@ def _load_block(band, top, left, rows, columns, words):
                 words[at + 4 * column] = word
                 bits |= word & MAGNITUDE_MASK
                 magnitude = np.float32((word & MAGNITUDE_MASK) >> 1)
-                energy += magnitude * magnitude
+                energy += np.float64(magnitude * magnitude)
     return bits, energy
 
 

@@ -22,8 +22,13 @@ from codec.quantizer import (
 )
 from codec.rate_control import Allocation, RateControl
 from codec.reconstruction import reconstruct
+from codec.slope_prediction import predict_stop_slope
 from codec.wavelet import forward_97, subband_names, subband_shapes
 
+# Block coding may stop at slopes up to this part of the one that rate control ends with: what then is lost is below
+# 0.003 dB.
+STOP_FRACTION = 0.6
+SMALLEST_STOP_SLOPE = 1.0
 LL_SIZE = 32
 MOST_LEVELS = 5
 
@@ -192,8 +197,12 @@ def _levels(rows: int, columns: int) -> int:
 class _CodedImage:
     """An image after its transform and its one pass of block coding, from which any codestream can be cut."""
 
-    def __init__(self, pixels, bits, levels, packets, subband, area, largest_target, threads):
-        self.shape, self.dtype, self.bits, self.packets = pixels.shape, pixels.dtype, bits, packets
+    def __init__(
+        self, pixels: np.ndarray, bits: int, levels: int, packets: np.ndarray, subband: np.ndarray, area: np.ndarray,
+        largest_target: int, threads: int,
+    ):  # fmt: skip
+        rows, columns = self.shape = pixels.shape
+        self.dtype, self.bits, self.packets = pixels.dtype, bits, packets
         bands = forward_97(pixels, levels, 1 << (bits - 1))
         quantization = derived_quantization(bits, levels)
         self.steps = quantization.steps()
@@ -209,9 +218,14 @@ class _CodedImage:
                 self.quantization.magnitude_bits(),
             )
         ]
-        self.main_header = write_main_header(*pixels.shape, self.quantization)
-        self.blocks = code_blocks(self.subbands, subband, area, 0.0, threads)
-        self.control = RateControl(self.blocks, packets)
+        self.main_header = write_main_header(rows, columns, self.quantization)
+        stop_slope = predict_stop_slope([band.words for band in self.subbands], largest_target - FIXED_BYTES)
+        while True:
+            self.blocks = code_blocks(self.subbands, subband, area, stop_slope, threads)
+            self.control = RateControl(self.blocks, packets)
+            if stop_slope == 0 or self.control.slope(largest_target - FIXED_BYTES) > stop_slope / STOP_FRACTION:
+                break
+            stop_slope = 0.0 if stop_slope < SMALLEST_STOP_SLOPE else stop_slope / 8
 
     def encoded(self, ratio: float, target: int, reconstructed: bool) -> Encoded:
         """Cut the codestream of `target` bytes."""
@@ -225,15 +239,16 @@ class _CodedImage:
         )  # fmt: skip
         codestream = self.main_header + write_tile_header(packet_bytes) + body.tobytes() + EOC.to_bytes(2)
         return Encoded(
-            codestream,
-            ratio,
-            *self.shape,
-            8 * self.dtype.itemsize,
-            self.bits,
-            target,
-            FIXED_BYTES + allocation.header_bytes,
-            allocation.padding_bytes,
-            self._reconstruction(allocation) if reconstructed else None,
+            codestream=codestream,
+            ratio=ratio,
+            rows=self.shape[0],
+            columns=self.shape[1],
+            bits_allocated=8 * self.dtype.itemsize,
+            bits_stored=self.bits,
+            target_bytes=target,
+            header_bytes=FIXED_BYTES + allocation.header_bytes,
+            padding_bytes=allocation.padding_bytes,
+            reconstruction=self._reconstruction(allocation) if reconstructed else None,
         )
 
     def _reconstruction(self, allocation: Allocation) -> np.ndarray:

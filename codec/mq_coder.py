@@ -4,11 +4,8 @@ Contexts are numbered 0-8 zero coding, 9-13 sign coding, 14-16 magnitude refinem
 """
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from codec.jit import kernel
+from codec.jit import kernel, leading_zeros
 
 ZERO_CODING = 0
 SIGN_CODING = 9
@@ -125,18 +122,6 @@ CODING_NEXT_LPS = (NEXT_LPS[_ENTRIES >> 1] << 1 | (_ENTRIES & 1) ^ SWITCH_MPS[_E
 REGISTER_A, REGISTER_C, REGISTER_CT, REGISTER_BP = 0, 1, 2, 3
 
 
-@intrinsic
-def _leading_zeros_16(typing_context, value):
-    """Leading zeros of a 32-bit integer below 2^16, counted from bit 15."""
-    signature = types.int32(types.int32)
-
-    def generate(context, builder, signature, arguments):
-        zeros = builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1))
-        return builder.sub(zeros, ir.Constant(ir.IntType(32), 16))
-
-    return signature, generate
-
-
 @kernel
 def start_encoder(registers, states):
     """INITENC (C.2.8) and the initial states of Table D.7; byte 0 of the output is the dummy before the first."""
@@ -184,7 +169,7 @@ def encode_symbols(symbols, count, registers, states, output):
             else:
                 a = qe
             states[context] = CODING_NEXT_LPS[state]
-        shift = _leading_zeros_16(a)
+        shift = leading_zeros(a) - np.int32(16)
         a <<= shift
         while shift >= ct:
             c <<= ct

@@ -27,7 +27,9 @@ def packet_blocks(shapes: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray
     subband, area : numpy.ndarray
         int32 [n] and [n, 4]: subband of each block; its first row, first column, rows and columns there.
     """
-    packets, subband, area = [], [], []
+    packets: list[np.ndarray] = []
+    subband: list[int] = []
+    area: list[tuple[int, int, int, int]] = []
     for first in [0, *range(1, len(shapes), MOST_BANDS)]:
         members = range(first, first + (1 if first == 0 else MOST_BANDS))
         precinct = 1 << (LOG2_PRECINCT - (first > 0))

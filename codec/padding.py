@@ -61,30 +61,38 @@ def change_block(plan, block, passes, length, left):
     return rest
 
 
-def pad(left: int, blocks: CodedBlocks, plan: HeaderPlan) -> int:
-    """Give out the `left` bytes; returns the block that was included as blank for it, or `NO_BLOCK`."""
-    ends = blocks.registers, blocks.ends
-    if _lengthen_any(plan, *ends, left):
-        return NO_BLOCK
-    block = _include_blank(plan, blocks.area, blocks.bit_planes, left)
-    if block != NO_BLOCK:
-        return block
-    # A header that grows by a byte can make a length impossible: first lengthen another block by a little.
-    for other in np.flatnonzero(plan.passes):
-        for more in range(1, min(left, MOST_GROWTH)):
-            old = int(plan.lengths[other])
-            if not _ends_at(plan, *ends, other, old + more):
-                continue
-            rest = change_block(plan, other, plan.passes[other], old + more, left)
-            if rest < 0:
-                continue
-            if rest == 0 or _lengthen_any(plan, *ends, rest):
-                return NO_BLOCK
-            block = _include_blank(plan, blocks.area, blocks.bit_planes, rest)
-            if block != NO_BLOCK:
-                return block
-            left = change_block(plan, other, plan.passes[other], old, rest)
+def pad(left: int, blocks: CodedBlocks, plan: HeaderPlan) -> tuple[int, int]:
+    """Give out the `left` bytes.
+
+    Returns
+    -------
+    padding, blank
+        Bytes of padding (a few more than `left` where a pass had to go), and the block that was included as blank
+        for them, or `NO_BLOCK`.
+    """
+    blank = _fill(left, blocks, plan)
+    if blank is not None:
+        return left, blank
+    # Where a segment's length needs another bit, its header grows, and one length in all cannot be had. The last
+    # block goes without a pass or some, then, which leaves more bytes to fill.
+    for block in np.flatnonzero(plan.passes)[::-1]:
+        passes, length = int(plan.passes[block]), int(plan.lengths[block])
+        for fewer in range(passes - 1, -1, -1):
+            shorter = int(blocks.lengths[block, fewer - 1]) if fewer else 0
+            left = change_block(plan, block, fewer, shorter, left)
+            blank = _fill(left, blocks, plan)
+            if blank is not None:
+                return left, blank
+        left = change_block(plan, block, passes, length, left)
     raise AssertionError(f"{left} bytes could not be filled")
+
+
+def _fill(left: int, blocks: CodedBlocks, plan: HeaderPlan) -> int | None:
+    """Lengthen a block, or else include a blank one, by `left` bytes in all; None where neither comes out even."""
+    if left == 0 or _lengthen_any(plan, blocks.registers, blocks.ends, left):
+        return NO_BLOCK
+    blank = _include_blank(plan, blocks.area, blocks.bit_planes, left)
+    return blank if blank != NO_BLOCK else None
 
 
 @kernel
@@ -117,7 +125,7 @@ def _include_blank(plan, area, bit_planes, left):
     for block in range(plan.passes.size):
         if plan.passes[block] > 0:
             continue
-        codeword, packed, bp = blank_codeword(area[block, 2], area[block, 3])
+        _, packed, bp = blank_codeword(area[block, 2], area[block, 3])
         planes = plan.zero_planes[block]
         for length in range(left, max(left - MOST_GROWTH, -1), -1):
             if length % 2 == 1 and find_ending(packed, bp, length, np.empty(3, np.uint8)) < 0:

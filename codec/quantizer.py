@@ -75,7 +75,7 @@ class Quantization:
 
 
 def derived_quantization(bits_stored: int, levels: int) -> Quantization:
-    """Quantization (guard bits not chosen yet) whose LL step times its norm is `BASE_STEP`, rounded up to a mantissa."""
+    """Quantization (without guard bits yet) whose LL step times its norm is `BASE_STEP`, rounded up."""
     step = BASE_STEP / subband_norms(levels)[0]
     exponent = bits_stored - int(np.floor(np.log2(step)))
     mantissa = int(np.ceil((step * 2.0 ** (exponent - bits_stored) - 1) * 2048))

@@ -11,7 +11,7 @@ import numpy as np
 
 from codec.code_blocks import CodedBlocks
 from codec.jit import kernel
-from codec.padding import NO_BLOCK, HeaderPlan, change_block, measure_header, pad
+from codec.padding import HeaderPlan, change_block, measure_header, pad
 
 # What a block's first inclusion costs in the packet header, on average, in bytes; hull slopes count it.
 INCLUSION_BYTES = 1.5
@@ -64,21 +64,32 @@ class RateControl:
                 self.packet_of_block[first : first + rows * columns] = packet
         self._scratch = np.empty(HEADER_BYTES_A_BLOCK * len(blocks.passes) + 2 * len(packets) + 64, np.uint8)
 
+    def slope(self, packet_bytes: int) -> float:
+        """Squared error a byte of the first truncation point that does not fit any more; 0 where all fit."""
+        return self._slope_after(self._most_points(packet_bytes, self._empty_plan()))
+
+    def _slope_after(self, points: int) -> float:
+        return float(self.point_slope[points]) if points < len(self.point_slope) else 0.0
+
+    def _empty_plan(self) -> HeaderPlan:
+        count = len(self.blocks.passes)
+        return HeaderPlan(
+            self.packets, self.packet_of_block, self.blocks.zero_planes.copy(),
+            np.zeros(count, np.int32), np.zeros(count, np.int32), np.empty(len(self.packets), np.int64), self._scratch,
+        )  # fmt: skip
+
     def allocate(self, packet_bytes: int) -> Allocation:
         """Choose passes so that all packets together are exactly `packet_bytes` long."""
         blocks = self.blocks
-        plan = HeaderPlan(
-            self.packets, self.packet_of_block, blocks.zero_planes.copy(),
-            np.zeros(len(blocks.passes), np.int32), np.zeros(len(blocks.passes), np.int32),
-            np.empty(len(self.packets), np.int64), self._scratch,
-        )  # fmt: skip
+        plan = self._empty_plan()
         points = self._most_points(packet_bytes, plan)
         left = packet_bytes - int(plan.headers.sum() + plan.lengths.sum())
         left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
-        slope = self.point_slope[points] if points < len(self.point_slope) else 0.0
-        blank = pad(left, blocks, plan) if left else NO_BLOCK
+        padding, blank = pad(left, blocks, plan)
         header_bytes = int(plan.headers.sum())
-        return Allocation(plan.passes, plan.lengths, plan.zero_planes, blank, float(slope), header_bytes, left)
+        return Allocation(
+            plan.passes, plan.lengths, plan.zero_planes, blank, self._slope_after(points), header_bytes, padding
+        )
 
     def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
         """Bisect for the longest run of hull points that fits, and leave it in `plan`."""
