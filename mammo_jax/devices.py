@@ -66,7 +66,7 @@ class DataParallel:
 
     def first(self, tree: Any) -> Any:
         """Return one copy of a replicated tree, as NumPy arrays on the host."""
-        return jax.tree.map(lambda leaf: np.array(leaf[0]), tree)
+        return jax.tree.map(lambda leaf: np.array(leaf.addressable_shards[0].data)[0], tree)
 
     def gather(self, rows: jax.Array) -> np.ndarray:
         """Return the rows of all devices in order, as [rows, …]; the caller cuts off what `spread` added."""

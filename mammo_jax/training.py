@@ -193,7 +193,8 @@ class _Run:
             state, loss = self.steps.train(state, self.steps.parallel.spread(next(stream)), inputs)
             losses.append(loss)
         # Only here the host waits for the devices.
-        mean_loss = self._finite_mean([float(loss[0]) for loss in losses], course.epochs * self.epoch_steps)
+        values = [float(loss) for loss in self.steps.parallel.first(losses)]
+        mean_loss = self._finite_mean(values, course.epochs * self.epoch_steps)
         course.history.append({"loss": mean_loss, **self._validate(state)})
         course.epochs += 1
         if course.best_epoch == course.epochs:
