@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,6 +72,14 @@ def build_model(config: TrainingConfig, axis_name: str | None = None) -> nn.Modu
 def standardise(images: jax.Array, mean: Any, std: Any) -> jax.Array:
     """Grey levels (uint16, 0 … 65535) as float32 with the training images' mean 0 and standard deviation 1."""
     return (images.astype(jnp.float32) - mean) / std
+
+
+def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
+    """Rate of one of `steps` steps: a linear rise over the first tenth, then half a cosine down to 0."""
+    warmup = max(1, steps // 10)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def build_steps(config: TrainingConfig) -> Steps:

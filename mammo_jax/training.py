@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from mammo_jax.auroc import auroc_and_auprc
 from mammo_jax.checkpoints import Progress, save_checkpoint
 from mammo_jax.input_pipeline import Examples, batches, steps_per_epoch
-from mammo_jax.train_step import StepInputs, TrainState, build_steps
+from mammo_jax.train_step import StepInputs, TrainState, build_steps, learning_rate
 from mammo_jax.trained_model import TrainedModel, check_record, load_model, run_batches, settings_of
 from mammo_jax.training_config import TrainingConfig
 
@@ -160,7 +160,7 @@ class _Run:
         self.weights = _class_weights(self.fitting.targets)
         self.steps = build_steps(config)
         self.epoch_steps = steps_per_epoch(len(self.fitting), config.batch_size)
-        self.mean = _mean(training.images) if features is None else features.mean
+        self.mean = float(training.images.mean(dtype=np.float64)) if features is None else features.mean
         self.std = _std(training.images, self.mean, name) if features is None else features.std
 
     def train(self, progress: Progress, identity: dict[str, Any], checkpoint_seconds: float) -> _Course:
@@ -184,7 +184,7 @@ class _Run:
         losses: list[jax.Array] = []
         for step in range(course.epochs * self.epoch_steps, (course.epochs + 1) * self.epoch_steps):
             inputs = StepInputs(
-                np.float32(self._learning_rate(step)),
+                np.float32(learning_rate(self.config, step, self.config.epochs * self.epoch_steps)),
                 np.uint32(self.seed),
                 np.int32(step),
                 np.float32(self.mean),
@@ -210,13 +210,6 @@ class _Run:
         losses = np.logaddexp(0, np.where(targets == 1, -logits, logits))
         weights = _class_weights(targets)
         return {"validation_auroc": float(auroc), "validation_loss": float(np.average(losses, weights=weights))}
-
-    def _learning_rate(self, step: int) -> float:
-        steps = self.config.epochs * self.epoch_steps
-        warmup = max(1, steps // 10)
-        if step < warmup:
-            return self.config.learning_rate * (step + 1) / warmup
-        return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
     def _finite_mean(self, losses: list[float], first_step: int) -> float:
         bad = np.flatnonzero(~np.isfinite(losses))
@@ -264,10 +257,6 @@ def _class_weights(targets: np.ndarray) -> np.ndarray:
     """Weights that give both targets the same sum and have mean 1, as float32 [n]."""
     counts = np.bincount(targets, minlength=2)
     return (len(targets) / (2 * counts))[targets].astype(np.float32)
-
-
-def _mean(images: np.ndarray) -> float:
-    return float(images.mean(dtype=np.float64))
 
 
 def _std(images: np.ndarray, mean: float, name: str) -> float:

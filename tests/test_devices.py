@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from flax.traverse_util import flatten_dict
 
-from mammo_jax.devices import DataParallel
+from mammo_jax.devices import DataParallel, keep_compiled_steps
 from mammo_jax.train_step import StepInputs, _build_steps, build_model
 from mammo_jax.training_config import TrainingConfig
 
@@ -123,3 +124,16 @@ def test_first_gives_back_what_replicate_took():
     tree = {"a": np.arange(6.0, dtype=np.float32).reshape(2, 3), "b": (np.int32(4), optax.EmptyState())}
     back = parallel.first(parallel.replicate(tree))
     jax.tree.map(np.testing.assert_array_equal, back, tree)
+
+
+@pytest.mark.parametrize("chosen", [None, "elsewhere"])
+def test_compiled_steps_are_kept_in_the_users_cache_or_where_he_wants(chosen, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    before = jax.config.values["jax_compilation_cache_dir"]
+    try:
+        jax.config.update("jax_compilation_cache_dir", chosen)
+        keep_compiled_steps()
+        kept = jax.config.values["jax_compilation_cache_dir"]
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    assert kept == (chosen or str(tmp_path / "mammo_jax" / "jax"))

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import jax
 import numpy as np
+import optax
 import pytest
 from synthetic_examples import blobs
 
 from mammo_jax import training
 from mammo_jax.auroc import auroc_and_auprc
 from mammo_jax.checkpoints import CheckpointError, Progress
+from mammo_jax.train_step import learning_rate
 from mammo_jax.trained_model import load_model, predict
 from mammo_jax.training import TrainingError, train_model, validation_rows
 from mammo_jax.training_config import TrainingConfig
@@ -173,6 +175,13 @@ def test_initial_features_must_fit_and_must_not_have_seen_the_fold(examples, tra
         train_model(examples, 2, CONFIG, 0, tmp_path, initial_features=trained)
     with pytest.raises(TrainingError, match=r"filters \(4, 8, 8\), not cnn with \(8, 8, 8\)"):
         train_model(examples, 1, replace(CONFIG, filters=(8, 8, 8)), 0, tmp_path, initial_features=trained)
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nought():
+    rates = [learning_rate(CONFIG, step, 50) for step in range(51)]
+    np.testing.assert_allclose(rates[:5], 5e-3 * np.arange(1, 6) / 5)
+    expected = optax.cosine_decay_schedule(5e-3, 45)
+    np.testing.assert_allclose(rates[5:], [expected(step) for step in range(46)], rtol=1e-5, atol=1e-9)
 
 
 def test_predictions_do_not_depend_on_the_company(examples, trained):
