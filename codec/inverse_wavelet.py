@@ -9,8 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from codec.jit import kernel
-from codec.wavelet import ALPHA, BETA, DELTA, GAMMA, LOW_GAIN, K
+from codec.wavelet import ALPHA, BETA, DELTA, GAMMA, K
 
+# The standard has 1 / K = 0.8128931. OpenJPEG, with which most images are read, rounds 2 / K to this; with its value
+# pixels of 16 bits agree with it to one grey level, and the difference is far below the standard's tolerances.
+HIGH_GAIN = np.float32(1.625732422 / 2)
 MARGIN = 2  # sample pairs that the 9/7 filters need past either end
 ROUNDER = np.float32(1.5 * 2**23)  # adding and subtracting it rounds a float32 below 2^22 to the nearest integer
 
@@ -110,7 +113,7 @@ def _lift_row_pair_97(low, high, h0, l1, h1, l2, even, odd):
     `even` receives the finished row 2(n - 1) and `odd` row 2(n - 2) + 1.
     """
     for c in range(low.size):
-        new_h0 = high[c] * LOW_GAIN
+        new_h0 = high[c] * HIGH_GAIN
         new_l1 = low[c] * K - DELTA * (h0[c] + new_h0)
         new_h1 = h0[c] - GAMMA * (l1[c] + new_l1)
         new_l2 = l1[c] - BETA * (h1[c] + new_h1)
@@ -163,7 +166,7 @@ def _synthesise_row_97(low, high, x0, even, odd, output, final, level_shift, low
         for k in range(low.size):
             even[first + k] = low[k] * K
         for k in range(high.size):
-            odd[MARGIN + k] = high[k] * LOW_GAIN
+            odd[MARGIN + k] = high[k] * HIGH_GAIN
         _extend(even, odd, x0, x1)
         _lift_row_97(even, odd, even.size)
     start = x0 & 1
@@ -235,13 +238,19 @@ def _synthesise_97(ll, hl, lh, hh, y0, x0, output, final, level_shift, lowest, l
 
 
 @kernel
+def _halved(value):
+    """A single sample at an odd place (F.3.6). Only in a lossy codestream it is odd, and then goes towards 0."""
+    return -(-value >> 1) if value < 0 else value >> 1
+
+
+@kernel
 def _synthesise_row_53(low, high, x0, even, odd, output):
     """One row of samples from its low-pass and high-pass halves (F.3.8.1.1)."""
     columns = output.size
     x1 = x0 + columns
     base = (x0 >> 1) - MARGIN
     if columns == 1:
-        output[0] = high[0] >> 1 if x0 & 1 else low[0]
+        output[0] = _halved(high[0]) if x0 & 1 else low[0]
         return
     first = ((x0 + 1) >> 1) - base
     for k in range(low.size):
@@ -293,7 +302,7 @@ def _synthesise_53(ll, hl, lh, hh, y0, x0, output, final, level_shift, lowest, l
         _synthesise_row_53(low_part, high_part, x0, even, odd, low)
         if y0 & 1:
             for c in range(columns):
-                low[c] >>= 1
+                low[c] = _halved(low[c])
         _put_row(low, output[0], final, level_shift, lowest, largest)
         return
     state = np.zeros((2, columns), np.int32)
