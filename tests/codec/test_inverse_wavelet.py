@@ -63,7 +63,7 @@ def test_inverse_53_equals_the_naive_transform(rows, columns, top, left, levels,
     np.testing.assert_array_equal(pixels, expected)
 
 
-@pytest.mark.parametrize("inverse, dtype", [(inverse_97, np.float32), (inverse_53, np.int32)])
+@pytest.mark.parametrize(("inverse", "dtype"), [(inverse_97, np.float32), (inverse_53, np.int32)])
 @pytest.mark.parametrize("empty", [[1], [2, 3], [0], [1, 2, 3, 4, 5, 6], [6]])
 def test_none_stands_for_zeros(inverse, dtype, empty):
     bands = decomposition(2, 21, 30, (3, 2), 7, dtype, 100)
