@@ -1,0 +1,109 @@
+"""The whole study on a tiny phantom set, as a user runs it; and killed half-way, then run again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammo_jax.files import read_json
+from mammo_jax.input_pipeline import read_examples
+
+RATIOS = (15.0, 400.0)
+FLAGS = [
+    *("--images", "48", "--rows", "416", "--columns", "320", "--phantom-pitch", "0.56"),
+    *("--ratios", "15", "400", "--folds", "3", "--epochs", "2", "--filters", "4", "4", "8"),
+    *("--input-rows", "32", "--input-columns", "32", "--resamples", "200", "--workers", "2"),
+]
+
+
+def start(out):
+    command = [sys.executable, "-m", "experiments.study", "--out", str(out), *FLAGS]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def finish(process):
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors[-4000:]
+    return output
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "run"
+    output = finish(start(out))
+    return out, output
+
+
+def test_the_verdict_and_the_report_are_there(run):
+    out, output = run
+    metrics = read_json(out / "metrics.json")
+    assert metrics["sentence"] in output
+    assert str(out / "report.html") in output
+    assert "Demonstration" in output, "one seed"
+    page = (out / "report.html").read_text()
+    assert metrics["sentence"] in page
+    assert len(list((out / "examples").glob("*.png"))) == 3 * (1 + len(RATIOS))
+
+
+def test_every_codestream_has_its_exact_length(run):
+    audit = pd.read_csv(run[0] / "audit.csv")
+    assert len(audit) == 48 * len(RATIOS)
+    assert (audit["codestream_bytes"] == np.floor(416 * 320 * 2 / audit["ratio"])).all()
+    assert (audit["psnr"][audit["ratio"] == 15].to_numpy() > audit["psnr"][audit["ratio"] == 400].to_numpy()).all()
+
+
+def test_ratios_share_images_folds_and_masks(run):
+    dataset = sorted((run[0] / "dataset").glob("part-*"))
+    uncompressed, *compressed = (read_examples(dataset, ratio, masks=True) for ratio in (1.0, *RATIOS))
+    assert len(uncompressed) == 48
+    for examples in compressed:
+        np.testing.assert_array_equal(examples.image_ids, uncompressed.image_ids)
+        np.testing.assert_array_equal(examples.folds, uncompressed.folds)
+        np.testing.assert_array_equal(examples.masks, uncompressed.masks)
+        difference = np.abs(examples.images.astype(int) - uncompressed.images.astype(int))
+        assert 0 < difference.mean() < 65535 / 50
+    has_lesion = uncompressed.masks.reshape(48, -1).any(1)
+    np.testing.assert_array_equal(has_lesion, uncompressed.targets == 1)
+
+
+def test_no_patient_is_in_two_folds_and_each_model_is_scored_on_its_own(run):
+    predictions = pd.read_parquet(run[0] / "predictions.parquet")
+    assert (predictions.groupby("patient_id")["fold"].nunique() == 1).all()
+    cells = predictions.groupby(["train_ratio", "test_ratio"]).size()
+    assert dict(cells) == {
+        ("1", 1.0): 48, ("1", 15.0): 48, ("1", 400.0): 48, ("15", 15.0): 48, ("400", 400.0): 48
+    }  # fmt: skip
+
+
+def test_a_second_run_does_nothing_again(run):
+    out, output = run
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "log.jsonl"}
+    assert finish(start(out)) == output
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "log.jsonl"}
+    assert after == before
+
+
+@pytest.mark.parametrize("moment", ["dataset/part-*", "checkpoints/*/*/*/predictions.parquet"])
+def test_a_killed_run_goes_on_to_the_same_predictions(run, tmp_path, moment):
+    out = tmp_path / "killed"
+    process = start(out)
+    deadline = time.monotonic() + 300
+    while not any(out.glob(moment)):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (out / "predictions.parquet").exists(), "killed too late to show anything"
+    finish(start(out))
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(out / "predictions.parquet"), pd.read_parquet(run[0] / "predictions.parquet")
+    )
+    assert pd.read_csv(out / "audit.csv").equals(pd.read_csv(run[0] / "audit.csv"))
+    shutil.rmtree(out)
