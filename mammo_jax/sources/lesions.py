@@ -102,9 +102,10 @@ def _mass(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mass with a rough margin and spicules where malignant, smooth and round or oval where benign.
 
-    The profile is Burgess's designer nodule (1 − r²)**v in the direction-dependent radius; the malignant margin is a
-    random harmonic series with branching spicules, the projection of the Gaussian random sphere of de Sisternes et al.,
-    Med Phys 2015;42:1098. Both labels carry the same extra exposure over their disc.
+    The profile (1 − r²)**v, r relative to the margin in that direction, is Burgess's "designer nodule" (the exponents
+    are ours). The malignant margin, a random harmonic series with spicules, is a plane relative of the Gaussian random
+    sphere with spicules of de Sisternes et al., Med Phys 2015;42:1098; ours do not branch. Both labels carry the same
+    extra exposure in all.
     """
     radius = float(np.clip(MASS_MEDIAN * np.exp(kind.normal(0, 0.35)), *MASS_RADIUS))
     mean = kind.uniform(*MASS_CONTRAST)
