@@ -1,7 +1,9 @@
 """Encoding an image to codestreams of exact lengths."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -29,8 +31,8 @@ from codec.wavelet import forward_97, subband_names, subband_shapes
 # 0.003 dB.
 STOP_FRACTION = 0.6
 SMALLEST_STOP_SLOPE = 1.0
-LL_SIZE = 32
-MOST_LEVELS = 5
+LL_SIZE = 24
+MOST_LEVELS = 7
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _encode_all(
     smallest = FIXED_BYTES + len(packets)
     for ratio, target in zip(ratios, targets):
         if target < smallest:
-            largest = float(uncompressed / smallest)
+            largest = _rounded_down(uncompressed / smallest)
             raise UnreachableRatioError(
                 f"ratio {ratio} leaves {target} bytes for an image of {rows} × {columns} pixels, but its headers"
                 f" alone are {smallest}: the largest ratio that it can have is {largest:.6g}",
@@ -167,6 +169,11 @@ def _encode_all(
             yield image.encoded(ratio, target, reconstructed)
 
     return work()
+
+
+def _rounded_down(value: Fraction) -> float:
+    nearest = float(value)
+    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, 0)
 
 
 def _checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:

@@ -31,7 +31,7 @@ class Allocation:
     slope : float
         Squared error a byte of the first truncation point left out; 0 where all are in.
     header_bytes, padding_bytes : int
-        Bytes of all packet headers, and of the segments what no decoder needs.
+        Bytes of all packet headers, and bytes that no decoder needs (with what headers grew by for them).
     """
 
     passes: np.ndarray
@@ -86,10 +86,13 @@ class RateControl:
         left = packet_bytes - int(plan.headers.sum() + plan.lengths.sum())
         left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
         padding, blank = pad(left, blocks, plan)
-        header_bytes = int(plan.headers.sum())
+        carried = np.flatnonzero(plan.passes)
+        carried = carried[carried != blank]
+        needed = int(blocks.lengths[carried, plan.passes[carried] - 1].sum())
         return Allocation(
-            plan.passes, plan.lengths, plan.zero_planes, blank, self._slope_after(points), header_bytes, padding
-        )
+            plan.passes, plan.lengths, plan.zero_planes, blank, self._slope_after(points),
+            header_bytes=packet_bytes - needed - padding, padding_bytes=padding,
+        )  # fmt: skip
 
     def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
         """Bisect for the longest run of hull points that fits, and leave it in `plan`."""

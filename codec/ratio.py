@@ -2,7 +2,7 @@
 
 import math
 from fractions import Fraction
-from numbers import Real
+from numbers import Rational, Real
 
 from codec.errors import InvalidRatioError
 
@@ -38,4 +38,4 @@ def target_bytes(uncompressed: Fraction | int, ratio: float) -> int:
     """``floor(uncompressed / ratio)``, computed exactly; `InvalidRatioError` unless 0 < `ratio` < infinity."""
     if not isinstance(ratio, Real) or not math.isfinite(ratio) or ratio <= 0:
         raise InvalidRatioError(f"a compression ratio is a finite number above 0, not {ratio!r}")
-    return math.floor(uncompressed / Fraction(ratio))
+    return math.floor(uncompressed / Fraction(ratio if isinstance(ratio, Rational) else float(ratio)))

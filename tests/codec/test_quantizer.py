@@ -1,0 +1,53 @@
+import naive_codec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codec import quantizer, wavelet
+
+
+@pytest.mark.parametrize("levels", [0, 1, 3])
+def test_norms_are_those_of_synthesised_unit_coefficients(levels):
+    bands = [np.zeros(shape) for shape in wavelet.subband_shapes(256, 256, levels)]
+    for band, norm in zip(bands, quantizer.subband_norms(levels)):
+        band[band.shape[0] // 2, band.shape[1] // 2] = 1
+        assert np.linalg.norm(naive_codec.inverse_97(bands)) == pytest.approx(norm, rel=1e-9)
+        band[:] = 0
+
+
+@pytest.mark.parametrize("bits", [1, 8, 12, 16])
+@pytest.mark.parametrize("levels", range(8))
+def test_derived_steps_follow_the_base_step(bits, levels):
+    quantization = quantizer.derived_quantization(bits, levels)
+    assert 0 <= quantization.mantissa < 2048
+    assert 0 < quantization.exponent < 32
+    weighted = np.array(quantization.steps()) * quantizer.subband_norms(levels)
+    assert weighted[0] == pytest.approx(quantizer.BASE_STEP, rel=1e-3)
+    assert np.all(weighted < 2.1 * quantizer.BASE_STEP) and np.all(weighted > 0.9 * quantizer.BASE_STEP)
+    # E-5: each level's exponent is one less; E-3: the step doubles, and doubles again for each high-pass filter.
+    for (orientation, level), step in zip(wavelet.subband_names(levels), quantization.steps()):
+        gain = {"LL": 1, "HL": 2, "LH": 2, "HH": 4}[orientation]
+        assert step == gain * 2.0 ** (levels - level) * quantization.steps()[0]
+
+
+def test_guard_bits_make_room():
+    quantization = quantizer.derived_quantization(12, 3)
+    room = quantization.magnitude_bits()
+    assert quantizer.with_guard_bits(quantization, room).magnitude_bits() == room
+    more = quantizer.with_guard_bits(quantization, [room[0] + 2, *room[1:]])
+    assert more.magnitude_bits()[0] == room[0] + 2
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.floats(0.02, 4), st.integers(1, 20), st.integers(1, 20))
+def test_quantize_keeps_sign_magnitude_and_fraction(seed, step, rows, columns):
+    values = np.random.default_rng(seed).normal(0, 1000, (rows, columns)).astype(np.float32)
+    values[0, 0] = 0
+    words, planes = quantizer.quantize(values.copy(), step)
+    exact = np.floor(np.abs(values.astype(float)) / step * 32)
+    magnitudes = (words & quantizer.MAGNITUDE_MASK) >> 1
+    assert np.abs(magnitudes - exact).max() <= 1 + 1e-6 * exact.max()
+    np.testing.assert_array_equal(words < 0, (values < 0))
+    assert np.all(words & 1 == 0)
+    assert planes == int(magnitudes.max() >> quantizer.FRACTION_BITS).bit_length()

@@ -1,0 +1,98 @@
+"""Rate control and padding on real coded blocks: exact lengths, honest accounts, slopes that fall."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codec.code_blocks import SubbandWords, code_blocks
+from codec.packets import packet_blocks, write_packet_header
+from codec.padding import NO_BLOCK
+from codec.quantizer import derived_quantization, quantize, subband_norms
+from codec.rate_control import RateControl
+from codec.wavelet import forward_97, subband_names, subband_shapes
+
+
+def controlled(pixels, levels):
+    """Rate control over all passes of an 8-bit image."""
+    quantization = derived_quantization(8, levels)
+    bands = []
+    for coefficients, step, norm, (orientation, _) in zip(
+        forward_97(pixels, levels, 128), quantization.steps(), subband_norms(levels), subband_names(levels)
+    ):
+        words, _ = quantize(coefficients, step)
+        bands.append(SubbandWords(words, orientation, (norm * step / 32) ** 2, 20))
+    packets, subband, area = packet_blocks(subband_shapes(*pixels.shape, levels))
+    return RateControl(code_blocks(bands, subband, area, 0.0), packets)
+
+
+@pytest.fixture(scope="module")
+def image_control():
+    rng = np.random.default_rng(0)
+    pixels = np.clip(128 + np.cumsum(rng.normal(0, 3, (150, 170)), axis=1), 0, 255).astype(np.uint8)
+    return controlled(pixels, 2)
+
+
+def check_account(control, packet_bytes):
+    allocation = control.allocate(packet_bytes)
+    carried = np.flatnonzero((allocation.passes > 0) & (np.arange(len(allocation.passes)) != allocation.blank_block))
+    needed = control.blocks.lengths[carried, allocation.passes[carried] - 1]
+    assert np.all(allocation.lengths[carried] >= needed)
+    assert allocation.header_bytes + allocation.padding_bytes + needed.sum() == packet_bytes
+    headers, start = 0, np.empty(packet_bytes + 64, np.uint8)
+    for packet in control.packets:
+        arguments = allocation.passes, allocation.lengths, allocation.zero_planes
+        headers += write_packet_header(packet, *arguments, start, 0)
+    assert headers + allocation.lengths.sum() == packet_bytes
+    return allocation
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_every_length_is_met(image_control, data):
+    least = len(image_control.packets)
+    check_account(image_control, data.draw(st.integers(least, 30_000)))
+
+
+def test_every_small_length_is_met(image_control):
+    for packet_bytes in range(len(image_control.packets), 120):
+        assert check_account(image_control, packet_bytes).padding_bytes <= 12
+
+
+@settings(deadline=None, max_examples=25)
+@given(rows=st.integers(1, 9), columns=st.integers(1, 9), level=st.integers(0, 255), extra=st.integers(0, 5000))
+def test_blank_and_tiny_images_are_padded(rows, columns, level, extra):
+    control = controlled(np.full((rows, columns), level, np.uint8), 0)
+    allocation = check_account(control, 1 + extra)
+    if level == 128:
+        assert allocation.header_bytes + allocation.padding_bytes == 1 + extra
+        assert extra == 0 or allocation.blank_block != NO_BLOCK
+
+
+def test_points_are_the_concave_hull(image_control):
+    """Against the definition: no point of a block lies above the line between its neighbours on the hull."""
+    blocks = image_control.blocks
+    for block in range(0, len(blocks.passes), 5):
+        mine = image_control.point_block == block
+        hull = np.sort(image_control.point_passes[mine])
+        count = blocks.passes[block]
+        rates = np.concatenate([[0], blocks.lengths[block, :count] + 1.5])
+        gains = np.concatenate([[0], blocks.gains[block, :count]])
+        corners = np.concatenate([[0], hull])
+        slopes = np.diff(gains[corners]) / np.diff(rates[corners])
+        assert np.all(slopes > 0)
+        assert np.all(np.diff(slopes) < 0)
+        line = np.interp(rates, rates[corners], gains[corners])
+        assert np.all(gains <= line + 1e-9 * gains.max())
+    assert np.all(np.diff(image_control.point_slope) <= 0)
+
+
+def test_more_bytes_give_no_less(image_control):
+    gains = []
+    for packet_bytes in range(500, 12_000, 500):
+        allocation = image_control.allocate(packet_bytes)
+        carried = np.flatnonzero(allocation.passes)
+        gains.append(image_control.blocks.gains[carried, allocation.passes[carried] - 1].sum())
+        assert allocation.padding_bytes <= 30
+        assert image_control.slope(packet_bytes) == allocation.slope
+    assert np.all(np.diff(gains) > 0)

@@ -1,0 +1,36 @@
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codec.errors import InvalidRatioError
+from codec.ratio import target_bytes, uncompressed_bytes
+
+
+def test_references_count_allocated_or_stored_bits():
+    assert uncompressed_bytes(10, 7, bits_allocated=16, bits_stored=12) == 140
+    assert uncompressed_bytes(10, 7, bits_allocated=16, bits_stored=12, reference="stored") == 105
+    assert uncompressed_bytes(1, 3, bits_allocated=16, bits_stored=12, reference="stored") == Fraction(9, 2)
+    with pytest.raises(InvalidRatioError, match="reference"):
+        uncompressed_bytes(1, 1, bits_allocated=8, bits_stored=8, reference="both")
+
+
+@given(st.integers(1, 10**9), st.floats(1e-3, 1e6))
+def test_target_is_the_floor_of_the_exact_quotient(size, ratio):
+    target = target_bytes(size, ratio)
+    assert target * Fraction(ratio) <= size < (target + 1) * Fraction(ratio)
+
+
+def test_exact_where_floats_would_round():
+    assert target_bytes(49, 49) == 1
+    assert target_bytes(2**60 + 1, 1) == 2**60 + 1
+    assert target_bytes(1024 * 1024, np.float32(11000)) == 95
+
+
+@pytest.mark.parametrize("ratio", [0, -1, math.nan, math.inf, -math.inf, "15", None, 1j])
+def test_bad_ratios_are_named(ratio):
+    with pytest.raises(InvalidRatioError, match="ratio"):
+        target_bytes(100, ratio)
