@@ -42,7 +42,7 @@ FOUR_ROWS = 0o1111
 SIGN_TABLE = (SIGN_CONTEXTS | SIGN_FLIPS << 7).astype(np.uint8)
 
 
-@kernel(inline="always")
+@kernel(forceinline=True)
 def _sign_pattern(flags, position, picture, shift):
     """Index of SIGN_TABLE for the coefficient whose word, shifted, is `picture` (D.3.2)."""
     west = flags[position - 1] >> shift
@@ -50,7 +50,7 @@ def _sign_pattern(flags, position, picture, shift):
     return (picture & STRAIGHT) | ((picture >> 18) & 0x41) | ((west >> 19) & 4) | ((east >> 17) & 16)
 
 
-@kernel(inline="always")
+@kernel(forceinline=True)
 def _tell_neighbours(flags, position, stride, row, shift, negative, causal):
     """Note in the words around that the coefficient in `row` of this word's column has become significant."""
     flags[position - 1] |= 1 << (shift + 5)
@@ -84,13 +84,17 @@ def _significance_pass(flags, coefficients, width, height, value, causal, zero_c
                 picture = state >> shift
                 if picture & SELF or not picture & NEIGHBOURS:
                     continue
-                bit, a, c, d, ahead, word = decode_symbol(
-                    contexts, zero_coding[picture & NEIGHBOURS], words, count, a, c, d, ahead, word
+                k = zero_coding[picture & NEIGHBOURS]
+                bit, contexts[k], a, c, d, ahead, word = decode_symbol(
+                    contexts[k], words[word], count, a, c, d, ahead, word
                 )
                 state |= CODED << shift
                 if bit:
                     sign = SIGN_TABLE[_sign_pattern(flags, position, picture, shift)]
-                    bit, a, c, d, ahead, word = decode_symbol(contexts, sign & 31, words, count, a, c, d, ahead, word)
+                    k = sign & 31
+                    bit, contexts[k], a, c, d, ahead, word = decode_symbol(
+                        contexts[k], words[word], count, a, c, d, ahead, word
+                    )
                     negative = bit ^ (sign >> 7)
                     coefficients[(top + row) * width + column] = -value if negative else value
                     state |= (SELF | negative << 21) << shift
@@ -117,7 +121,9 @@ def _refinement_pass(flags, coefficients, width, height, half, contexts, mq, wor
                     continue
                 picture = state >> shift
                 k = REFINEMENT + (2 if picture & REFINED else 1 if picture & NEIGHBOURS else 0)
-                bit, a, c, d, ahead, word = decode_symbol(contexts, k, words, count, a, c, d, ahead, word)
+                bit, contexts[k], a, c, d, ahead, word = decode_symbol(
+                    contexts[k], words[word], count, a, c, d, ahead, word
+                )
                 index = (top + row) * width + column
                 old = coefficients[index]
                 step = half if bit else -half
@@ -139,12 +145,20 @@ def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding
             first = 0
             found = False
             if rows == 4 and state & ANY == 0:
-                bit, a, c, d, ahead, word = decode_symbol(contexts, RUN_LENGTH, words, count, a, c, d, ahead, word)
+                k = RUN_LENGTH
+                bit, contexts[k], a, c, d, ahead, word = decode_symbol(
+                    contexts[k], words[word], count, a, c, d, ahead, word
+                )
                 if bit == 0:
                     continue
-                bit, a, c, d, ahead, word = decode_symbol(contexts, UNIFORM, words, count, a, c, d, ahead, word)
+                k = UNIFORM
+                bit, contexts[k], a, c, d, ahead, word = decode_symbol(
+                    contexts[k], words[word], count, a, c, d, ahead, word
+                )
                 first = 2 * bit
-                bit, a, c, d, ahead, word = decode_symbol(contexts, UNIFORM, words, count, a, c, d, ahead, word)
+                bit, contexts[k], a, c, d, ahead, word = decode_symbol(
+                    contexts[k], words[word], count, a, c, d, ahead, word
+                )
                 first += bit
                 found = True
             for row in range(first, rows):
@@ -154,13 +168,17 @@ def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding
                     continue
                 bit = 1
                 if not found:
-                    bit, a, c, d, ahead, word = decode_symbol(
-                        contexts, zero_coding[picture & NEIGHBOURS], words, count, a, c, d, ahead, word
+                    k = zero_coding[picture & NEIGHBOURS]
+                    bit, contexts[k], a, c, d, ahead, word = decode_symbol(
+                        contexts[k], words[word], count, a, c, d, ahead, word
                     )
                 found = False
                 if bit:
                     sign = SIGN_TABLE[_sign_pattern(flags, position, picture, shift)]
-                    bit, a, c, d, ahead, word = decode_symbol(contexts, sign & 31, words, count, a, c, d, ahead, word)
+                    k = sign & 31
+                    bit, contexts[k], a, c, d, ahead, word = decode_symbol(
+                        contexts[k], words[word], count, a, c, d, ahead, word
+                    )
                     negative = bit ^ (sign >> 7)
                     coefficients[(top + row) * width + column] = -value if negative else value
                     state |= (SELF | negative << 21) << shift
@@ -173,8 +191,9 @@ def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding
 def _segmentation_symbol(contexts, mq, words, count):
     """Decode the four symbols that end a bit-plane (D.5); whether they are right is not needed to go on."""
     a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
+    k = UNIFORM
     for _ in range(4):
-        _, a, c, d, ahead, word = decode_symbol(contexts, UNIFORM, words, count, a, c, d, ahead, word)
+        _, contexts[k], a, c, d, ahead, word = decode_symbol(contexts[k], words[word], count, a, c, d, ahead, word)
     mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ahead, word
 
 

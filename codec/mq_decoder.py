@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.jit import kernel
+from codec.jit import kernel, leading_zeros
 from codec.mq_coder import INITIAL_STATES, NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
 from codec.packet_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
 
@@ -31,8 +31,10 @@ def _transitions(next_state: np.ndarray, switch: np.ndarray) -> np.ndarray:
     return _context_values()[following]
 
 
-AFTER_MPS = _transitions(NEXT_MPS, np.zeros_like(SWITCH_MPS))
-AFTER_LPS = _transitions(NEXT_LPS, SWITCH_MPS)
+# The context integer after a symbol, by ``less probable << 7 | state << 1 | mps``.
+AFTER = np.zeros(256, dtype=np.int64)
+AFTER[:94] = _transitions(NEXT_MPS, np.zeros_like(SWITCH_MPS))
+AFTER[128 : 128 + 94] = _transitions(NEXT_LPS, SWITCH_MPS)
 INITIAL_CONTEXTS = _context_values()[INITIAL_STATES.astype(np.int64) << 1]
 
 
@@ -119,48 +121,38 @@ def start_mq(mq, words, count):
     mq[NEXT_WORD] = min(1, count)
 
 
-@kernel
-def _leave_interval(contexts, k, words, count, a, c, d, ahead, word):
-    """The rest of DECODE (C.3.2) where the distance has become negative: exchange, next state, renormalisation."""
-    value = contexts[k]
-    qe = value & QE_BITS
-    index = value & 127
-    a += d
-    c += d
-    if c >= 0:
-        exchanged = a < qe
-        shift = 1 if a >= HALF >> 1 else 2
-        bit = (value & 1) ^ exchanged
-        contexts[k] = AFTER_LPS[index] if exchanged else AFTER_MPS[index]
-    else:
-        c += qe
-        exchanged = a < qe
-        bit = (value & 1) ^ (not exchanged)
-        contexts[k] = AFTER_MPS[index] if exchanged else AFTER_LPS[index]
-        a = qe
-        shift = 1
-        while a << shift < HALF:
-            shift += 1
-    a <<= shift
-    c <<= shift
-    ahead -= shift
-    if ahead < 0:
-        c += words[word] << -ahead
-        ahead += WORD_BITS
-        word = min(word + 1, count)
-    d = min(a - HALF, c)
-    return bit, a - d, c - d, d, ahead, word
+@kernel(forceinline=True)
+def decode_symbol(value, next_word, count, a, c, d, ahead, word):
+    """DECODE (C.3.2): one symbol, in a context whose integer is `value`.
 
-
-@kernel(inline="always")
-def decode_symbol(contexts, k, words, count, a, c, d, ahead, word):
-    """DECODE (C.3.2): one symbol in context `k`, and the decoder's state after it."""
-    value = contexts[k]
+    Returns the symbol, the context's new integer, and the decoder's state. It takes no arrays, since Numba would count
+    references to them on every call; `next_word` is the element of the segment's words at `word`.
+    """
     d -= value & QE_BITS
     bit = value & 1
     if d < 0:
-        bit, a, c, d, ahead, word = _leave_interval(contexts, k, words, count, a, c, d, ahead, word)
-    return bit, a, c, d, ahead, word
+        # The less probable symbol or a renormalisation.
+        qe = value & QE_BITS
+        a += d
+        c += d
+        less_probable = np.int64(c < 0) ^ np.int64(a < qe)  # exchanged where the interval is the smaller one
+        if c < 0:
+            a = qe
+            c += qe
+        value = AFTER[less_probable << 7 | (value & 127)]
+        bit ^= less_probable
+        shift = np.int64(leading_zeros(np.int32(a >> SCALE))) - 16
+        a <<= shift
+        c <<= shift
+        ahead -= shift
+        if ahead < 0:
+            c += next_word << -ahead
+            ahead += WORD_BITS
+            word = min(word + 1, count)
+        d = min(a - HALF, c)
+        a -= d
+        c -= d
+    return bit, value, a, c, d, ahead, word
 
 
 @kernel
@@ -169,7 +161,10 @@ def decode_symbols(contexts, sequence, mq, words, count):
     a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
     symbols = np.empty(sequence.size, dtype=np.uint8)
     for n in range(sequence.size):
-        symbols[n], a, c, d, ahead, word = decode_symbol(contexts, sequence[n], words, count, a, c, d, ahead, word)
+        k = sequence[n]
+        symbols[n], contexts[k], a, c, d, ahead, word = decode_symbol(
+            contexts[k], words[word], count, a, c, d, ahead, word
+        )
     mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ahead, word
     return symbols
 
