@@ -35,12 +35,12 @@ class TrainingConfig:
 
     model: Literal["cnn"] = "cnn"
     filters: tuple[int, int, int] = (16, 32, 64)
-    dropout: float = 0.2
+    dropout: float = 0.0
     epochs: int = 20
     patience: int = 8
     validation_parts: int = 5
     batch_size: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     augment: bool = True
 
