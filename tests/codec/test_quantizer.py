@@ -24,7 +24,8 @@ def test_derived_steps_follow_the_base_step(bits, levels):
     assert 0 < quantization.exponent < 32
     weighted = np.array(quantization.steps()) * quantizer.subband_norms(levels)
     assert weighted[0] == pytest.approx(quantizer.BASE_STEP, rel=1e-3)
-    assert np.all(weighted < 2.1 * quantizer.BASE_STEP) and np.all(weighted > 0.9 * quantizer.BASE_STEP)
+    assert np.all(weighted < 2.1 * quantizer.BASE_STEP)
+    assert np.all(weighted > 0.9 * quantizer.BASE_STEP)
     # E-5: each level's exponent is one less; E-3: the step doubles, and doubles again for each high-pass filter.
     for (orientation, level), step in zip(wavelet.subband_names(levels), quantization.steps()):
         gain = {"LL": 1, "HL": 2, "LH": 2, "HH": 4}[orientation]
