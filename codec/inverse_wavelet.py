@@ -102,7 +102,7 @@ def _clipped(value, lowest, largest):
     """Round and clip; what is not a number becomes `lowest`."""
     value = value if value > lowest else lowest
     value = value if value < largest else largest
-    return np.int32((value + ROUNDER) - ROUNDER)
+    return (value + ROUNDER) - ROUNDER
 
 
 @kernel(fastmath={"contract"})
@@ -146,7 +146,7 @@ def _lift_row_97(even, odd, pairs):
         even[k] -= DELTA * (odd[k - 1] + odd[k])
     for k in range(1, pairs - 1):
         odd[k] -= GAMMA * (even[k] + even[k + 1])
-    for k in range(2, pairs - 1):
+    for k in range(1, pairs - 1):
         even[k] -= BETA * (odd[k - 1] + odd[k])
     for k in range(1, pairs - 2):
         odd[k] -= ALPHA * (even[k] + even[k + 1])
@@ -172,9 +172,11 @@ def _synthesise_row_97(low, high, x0, even, odd, output, final, level_shift, low
     start = x0 & 1
     if final:
         shift, bottom, top = np.float32(level_shift), np.float32(lowest), np.float32(largest)
-        for k in range(MARGIN, even.size - MARGIN):
-            even[k] = _clipped(even[k] + shift, bottom, top)
-            odd[k] = _clipped(odd[k] + shift, bottom, top)
+        # Loops that begin at 2 or more are not vectorised.
+        for k in range(even.size - 2 * MARGIN):
+            even[MARGIN + k] = _clipped(even[MARGIN + k] + shift, bottom, top)
+        for k in range(odd.size - 2 * MARGIN):
+            odd[MARGIN + k] = _clipped(odd[MARGIN + k] + shift, bottom, top)
     _interleave(even, odd, start, output)
 
 
