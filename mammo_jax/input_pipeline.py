@@ -96,7 +96,7 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
     builder = tfds.builder_from_directories([str(path) for path in dataset_dirs])
     split = split_name(ratio)
     if split not in builder.info.splits:
-        known = ", ".join(builder.info.splits)
+        known = ", ".join(sorted(builder.info.splits, key=lambda name: (len(name), name)))  # they come from a set
         raise DatasetError(f"{dataset_dirs[0]}: no split {split!r}; it has {known}: prepare the ratio or leave it out")
     skipped = ["codestream_bytes", "psnr"] + ([] if masks else ["mask"])
     dataset = builder.as_dataset(
