@@ -28,43 +28,18 @@ from codec.mq_decoder import (
     raw_bit,
     start_mq,
 )
-from codec.packet_reader import passes_to_segment_end
+from codec.neighbour_flags import sign_pattern, tell_neighbours
+from codec.packet_header_reader import passes_to_segment_end
 
 MOST_DECODED_PLANES = 30
 
 # Bits of a word, as seen by row 0.
 SELF, NEIGHBOURS, ANY = 1 << 4, 0x1EF, 0x3FFFF
-STRAIGHT = 0xAA
 NEGATIVE, CODED, REFINED = 1 << 21, 1 << 19, 1 << 20
 ALL_CODED = CODED | CODED << 3 | CODED << 6 | CODED << 9
 FOUR_ROWS = 0o1111
 
 SIGN_TABLE = (SIGN_CONTEXTS | SIGN_FLIPS << 7).astype(np.uint8)
-
-
-@kernel(forceinline=True)
-def _sign_pattern(flags, position, picture, shift):
-    """Index of SIGN_TABLE for the coefficient whose word, shifted, is `picture` (D.3.2)."""
-    west = flags[position - 1] >> shift
-    east = flags[position + 1] >> shift
-    return (picture & STRAIGHT) | ((picture >> 18) & 0x41) | ((west >> 19) & 4) | ((east >> 17) & 16)
-
-
-@kernel(forceinline=True)
-def _tell_neighbours(flags, position, stride, row, shift, negative, causal):
-    """Note in the words around that the coefficient in `row` of this word's column has become significant."""
-    flags[position - 1] |= 1 << (shift + 5)
-    flags[position + 1] |= 1 << (shift + 3)
-    if row == 0 and not causal:
-        above = position - stride
-        flags[above - 1] |= 1 << 17
-        flags[above] |= 1 << 16 | negative << 33
-        flags[above + 1] |= 1 << 15
-    elif row == 3:
-        below = position + stride
-        flags[below - 1] |= 1 << 2
-        flags[below] |= 1 << 1 | negative << 18
-        flags[below + 1] |= 1 << 0
 
 
 @kernel
@@ -90,7 +65,7 @@ def _significance_pass(flags, coefficients, width, height, value, causal, zero_c
                 )
                 state |= CODED << shift
                 if bit:
-                    sign = SIGN_TABLE[_sign_pattern(flags, position, picture, shift)]
+                    sign = SIGN_TABLE[sign_pattern(flags, position, picture, shift)]
                     k = sign & 31
                     bit, contexts[k], a, c, d, ahead, word = decode_symbol(
                         contexts[k], words[word], count, a, c, d, ahead, word
@@ -98,7 +73,7 @@ def _significance_pass(flags, coefficients, width, height, value, causal, zero_c
                     negative = bit ^ (sign >> 7)
                     coefficients[(top + row) * width + column] = -value if negative else value
                     state |= (SELF | negative << 21) << shift
-                    _tell_neighbours(flags, position, stride, row, shift, negative, causal)
+                    tell_neighbours(flags, position, stride, row, shift, negative, causal)
             flags[position] = state
     mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ahead, word
 
@@ -174,7 +149,7 @@ def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding
                     )
                 found = False
                 if bit:
-                    sign = SIGN_TABLE[_sign_pattern(flags, position, picture, shift)]
+                    sign = SIGN_TABLE[sign_pattern(flags, position, picture, shift)]
                     k = sign & 31
                     bit, contexts[k], a, c, d, ahead, word = decode_symbol(
                         contexts[k], words[word], count, a, c, d, ahead, word
@@ -182,7 +157,7 @@ def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding
                     negative = bit ^ (sign >> 7)
                     coefficients[(top + row) * width + column] = -value if negative else value
                     state |= (SELF | negative << 21) << shift
-                    _tell_neighbours(flags, position, stride, row, shift, negative, causal)
+                    tell_neighbours(flags, position, stride, row, shift, negative, causal)
             flags[position] = state & ~ALL_CODED
     mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ahead, word
 
@@ -218,7 +193,7 @@ def _raw_significance_pass(flags, coefficients, width, height, value, causal, wo
                     at += 1
                     coefficients[(top + row) * width + column] = -value if negative else value
                     state |= (SELF | negative << 21) << shift
-                    _tell_neighbours(flags, position, stride, row, shift, negative, causal)
+                    tell_neighbours(flags, position, stride, row, shift, negative, causal)
             flags[position] = state
     return at
 

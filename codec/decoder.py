@@ -119,6 +119,8 @@ def _decode_tile(
         resolutions=resolutions,
         layers=parameters.coding_style.layers if layers is None else layers,
     )
+    if not len(contributions.pieces):
+        return  # the image is blank there already
     bands = [
         _decode_band(index, band, layout, contributions, parameters, size.precision)
         for index, band in enumerate(layout.subbands)
@@ -138,9 +140,11 @@ def _decode_band(
 ) -> np.ndarray | None:
     """One subband's coefficients, dequantised; None where all are 0."""
     coding, quantization = parameters.block_coding, parameters.quantization
+    x0, y0, x1, y1 = band.area
+    if x0 == x1 or y0 == y1:
+        return None
     exponent, mantissa = quantization.step(index, band.level, coding.levels)
     half_step = 0.5 * (1 + mantissa / 2048) * 2.0 ** (precision + GAIN_BITS[band.orientation] - exponent)
-    x0, y0, x1, y1 = band.area
     rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
     coefficients = np.zeros((y1 - y0, x1 - x0), dtype=np.int32 if coding.reversible else np.float32)
     decoded = decode_subband(

@@ -10,12 +10,11 @@ import numpy as np
 
 from codec.jit import kernel
 from codec.wavelet import ALPHA, BETA, DELTA, GAMMA, K
+from codec.wavelet_rows import MARGIN, clipped, finish, interleave, mirrored, row_or_zeros
 
 # The standard has 1 / K = 0.8128931. OpenJPEG, with which most images are read, rounds 2 / K to this; with its value
 # pixels of 16 bits agree with it to one grey level, and the difference is far below the standard's tolerances.
 HIGH_GAIN = np.float32(1.625732422 / 2)
-MARGIN = 2  # sample pairs that the 9/7 filters need past either end
-ROUNDER = np.float32(1.5 * 2**23)  # adding and subtracting it rounds a float32 below 2^22 to the nearest integer
 
 
 def inverse_97(
@@ -70,7 +69,7 @@ def _inverse(bands, pixels, origin, dtype, synthesise, sample_range) -> None:
     nothing = np.zeros((0, 0), dtype=dtype)
     low = bands[0] if bands[0] is not None else np.zeros(areas[0][2:], dtype=dtype)
     if levels == 0:
-        _finish(low, pixels, *sample_range)
+        finish(low, pixels, *sample_range)
     for n in range(1, levels + 1):
         high = [nothing if band is None or band.size == 0 else band for band in bands[3 * n - 2 : 3 * n + 1]]
         final = n == levels
@@ -78,31 +77,6 @@ def _inverse(bands, pixels, origin, dtype, synthesise, sample_range) -> None:
         if output.size:
             synthesise(low, *high, areas[n][0], areas[n][1], output, final, *sample_range)
         low = output
-
-
-@kernel
-def _finish(samples, pixels, level_shift, lowest, largest):
-    """Shift, round and clip samples that no transform was applied to."""
-    for row in range(pixels.shape[0]):
-        for column in range(pixels.shape[1]):
-            value = np.rint(np.float64(samples[row, column])) + level_shift
-            pixels[row, column] = min(max(value, lowest), largest)
-
-
-@kernel
-def _mirrored(position, start, end):
-    """Position after whole-sample symmetric extension of [start, end), which holds at least two (equation F-4)."""
-    period = 2 * (end - start - 1)
-    offset = (position - start) % period
-    return start + min(offset, period - offset)
-
-
-@kernel(inline="always")
-def _clipped(value, lowest, largest):
-    """Round and clip; what is not a number becomes `lowest`."""
-    value = value if value > lowest else lowest
-    value = value if value < largest else largest
-    return (value + ROUNDER) - ROUNDER
 
 
 @kernel(fastmath={"contract"})
@@ -130,11 +104,11 @@ def _extend(even, odd, x0, x1):
     """Fill the margins of a row, split into even and odd samples, by symmetric extension."""
     base = (x0 >> 1) - MARGIN
     for x in range(2 * base, x0):
-        source = _mirrored(x, x0, x1)
+        source = mirrored(x, x0, x1)
         half = odd if x & 1 else even
         half[(x >> 1) - base] = half[(source >> 1) - base]
     for x in range(x1, 2 * (base + even.size)):
-        source = _mirrored(x, x0, x1)
+        source = mirrored(x, x0, x1)
         half = odd if x & 1 else even
         half[(x >> 1) - base] = half[(source >> 1) - base]
 
@@ -174,29 +148,10 @@ def _synthesise_row_97(low, high, x0, even, odd, output, final, level_shift, low
         shift, bottom, top = np.float32(level_shift), np.float32(lowest), np.float32(largest)
         # Loops that begin at 2 or more are not vectorised.
         for k in range(even.size - 2 * MARGIN):
-            even[MARGIN + k] = _clipped(even[MARGIN + k] + shift, bottom, top)
+            even[MARGIN + k] = clipped(even[MARGIN + k] + shift, bottom, top)
         for k in range(odd.size - 2 * MARGIN):
-            odd[MARGIN + k] = _clipped(odd[MARGIN + k] + shift, bottom, top)
-    _interleave(even, odd, start, output)
-
-
-@kernel
-def _interleave(even, odd, start, output):
-    """Put the halves of a row together; `start` is 1 where its first sample is odd."""
-    pairs = (output.size - start) >> 1
-    if start:
-        output[0] = odd[MARGIN]
-    for k in range(pairs):
-        output[start + 2 * k] = even[MARGIN + start + k]
-        output[start + 2 * k + 1] = odd[MARGIN + start + k]
-    if start + 2 * pairs < output.size:
-        output[output.size - 1] = even[MARGIN + start + pairs]
-
-
-@kernel
-def _row_or_zeros(band, row, zeros):
-    """A row of a subband; of one that holds only zeros, `zeros`."""
-    return band[row] if band.size else zeros
+            odd[MARGIN + k] = clipped(odd[MARGIN + k] + shift, bottom, top)
+    interleave(even, odd, start, output)
 
 
 @kernel(fastmath={"contract"})
@@ -211,8 +166,8 @@ def _synthesise_97(ll, hl, lh, hh, y0, x0, output, final, level_shift, lowest, l
     if rows == 1:
         row = np.empty(columns, np.float32)
         gain = np.float32(0.5) if y0 & 1 else np.float32(1)
-        low_row = _row_or_zeros(lh if y0 & 1 else ll, 0, zeros[:n_low])
-        high_row = _row_or_zeros(hh if y0 & 1 else hl, 0, zeros[n_low:])
+        low_row = row_or_zeros(lh if y0 & 1 else ll, 0, zeros[:n_low])
+        high_row = row_or_zeros(hh if y0 & 1 else hl, 0, zeros[n_low:])
         for c in range(columns):
             row[c] = gain * (low_row[c] if c < n_low else high_row[c - n_low])
         _synthesise_row_97(row[:n_low], row[n_low:], x0, even, odd, output[0], final, level_shift, lowest, largest)
@@ -222,12 +177,12 @@ def _synthesise_97(ll, hl, lh, hh, y0, x0, output, final, level_shift, lowest, l
     first, end = (y0 + 1) >> 1, (y1 >> 1) + 1
     # Row pairs of the subbands: low row n is sample row 2n, high row n is sample row 2n + 1.
     for n in range(first - 3, end + 1):
-        above = (_mirrored(2 * n, y0, y1) >> 1) - first
-        below = (_mirrored(2 * n + 1, y0, y1) >> 1) - (y0 >> 1)
+        above = (mirrored(2 * n, y0, y1) >> 1) - first
+        below = (mirrored(2 * n + 1, y0, y1) >> 1) - (y0 >> 1)
         for part in range(2):
             a, b = (0, n_low) if part == 0 else (n_low, columns)
-            low_row = _row_or_zeros(ll if part == 0 else hl, above, zeros[a:b])
-            high_row = _row_or_zeros(lh if part == 0 else hh, below, zeros[a:b])
+            low_row = row_or_zeros(ll if part == 0 else hl, above, zeros[a:b])
+            high_row = row_or_zeros(lh if part == 0 else hh, below, zeros[a:b])
             _lift_row_pair_97(
                 low_row, high_row, state[0, a:b], state[1, a:b], state[2, a:b], state[3, a:b], low[a:b], high[a:b]
             )
@@ -264,7 +219,7 @@ def _synthesise_row_53(low, high, x0, even, odd, output):
         even[k] -= (odd[k - 1] + odd[k] + 2) >> 2
     for k in range(1, even.size - 1):
         odd[k] += (even[k] + even[k + 1]) >> 1
-    _interleave(even, odd, x0 & 1, output)
+    interleave(even, odd, x0 & 1, output)
 
 
 @kernel
@@ -299,8 +254,8 @@ def _synthesise_53(ll, hl, lh, hh, y0, x0, output, final, level_shift, lowest, l
     even, odd = np.zeros(pairs, np.int32), np.zeros(pairs, np.int32)
     low, high = np.empty(columns, np.int32), np.empty(columns, np.int32)
     if rows == 1:
-        low_part = _row_or_zeros(lh if y0 & 1 else ll, 0, zeros[:n_low])
-        high_part = _row_or_zeros(hh if y0 & 1 else hl, 0, zeros[n_low:])
+        low_part = row_or_zeros(lh if y0 & 1 else ll, 0, zeros[:n_low])
+        high_part = row_or_zeros(hh if y0 & 1 else hl, 0, zeros[n_low:])
         _synthesise_row_53(low_part, high_part, x0, even, odd, low)
         if y0 & 1:
             for c in range(columns):
@@ -311,13 +266,13 @@ def _synthesise_53(ll, hl, lh, hh, y0, x0, output, final, level_shift, lowest, l
     finished = np.empty((2, columns), np.int32)
     first, end = (y0 + 1) >> 1, (y1 >> 1) + 1
     for n in range(first - 2, end):
-        above = (_mirrored(2 * n, y0, y1) >> 1) - first
-        below = (_mirrored(2 * n + 1, y0, y1) >> 1) - (y0 >> 1)
+        above = (mirrored(2 * n, y0, y1) >> 1) - first
+        below = (mirrored(2 * n + 1, y0, y1) >> 1) - (y0 >> 1)
         _synthesise_row_53(
-            _row_or_zeros(ll, above, zeros[:n_low]), _row_or_zeros(hl, above, zeros[n_low:]), x0, even, odd, low
+            row_or_zeros(ll, above, zeros[:n_low]), row_or_zeros(hl, above, zeros[n_low:]), x0, even, odd, low
         )
         _synthesise_row_53(
-            _row_or_zeros(lh, below, zeros[:n_low]), _row_or_zeros(hh, below, zeros[n_low:]), x0, even, odd, high
+            row_or_zeros(lh, below, zeros[:n_low]), row_or_zeros(hh, below, zeros[n_low:]), x0, even, odd, high
         )
         _lift_row_pair_53(low, high, state[0], state[1], finished[0], finished[1])
         for y in (2 * n - 1, 2 * n):

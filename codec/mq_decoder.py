@@ -4,7 +4,7 @@ import numpy as np
 
 from codec.jit import kernel, leading_zeros
 from codec.mq_coder import INITIAL_STATES, NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
-from codec.packet_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
+from codec.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
 
 # A context is one integer: Qe in bits 32-47, state in bits 1-6, the more probable symbol in bit 0.
 SCALE = 32

@@ -6,11 +6,20 @@ from codec.coding_parameters import Progression
 from codec.tile_layout import POSITION_X, POSITION_Y, RESOLUTION, TileLayout
 
 
-def packet_order(layout: TileLayout, progression: Progression) -> tuple[np.ndarray, np.ndarray]:
+def packet_order(layout: TileLayout, progression: Progression, pending: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Precincts in the order of a progression, in groups within which the layer is the outer loop.
 
     With one component all five orders have this form: LRCP is one group, RLCP one group a resolution, and the orders
     by position have one group a precinct.
+
+    Parameters
+    ----------
+    layout : TileLayout
+        The tile's precincts.
+    progression : Progression
+        Order and resolutions.
+    pending : numpy.ndarray
+        bool [precincts]: which have packets that earlier progressions left over.
 
     Returns
     -------
@@ -21,6 +30,7 @@ def packet_order(layout: TileLayout, progression: Progression) -> tuple[np.ndarr
     """
     resolutions = layout.precincts[:, RESOLUTION]
     wanted = (resolutions >= progression.first_resolution) & (resolutions < progression.end_resolution)
+    wanted &= pending
     order = np.flatnonzero(wanted)
     if progression.order in ("PCRL", "CPRL"):
         rows = layout.precincts[order]

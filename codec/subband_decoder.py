@@ -5,7 +5,7 @@ import numpy as np
 from codec.block_decoder import MOST_DECODED_PLANES, decode_block
 from codec.jit import kernel
 from codec.mq_coder import CONTEXTS
-from codec.packet_reader import LENGTH, NEXT
+from codec.packet_header_reader import LENGTH, NEXT
 from codec.tile_layout import FIRST_BLOCK, GRID_HEIGHT, GRID_WIDTH, GRID_X0, GRID_Y0, X0, X1, Y0, Y1
 
 LARGEST_BLOCK = 4096  # samples, and enough for the words of the state of any block (A.6.1 limits both)

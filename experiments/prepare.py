@@ -19,7 +19,7 @@ from mammo_jax.folds import check_duplicates, stored_folds
 from mammo_jax.matching import Survey, match_normals, survey_image
 from mammo_jax.provenance import log_event
 from mammo_jax.sources import Source, SourceError
-from mammo_jax.units import UnitConfig, label_number
+from mammo_jax.units import UnitConfig, is_positive
 
 
 def prepare(config: StudyConfig) -> None:
@@ -29,8 +29,8 @@ def prepare(config: StudyConfig) -> None:
         return
     source = open_source(config)
     patients = source.patients()
-    labels = [label_number(label) for label in source.labels()]
-    folds = stored_folds(config.out / "folds.csv", patients, labels, n_folds=config.folds, seed=config.fold_seed)
+    positives = [is_positive(label, config.units.target) for label in source.labels()]
+    folds = stored_folds(config.out / "folds.csv", patients, positives, n_folds=config.folds, seed=config.fold_seed)
     plan = DatasetPlan(
         source=source,
         ratios=config.ratios,

@@ -47,7 +47,7 @@ def survey_image(mammogram: Mammogram, config: UnitConfig, seed: int) -> Survey:
     breast = breast_mask(mammogram.pixels)
     framing = find_framing(breast)
     describe = _Describer(mammogram, breast, framing, side)
-    lesions = [describe(site.row, site.column) for site in lesion_sites(mammogram)]
+    lesions = [describe(site.row, site.column) for site in lesion_sites(mammogram, breast)]
     centres = _draw_centres(mammogram, breast, side, config.target, seed)
     described = np.array([describe(*centre) for centre in centres]).reshape(-1, 4)
     inside = described[:, 3] >= MIN_BREAST

@@ -34,10 +34,10 @@ class TrainingConfig:
     """
 
     model: Literal["cnn"] = "cnn"
-    filters: tuple[int, int, int] = (16, 32, 64)
+    filters: tuple[int, int, int] = (8, 16, 32)
     dropout: float = 0.0
-    epochs: int = 20
-    patience: int = 8
+    epochs: int = 32
+    patience: int = 12
     validation_parts: int = 5
     batch_size: int = 32
     learning_rate: float = 4e-3

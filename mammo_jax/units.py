@@ -124,7 +124,8 @@ def lay_out(mammogram: Mammogram, config: UnitConfig, normal_sites: Sequence[tup
     normal_sites : sequence of (row, column)
         Matched centres of normal patches, for sources that plant no null sites.
     """
-    framing = find_framing(breast_mask(mammogram.pixels))
+    breast = breast_mask(mammogram.pixels)
+    framing = find_framing(breast)
     shape = (config.input_rows, config.input_columns)
     if config.unit == "whole":
         zoom = None if config.input_pitch is None else pitch_of(mammogram, config) / config.input_pitch
@@ -136,7 +137,7 @@ def lay_out(mammogram: Mammogram, config: UnitConfig, normal_sites: Sequence[tup
             f"{mammogram.image_id}: a patch of {config.patch_mm} mm is {side:.0f} pixels, larger than the image "
             f"{mammogram.pixels.shape}; ask for a smaller --patch-mm"
         )
-    sites = lesion_sites(mammogram) + [
+    sites = lesion_sites(mammogram, breast) + [
         Site(row, column, "normal", f"normal{number}")
         for number, (row, column) in enumerate((*mammogram.null_sites, *normal_sites))
     ]
@@ -155,11 +156,17 @@ def lay_out(mammogram: Mammogram, config: UnitConfig, normal_sites: Sequence[tup
     ]
 
 
-def lesion_sites(mammogram: Mammogram) -> list[Site]:
-    """One site for each marked lesion."""
+def lesion_sites(mammogram: Mammogram, breast: np.ndarray) -> list[Site]:
+    """One site for each marked lesion whose centre lies in the breast mask [rows, columns].
+
+    A mark outside is a mistake of the table (mini-MIAS has two), and its patch would show background.
+    """
     return [
         Site(lesion.row, lesion.column, lesion.label, f"lesion{number}")
         for number, lesion in enumerate(mammogram.lesions)
+        if 0 <= lesion.row < breast.shape[0]
+        and 0 <= lesion.column < breast.shape[1]
+        and breast[int(lesion.row), int(lesion.column)]
     ]
 
 

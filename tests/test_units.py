@@ -77,3 +77,10 @@ def test_meaningless_configs_are_refused():
         UnitConfig(unit="whole", target="lesion")
     with pytest.raises(ValueError, match="square"):
         UnitConfig(unit="patch", input_rows=32)
+
+
+def test_marks_outside_the_breast_give_no_patch():
+    outside = Lesion(row=20.0, column=290.0, radius=10.0, label="benign")
+    beyond = Lesion(row=900.0, column=100.0, radius=10.0, label="benign")
+    image = mammogram(lesions=(*mammogram().lesions, outside, beyond))
+    assert [unit.unit_id for unit in lay_out(image, UnitConfig(patch_mm=20))] == ["a.lesion0"]

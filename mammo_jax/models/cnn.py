@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, max_pool
+from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, max_grid, max_pool
 
 
 class CNN(nn.Module):
     """Three convolutional and three fully connected layers, as in Jo et al. (Sci Rep 2021;11:7924).
 
-    The paper gives the number of layers and nothing more; the rest is our choice. The first convolution is 5×5 with
-    stride 2, the others 3×3; each is followed by batch normalisation and ReLU, the first two by 2×2 max pooling. The
-    maximum and the mean over all places join the two halves, so that a network trained on patches also takes whole
-    images of any size: the maximum tells that a pattern is there wherever it lies.
+    The paper gives the number of layers and nothing more; the rest is our choice. The convolutions are 3×3, each
+    followed by batch normalisation, ReLU and 2×2 max pooling. What is left is divided into 4×4 places, of which the
+    maximum is taken, so that a network trained on patches also takes whole images of any size and still knows roughly
+    where in the image a pattern lies.
 
     Attributes
     ----------
@@ -30,7 +29,7 @@ class CNN(nn.Module):
     """
 
     filters: tuple[int, int, int] = (16, 32, 64)
-    dense: tuple[int, int] = (64, 32)
+    dense: tuple[int, int] = (128, 32)
     dropout: float = 0.0
     axis_name: str | None = None
 
@@ -51,13 +50,11 @@ class CNN(nn.Module):
         -------
         float32 [batch]
         """
-        x = nn.Conv(self.filters[0], (5, 5), strides=2, use_bias=False)(images)
-        x = max_pool(nn.relu(MaskedBatchNorm(self.axis_name)(x, train, mask)))
-        x = nn.Conv(self.filters[1], (3, 3), use_bias=False)(x)
-        x = max_pool(nn.relu(MaskedBatchNorm(self.axis_name)(x, train, mask)))
-        x = nn.Conv(self.filters[2], (3, 3), use_bias=False)(x)
-        x = nn.relu(MaskedBatchNorm(self.axis_name)(x, train, mask))
-        x = jnp.concatenate([x.max((1, 2)), x.mean((1, 2))], axis=-1)
+        x = images
+        for filters in self.filters:
+            x = nn.Conv(filters, (3, 3), use_bias=False)(x)
+            x = max_pool(nn.relu(MaskedBatchNorm(self.axis_name)(x, train, mask)))
+        x = max_grid(x).reshape(x.shape[0], -1)
         for units in self.dense:
             x = nn.relu(nn.Dense(units)(RowDropout(self.dropout, self.axis_name)(x, train)))
         return nn.Dense(1)(x)[:, 0]

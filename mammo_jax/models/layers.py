@@ -113,3 +113,21 @@ def max_pool(x: jax.Array, size: int = 2) -> jax.Array:
     rows, columns = rows // size, columns // size
     x = x[:, : rows * size, : columns * size]
     return x.reshape(batch, rows, size, columns, size, channels).max((2, 4))
+
+
+def max_grid(x: jax.Array, places: int = 4) -> jax.Array:
+    """Maxima over a grid of `places` × `places` equal parts of an image of any size.
+
+    Parameters
+    ----------
+    x : float [batch, rows, columns, channels]
+        Not negative: where the sides are no multiples of `places`, zeros are added below and to the right.
+
+    Returns
+    -------
+    float [batch, places, places, channels]
+    """
+    batch, rows, columns, channels = x.shape
+    x = jnp.pad(x, ((0, 0), (0, -rows % places), (0, -columns % places), (0, 0)))
+    parts = x.reshape(batch, places, x.shape[1] // places, places, x.shape[2] // places, channels)
+    return parts.max((2, 4))

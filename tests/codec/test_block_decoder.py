@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from codec.block_decoder import decode_block
 from codec.mq_coder import CONTEXTS, ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
 from codec.mq_decoder import INITIAL_CONTEXTS, decode_symbols, load_segment, start_mq
-from codec.packet_reader import passes_to_segment_end
+from codec.packet_header_reader import passes_to_segment_end
 
 
 def codeword(rng, length):

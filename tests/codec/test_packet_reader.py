@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from codec.coding_parameters import BlockCoding, CodingStyle, Progression
 from codec.errors import LimitError
-from codec.packet_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES, passes_to_segment_end, read_packets
+from codec.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES, passes_to_segment_end
+from codec.packet_reader import read_packets
 from codec.tile_layout import GRID_WIDTH, SUBBAND, X0, Y0, lay_out_tile
 
 

@@ -20,11 +20,11 @@ def images(count, rows=32, columns=32):
 def test_three_convolutional_and_three_fully_connected_layers(variables):
     shapes = {name: layer["kernel"].shape for name, layer in variables["params"].items() if "kernel" in layer}
     assert shapes == {
-        "Conv_0": (5, 5, 1, 4),
+        "Conv_0": (3, 3, 1, 4),
         "Conv_1": (3, 3, 4, 8),
         "Conv_2": (3, 3, 8, 8),
-        "Dense_0": (16, 64),
-        "Dense_1": (64, 32),
+        "Dense_0": (128, 128),
+        "Dense_1": (128, 32),
         "Dense_2": (32, 1),
     }
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, max_pool, row_keys
+from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, max_grid, max_pool, row_keys
 
 
 def normal(*shape, seed=0):
@@ -75,3 +75,16 @@ def test_dropout_drops_its_rate_and_keeps_the_mean():
     assert abs(float((y == 0).mean()) - 0.25) < 0.02
     assert len(np.unique(np.asarray(y), axis=0)) > 390, "rows are dropped alike"
     np.testing.assert_array_equal(RowDropout(0.25).apply({}, x, train=False), x)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (4, 12), (5, 7), (1, 3), (13, 10)])
+def test_max_grid_takes_the_maximum_of_every_place(rows, columns):
+    x = np.random.default_rng(0).random((2, rows, columns, 3)).astype(np.float32)
+    padded = np.zeros((2, -(-rows // 4) * 4, -(-columns // 4) * 4, 3), np.float32)
+    padded[:, :rows, :columns] = x
+    high, wide = padded.shape[1] // 4, padded.shape[2] // 4
+    grid = max_grid(jnp.asarray(x))
+    for i in range(4):
+        for j in range(4):
+            place = padded[:, i * high : (i + 1) * high, j * wide : (j + 1) * wide]
+            np.testing.assert_array_equal(grid[:, i, j], place.max((1, 2)))

@@ -1,0 +1,52 @@
+"""Rows of samples for the inverse transform: mirroring, interleaving, clipping, the last step to grey levels."""
+
+import numpy as np
+
+from codec.jit import kernel
+
+MARGIN = 2  # sample pairs that the 9/7 filters need past either end
+ROUNDER = np.float32(1.5 * 2**23)  # adding and subtracting it rounds a float32 below 2^22 to the nearest integer
+
+
+@kernel
+def finish(samples, pixels, level_shift, lowest, largest):
+    """Shift, round and clip samples that no transform was applied to."""
+    for row in range(pixels.shape[0]):
+        for column in range(pixels.shape[1]):
+            value = np.rint(np.float64(samples[row, column])) + level_shift
+            pixels[row, column] = min(max(value, lowest), largest)
+
+
+@kernel
+def mirrored(position, start, end):
+    """Position after whole-sample symmetric extension of [start, end), which holds at least two (equation F-4)."""
+    period = 2 * (end - start - 1)
+    offset = (position - start) % period
+    return start + min(offset, period - offset)
+
+
+@kernel(inline="always")
+def clipped(value, lowest, largest):
+    """Round and clip; what is not a number becomes `lowest`."""
+    value = value if value > lowest else lowest
+    value = value if value < largest else largest
+    return (value + ROUNDER) - ROUNDER
+
+
+@kernel
+def interleave(even, odd, start, output):
+    """Put the halves of a row together; `start` is 1 where its first sample is odd."""
+    pairs = (output.size - start) >> 1
+    if start:
+        output[0] = odd[MARGIN]
+    for k in range(pairs):
+        output[start + 2 * k] = even[MARGIN + start + k]
+        output[start + 2 * k + 1] = odd[MARGIN + start + k]
+    if start + 2 * pairs < output.size:
+        output[output.size - 1] = even[MARGIN + start + pairs]
+
+
+@kernel
+def row_or_zeros(band, row, zeros):
+    """A row of a subband; of one that holds only zeros, `zeros`."""
+    return band[row] if band.size else zeros
