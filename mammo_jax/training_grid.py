@@ -222,8 +222,9 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
                 "a training process was ended from outside, most likely for lack of memory;"
                 " run again with fewer workers, finished models are kept"
             ) from error
-        finally:
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _default_workers() -> int:

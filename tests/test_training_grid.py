@@ -105,6 +105,16 @@ def test_a_grid_killed_half_way_goes_on_to_the_same_bytes(finished, tmp_path):
     assert sha256_file(tmp_path / "predictions.parquet") == sha256_file(finished / "predictions.parquet")
 
 
+def read_and_die(ratio):
+    """Stand for a worker that the system ends because memory has run out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_stops_the_run_with_a_reason(tmp_path):
+    with pytest.raises(TrainingError, match=r"ended from outside.*run again with fewer workers"):
+        grid(tmp_path, read_examples_by_ratio=read_and_die, workers=2)
+
+
 def read_with_a_patient_in_two_folds(ratio):
     examples = read(ratio)
     if ratio == 100:
