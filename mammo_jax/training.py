@@ -57,10 +57,10 @@ def train_model(
     """Train a network on every fold but `fold`, or return it if that was done before.
 
     The weights of the epoch with the lowest class-balanced log loss on the validation patients are kept. The study
-    reports AUROC, but with a few dozen validation patients the AUROC of an early epoch is often high by luck and
-    then stops a training too soon; the loss moves smoothly. Initial weights,
-    validation patients, order and augmentation follow from (seed, fold) alone, so that models of different ratios
-    differ by the ratio and nothing else.
+    reports AUROC, but with a few dozen validation patients the AUROC of an early epoch can be high by luck and
+    then stop a training too soon; the loss moves more smoothly. Without early stopping the two hardly differ.
+    Initial weights, validation patients, order and augmentation follow from (seed, fold) alone, so that models
+    of different ratios differ by the ratio and nothing else.
 
     Parameters
     ----------
