@@ -18,6 +18,7 @@ RATIOS = (15.0, 400.0)
 FLAGS = [
     *("--images", "48", "--rows", "416", "--columns", "320", "--phantom-pitch", "0.56"),
     *("--ratios", "15", "400", "--folds", "3", "--epochs", "2", "--filters", "4", "4", "8"),
+    *("--target", "lesion", "--validation-parts", "3"),
     *("--input-rows", "32", "--input-columns", "32", "--resamples", "200", "--workers", "2"),
 ]
 
