@@ -1,6 +1,7 @@
 """Lesions planted into the normal mammograms of mini-MIAS, as patches: real tissue, known truth.
 
 Command   mammo-jax study --source hybrid --source-dir DIR/mini-mias --unit patch --out runs/hybrid-patch
+Result    AUROC 0.96 at CR 1; transfer verdict: up to CR 500
 """
 
 from pathlib import Path
