@@ -44,7 +44,7 @@ def coded(decisions, seed):
     skew = rng.random(mq_coder.CONTEXTS) ** 3
     bits = (rng.random(decisions) < skew[contexts]).astype(int)
     symbols = (contexts << 1 | bits).astype(np.uint8)
-    registers, states = np.empty(4, np.int32), np.empty(mq_coder.CONTEXTS, np.int32)
+    registers, states = np.empty(4, np.int32), np.empty(mq_coder.CONTEXTS, np.uint8)
     output = np.zeros(2 * decisions + 16, np.uint8)
     mq_coder.start_encoder(registers, states)
     half = decisions // 2
