@@ -112,11 +112,12 @@ ZERO_CODING_CONTEXTS = _zero_coding_contexts()
 SIGN_CONTEXTS, SIGN_FLIPS = _sign_coding_tables()
 
 
-# The coder's own view of Table C.2: index = state << 1 | sense of the MPS.
+# The encoder's own view of Table C.2, one integer a state: Qe << 8 | state << 1 | sense of the MPS.
 _ENTRIES = np.arange(2 * len(_STATES))
-CODING_QE = QE[_ENTRIES >> 1].astype(np.int32)
-CODING_NEXT_MPS = (NEXT_MPS[_ENTRIES >> 1] << 1 | _ENTRIES & 1).astype(np.uint8)
-CODING_NEXT_LPS = (NEXT_LPS[_ENTRIES >> 1] << 1 | (_ENTRIES & 1) ^ SWITCH_MPS[_ENTRIES >> 1]).astype(np.uint8)
+_WORDS = QE[_ENTRIES >> 1].astype(np.int32) << 8 | _ENTRIES.astype(np.int32)
+AFTER_MPS = _WORDS[NEXT_MPS[_ENTRIES >> 1] << 1 | _ENTRIES & 1]
+AFTER_LPS = _WORDS[NEXT_LPS[_ENTRIES >> 1] << 1 | (_ENTRIES & 1) ^ SWITCH_MPS[_ENTRIES >> 1]]
+START_WORDS = _WORDS[INITIAL_STATES << 1]
 
 # Registers of the encoder as one array, so that a pass can take up where the last one stopped.
 REGISTER_A, REGISTER_C, REGISTER_CT, REGISTER_BP = 0, 1, 2, 3
@@ -130,7 +131,7 @@ def start_encoder(registers, states):
     registers[REGISTER_CT] = 12
     registers[REGISTER_BP] = 0
     for context in range(CONTEXTS):
-        states[context] = INITIAL_STATES[context] << 1
+        states[context] = START_WORDS[context]
 
 
 @kernel
@@ -142,7 +143,7 @@ def encode_symbols(symbols, count, registers, states, output):
     symbols : numpy.ndarray
         uint8: context << 1 | decision, of which the first `count` are coded.
     registers, states : numpy.ndarray
-        int32 [4] (A, C, CT, BP) and uint8 [19] (state << 1 | MPS), updated.
+        int32 [4] (A, C, CT, BP) and int32 [19] (as `START_WORDS`), updated.
     output : numpy.ndarray
         uint8; ``output[BP]`` is the byte B that a carry may still change.
     """
@@ -152,7 +153,7 @@ def encode_symbols(symbols, count, registers, states, output):
         symbol = symbols[n]
         context = symbol >> 1
         state = states[context]
-        qe = CODING_QE[state]
+        qe = state >> 8
         a -= qe
         if (state ^ symbol) & 1 == 0:
             if a & 0x8000:
@@ -162,13 +163,13 @@ def encode_symbols(symbols, count, registers, states, output):
                 a = qe
             else:
                 c += qe
-            states[context] = CODING_NEXT_MPS[state]
+            states[context] = AFTER_MPS[state & 0xFF]
         else:
             if a < qe:
                 c += qe
             else:
                 a = qe
-            states[context] = CODING_NEXT_LPS[state]
+            states[context] = AFTER_LPS[state & 0xFF]
         shift = leading_zeros(a) - np.int32(16)
         a <<= shift
         while shift >= ct:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.code_blocks import BLOCK
+from codec.block_coder import BLOCK
 from codec.jit import kernel
 
 # The largest precincts (A.6.1, Table A.21) are used: 2^15 × 2^15 samples of a resolution level.

@@ -149,7 +149,7 @@ def blank_codeword(rows, columns):
     count = full + rows % 4 * columns
     symbols[:full] = RUN_LENGTH << 1
     symbols[full:count] = ZERO_CODING << 1
-    registers, states = np.empty(4, np.int32), np.empty(CONTEXTS, np.uint8)
+    registers, states = np.empty(4, np.int32), np.empty(CONTEXTS, np.int32)
     output = np.zeros(64, np.uint8)
     start_encoder(registers, states)
     encode_symbols(symbols, count, registers, states, output)

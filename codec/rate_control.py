@@ -58,6 +58,7 @@ class RateControl:
         block, passes, slope = _hull_points(blocks.passes, blocks.lengths, blocks.gains)
         order = np.argsort(-slope, kind="stable")
         self.point_block, self.point_passes, self.point_slope = block[order], passes[order], slope[order]
+        self._bytes_of_points = np.maximum.accumulate(_cumulative_bytes(block[order], passes[order], blocks.lengths))
         self.packet_of_block = np.zeros(len(blocks.passes), np.int32)
         for packet, grids in enumerate(packets):
             for first, rows, columns in grids:
@@ -95,21 +96,36 @@ class RateControl:
         )  # fmt: skip
 
     def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
-        """Bisect for the longest run of hull points that fits, and leave it in `plan`."""
+        """Find how many hull points fit, and leave them in `plan`.
 
-        def take(points: int) -> int:
-            _take_points(points, self.point_block, self.point_passes, self.blocks.lengths, plan)
-            return int(plan.headers.sum() + plan.lengths.sum())
-
-        fits, too_many = 0, len(self.point_block) + 1
+        Headers grow slowly with the points, so those of one guess tell where the next should be.
+        """
+        fits, too_many, headers = 0, len(self.point_block) + 1, len(self.packets)
         while too_many - fits > 1:
-            middle = (fits + too_many) // 2
-            if take(middle) <= packet_bytes:
-                fits = middle
+            guess = int(np.searchsorted(self._bytes_of_points, packet_bytes - headers, side="right"))
+            guess = min(max(guess, fits + 1), too_many - 1)
+            _take_points(guess, self.point_block, self.point_passes, self.blocks.lengths, plan)
+            headers = int(plan.headers.sum())
+            if headers + plan.lengths.sum() <= packet_bytes:
+                fits = guess
             else:
-                too_many = middle
-        take(fits)
+                too_many = guess
+        _take_points(fits, self.point_block, self.point_passes, self.blocks.lengths, plan)
         return fits
+
+
+@kernel
+def _cumulative_bytes(point_block, point_passes, lengths):
+    """Bytes of all segments after each hull point."""
+    total, before = np.empty(point_block.size, np.int64), np.zeros(lengths.shape[0], np.int64)
+    sum_of_lengths = 0
+    for point in range(point_block.size):
+        block = point_block[point]
+        length = lengths[block, point_passes[point] - 1]
+        sum_of_lengths += length - before[block]
+        before[block] = length
+        total[point] = sum_of_lengths
+    return total
 
 
 @kernel

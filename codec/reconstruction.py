@@ -5,7 +5,7 @@ import numpy as np
 from codec.code_blocks import CodedBlocks, SubbandWords
 from codec.inverse_wavelet import inverse_97
 from codec.jit import kernel
-from codec.quantizer import FRACTION_BITS, MAGNITUDE_SHIFT
+from codec.quantizer import FRACTION_BITS, MAGNITUDE_MASK, MAGNITUDE_SHIFT
 
 
 def reconstruct(
@@ -47,13 +47,13 @@ def _dequantize(words, area, planes, passes, step, band):
         # Coefficients found in earlier planes are known to this plane only once it was refined.
         old_half = half if kind >= 1 else half << np.int32(1)
         for row in range(top, top + rows):
-            for column in range(left, left + columns):
-                word = words[row, column]
-                magnitude = word & np.int32(0x7FFFFFFE)
+            line, result = words[row, left : left + columns], band[row, left : left + columns]
+            for column in range(line.size):
+                word = line[column]
+                magnitude = word & np.int32(MAGNITUDE_MASK)
                 old = magnitude >= 4 * half
                 new = magnitude >= 2 * half and (kind == 2 or word & 1 == 1)
                 unit = old_half if old else half
                 value = (magnitude & -(unit << np.int32(1))) + unit
-                value = value if old or new else np.int32(0)
-                result = np.float32(value) * scale
-                band[row, column] = -result if word < 0 else result
+                coefficient = np.float32(value if old or new else np.int32(0)) * scale
+                result[column] = -coefficient if word < 0 else coefficient

@@ -10,8 +10,8 @@ from codec.quantizer import BASE_STEP, FRACTION_BITS, MAGNITUDE_MASK
 
 # The model: a coefficient above the threshold T costs FIRST_BITS + log2(magnitude / T) bits. Over phantoms and real
 # mammograms at ratios from 8 to 1000 the slope found is 1.3 T² to 5 T², where T² is in squared grey levels a byte.
-FIRST_BITS = 2.5
-SAFETY = 0.5
+FIRST_BITS = 3.5
+SAFETY = 0.6
 # For smaller targets the model guesses too high, and there is little to save anyway.
 FEWEST_BYTES = 4096
 BINS_AN_OCTAVE = 4

@@ -206,14 +206,14 @@ def measure_image(
     for each in codecs:  # what is compiled or loaded at the first call is not measured
         each.decode(each.encode(pixels, bits_stored, each.setting(pixels, bits_stored, ratios[0])))
     print(f"\n{image}: {pixels.shape[0]} × {pixels.shape[1]}, {bits_stored} bits, threads: {config.threads}")
-    print(f"{'':34}{'CR':>6}{'bytes':>10}{'off by':>9}{'encode':>10}{'decode':>10}{'PSNR':>8}{'ours, same size':>17}")
+    print(f"{'':38}{'CR':>6}{'bytes':>10}{'off by':>9}{'encode':>10}{'decode':>10}{'PSNR':>8}{'ours, same size':>17}")
     measurements = []
     for ratio in ratios:
         for each in codecs:
             row = measure(image, pixels, bits_stored, ratio, each, config)
             measurements.append(row)
             print(
-                f"{row.codec:34}{ratio_text(ratio):>6}{row.codestream_bytes:10}{row.size_error:9.2%}"
+                f"{row.codec:38}{ratio_text(ratio):>6}{row.codestream_bytes:10}{row.size_error:9.2%}"
                 f"{1e3 * row.encode_seconds:7.0f} ms{1e3 * row.decode_seconds:7.0f} ms{row.psnr:8.2f}"
                 f"{row.psnr_at_equal_bytes:17.2f}",
                 flush=True,
@@ -226,7 +226,7 @@ def measure_image(
     for each in codecs:
         mine = [row for row in measurements if row.codec == each.name]
         total = sum(row.encode_seconds + row.decode_seconds for row in mine)
-        print(f"    {each.name:34}{total:7.2f} s = {total / ladder_seconds:.1f} ladders")
+        print(f"    {each.name:38}{total:7.2f} s = {total / ladder_seconds:.1f} ladders")
     return measurements
 
 

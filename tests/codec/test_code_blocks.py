@@ -1,6 +1,7 @@
 """Block coding against a naive coder (decisions), a naive MQ decoder (codewords) and a naive reconstruction (gains)."""
 
 import naive_codec
+import naive_entropy_decoding
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,7 +53,7 @@ def test_every_cut_decodes_to_the_naive_decisions_and_has_the_gain_it_claims(see
         length = int(blocks.lengths[0, number])
         segment = np.zeros(length + 1, np.uint8)
         write_segment(blocks.codewords, blocks.registers[0, number], blocks.ends[0, number], length, segment, 0)
-        decoded = naive_codec.mq_decode(segment[:length].tobytes(), [context for context, _ in decisions])
+        decoded = naive_entropy_decoding.mq_decode(segment[:length].tobytes(), [context for context, _ in decisions])
         assert decoded == [bit for _, bit in decisions]
         reconstructed = naive_codec.reconstructed_magnitudes(magnitudes, naive, number + 1)
         gain = np.sum(magnitudes**2) - np.sum((magnitudes - reconstructed) ** 2)

@@ -1,6 +1,6 @@
 """Tables of Annex C and D against properties that the standard states, and the encoder against a naive decoder."""
 
-import naive_codec
+import naive_entropy_decoding
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +44,7 @@ def coded(decisions, seed):
     skew = rng.random(mq_coder.CONTEXTS) ** 3
     bits = (rng.random(decisions) < skew[contexts]).astype(int)
     symbols = (contexts << 1 | bits).astype(np.uint8)
-    registers, states = np.empty(4, np.int32), np.empty(mq_coder.CONTEXTS, np.uint8)
+    registers, states = np.empty(4, np.int32), np.empty(mq_coder.CONTEXTS, np.int32)
     output = np.zeros(2 * decisions + 16, np.uint8)
     mq_coder.start_encoder(registers, states)
     half = decisions // 2
@@ -69,7 +69,7 @@ def test_segments_of_every_length_decode(decisions, seed, more):
         assert segment[length] == 0xEE
         assert length == 0 or segment[length - 1] != 0xFF
         assert not np.any((segment[: length - 1] == 0xFF) & (segment[1:length] > 0x8F))
-        assert naive_codec.mq_decode(segment[:length].tobytes(), list(contexts)) == bits
+        assert naive_entropy_decoding.mq_decode(segment[:length].tobytes(), list(contexts)) == bits
 
 
 @settings(deadline=None, max_examples=50)
@@ -81,4 +81,4 @@ def test_shortest_segment_cannot_be_shortened(decisions, seed):
     segment = np.zeros(max(shortest, 1), np.uint8)
     mq_coder.write_segment(output[1:], packed, bp, shortest, segment, 0)
     if shortest > 0 and not (shortest >= 2 and tuple(segment[shortest - 2 : shortest]) == (0xFF, 0x7F)):
-        assert naive_codec.mq_decode(segment[: shortest - 1].tobytes(), list(contexts)) != bits
+        assert naive_entropy_decoding.mq_decode(segment[: shortest - 1].tobytes(), list(contexts)) != bits

@@ -1,4 +1,4 @@
-import naive_codec
+import naive_entropy_decoding
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,7 +26,7 @@ def test_headers_read_back(grids, seed, share):
     missing = rng.integers(0, 30, count).astype(np.int32)
     out = np.full(40 * count + 64, 0xEE, np.uint8)
     end = packets.write_packet_header(packet, passes, lengths, missing, out, 5)
-    reader = naive_codec.NaiveHeaderReader(out[5:end].tobytes())
+    reader = naive_entropy_decoding.NaiveHeaderReader(out[5:end].tobytes())
     result = reader.read(grids)
     assert reader.end() == end - 5
     assert out[end - 1] != 0xFF
