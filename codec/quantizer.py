@@ -5,6 +5,7 @@ The encoder keeps a coefficient as a 32-bit word: bit 31 is its sign, bits 1-30 
 So block coding can measure distortions below the finest step, and a reconstruction needs no entropy decoding.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -17,8 +18,11 @@ FRACTION_BITS = 5
 MAGNITUDE_SHIFT = FRACTION_BITS + 1
 MAGNITUDE_MASK = 0x7FFFFFFE
 LOG2_GAIN = {"LL": 0, "HL": 1, "LH": 1, "HH": 2}
-# The finest step as it acts in the image, in grey levels: below the error of rounding to whole levels.
-BASE_STEP = 0.5
+# Step of the finest HL and LH subbands, which have a norm near 1, in grey levels. Half a grey level keeps the smallest
+# errors below that of rounding to whole levels; the exact value decides where the bit-planes fall. By trial over
+# phantoms and real mammograms, this one loses least against steps of its own for each subband (0.01 dB at most, where
+# 0.47 or 0.51 lose 0.1), and a step that has black near a power of two (0.5) costs up to 1 dB below 1 KB.
+FINEST_STEP = 0.4885
 
 # Synthesis filters of the 9/7 transform, one half of each (they are symmetric; the last tap is the centre).
 _LOW_PASS = (-0.09127176311424948, -0.05754352622849957, 0.5912717631142470, 1.1150870524569940)
@@ -75,12 +79,9 @@ class Quantization:
 
 
 def derived_quantization(bits_stored: int, levels: int) -> Quantization:
-    """Quantization (without guard bits yet) whose LL step times its norm is `BASE_STEP`, rounded up."""
-    step = BASE_STEP / subband_norms(levels)[0]
-    exponent = bits_stored - int(np.floor(np.log2(step)))
-    mantissa = int(np.ceil((step * 2.0 ** (exponent - bits_stored) - 1) * 2048))
-    if mantissa == 2048:
-        exponent, mantissa = exponent - 1, 0
+    """Quantization, without guard bits yet, that gives the level-1 HL and LH subbands the `FINEST_STEP`."""
+    exponent = bits_stored + levels - math.floor(math.log2(FINEST_STEP))
+    mantissa = round((FINEST_STEP * 2.0 ** (exponent - bits_stored - levels) - 1) * 2048)
     return Quantization(bits_stored, levels, exponent, mantissa)
 
 

@@ -6,7 +6,7 @@ Block coding leaves out bit-planes that are flatter than a fraction of it; rate 
 import numpy as np
 
 from codec.jit import kernel, leading_zeros
-from codec.quantizer import BASE_STEP, FRACTION_BITS, MAGNITUDE_MASK
+from codec.quantizer import FINEST_STEP, FRACTION_BITS, MAGNITUDE_MASK
 
 # The model: a coefficient above the threshold T costs FIRST_BITS + log2(magnitude / T) bits. Over phantoms and real
 # mammograms at ratios from 8 to 1000 the slope found is 1.3 T² to 5 T², where T² is in squared grey levels a byte.
@@ -21,7 +21,7 @@ SAMPLES_A_SUBBAND = 1 << 16
 def predict_stop_slope(words: list[np.ndarray], target_bytes: int) -> float:
     """Slope (squared error a byte) that is well below the one at which `target_bytes` are reached; 0 for none.
 
-    `words` are those of all subbands, int32, whose steps weigh alike in the image (`BASE_STEP`).
+    `words` are those of all subbands, int32, whose steps weigh alike in the image (`FINEST_STEP`).
     """
     histogram = np.zeros(32 * BINS_AN_OCTAVE)
     for band in words:
@@ -32,8 +32,8 @@ def predict_stop_slope(words: list[np.ndarray], target_bytes: int) -> float:
         bits += count / BINS_AN_OCTAVE + FIRST_BITS * histogram[bin]
         count += histogram[bin]
         if bits > budget:
-            threshold = 2.0 ** (bin / BINS_AN_OCTAVE - FRACTION_BITS - 1) * BASE_STEP
-            return SAFETY * threshold**2 if threshold > 2 * BASE_STEP else 0.0
+            threshold = 2.0 ** (bin / BINS_AN_OCTAVE - FRACTION_BITS - 1) * FINEST_STEP
+            return SAFETY * threshold**2 if threshold > 2 * FINEST_STEP else 0.0
     return 0.0
 
 

@@ -18,14 +18,14 @@ def test_norms_are_those_of_synthesised_unit_coefficients(levels):
 
 @pytest.mark.parametrize("bits", [1, 8, 12, 16])
 @pytest.mark.parametrize("levels", range(8))
-def test_derived_steps_follow_the_base_step(bits, levels):
+def test_derived_steps_follow_the_finest(bits, levels):
     quantization = quantizer.derived_quantization(bits, levels)
     assert 0 <= quantization.mantissa < 2048
     assert 0 < quantization.exponent < 32
     weighted = np.array(quantization.steps()) * quantizer.subband_norms(levels)
-    assert weighted[0] == pytest.approx(quantizer.BASE_STEP, rel=1e-3)
-    assert np.all(weighted < 2.1 * quantizer.BASE_STEP)
-    assert np.all(weighted > 0.9 * quantizer.BASE_STEP)
+    assert quantization.steps()[0] == pytest.approx(quantizer.FINEST_STEP / 2**levels, rel=1e-3)
+    assert np.all(weighted < 1.1 * quantizer.FINEST_STEP)
+    assert np.all(weighted > 0.9 * quantizer.FINEST_STEP)
     # E-5: each level's exponent is one less; E-3: the step doubles, and doubles again for each high-pass filter.
     for (orientation, level), step in zip(wavelet.subband_names(levels), quantization.steps()):
         gain = {"LL": 1, "HL": 2, "LH": 2, "HH": 4}[orientation]
