@@ -33,7 +33,7 @@ from mammo_jax.sources.phantom import Phantom
 SEARCH_STEPS = 9
 LOWEST_PSNR, HIGHEST_PSNR = 15.0, 80.0
 SMALLEST_TARGET = 95  # bytes; below, no codec has anything to say
-PHANTOM_WIDTH = 180.0  # mm
+PHANTOM_MM = (160.0, 150.0)  # rows, columns that a phantom has at least
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,8 @@ def measure_image(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
     config = tyro.cli(BenchmarkConfig, args=arguments, description=__doc__)
-    phantom = Phantom(images=1, rows=config.rows, columns=config.columns, pixel_pitch=PHANTOM_WIDTH / config.columns)[0]
+    pitch = max(PHANTOM_MM[0] / config.rows, PHANTOM_MM[1] / config.columns)
+    phantom = Phantom(images=1, rows=config.rows, columns=config.columns, pixel_pitch=pitch)[0]
     images = [("phantom", phantom.pixels, phantom.bits_stored)]
     for path in config.images:
         stored = read_image(path)
