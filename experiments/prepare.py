@@ -41,10 +41,10 @@ def prepare(config: StudyConfig) -> None:
         directory=config.out / "dataset",
     )
     write_dataset(plan, config.processes)
-    images = pd.read_csv(config.out / "images.csv", dtype=str)
-    check_duplicates(*(images[column].tolist() for column in ("image_id", "patient_id", "sha256")))
     if not parts(plan.directory):
         raise SourceError(f"no image could be used; {config.out / 'left_out.csv'} says why for each")
+    images = pd.read_csv(config.out / "images.csv", dtype=str)
+    check_duplicates(*(images[column].tolist() for column in ("image_id", "patient_id", "sha256")))
     data_hash = sha256_json(sorted(images["image_id"] + " " + images["sha256"]))
     write_json(complete, {"images": len(images), "data_sha256": data_hash})
     log_event(config.out, "prepared", images=len(images), left_out=len(source) - len(images), data_sha256=data_hash)

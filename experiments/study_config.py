@@ -25,6 +25,10 @@ from mammo_jax.provenance import environment, log_event
 from mammo_jax.ratios import LADDER
 from mammo_jax.report.sections import ReportError
 from mammo_jax.sources import Source, SourceError
+from mammo_jax.sources.folder import Folder
+from mammo_jax.sources.hybrid import Hybrid
+from mammo_jax.sources.mias import Mias
+from mammo_jax.sources.phantom import Phantom
 from mammo_jax.training import TrainingError
 from mammo_jax.training_config import TrainingConfig
 from mammo_jax.units import UnitConfig
@@ -109,7 +113,7 @@ class StudyConfig:
     margin : float
         Largest loss of AUROC that passes, fixed before the run.
     features_from : Path or None
-        A finished patch run of OTHER patients, whose CR-1 networks the training starts from.
+        A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
     workers : int or None
         Processes that compress; None takes every core.
     """
@@ -174,7 +178,9 @@ def load_preset(source: str, unit: str) -> StudyConfig:
         preset: StudyConfig = importlib.import_module(name).CONFIG
     except ModuleNotFoundError:
         return StudyConfig()  # the flag's value is wrong; the parser says so in its own words
-    return dataclasses.replace(preset, source=source)  # type: ignore[arg-type]
+    return (
+        dataclasses.replace(preset, source="folder", out=Path(f"runs/folder-{unit}")) if source == "folder" else preset
+    )
 
 
 def _flag(arguments: list[str], name: str, default: str) -> str:
@@ -189,10 +195,6 @@ def _flag(arguments: list[str], name: str, default: str) -> str:
 
 def open_source(config: StudyConfig) -> Source:
     """Open the source that the config names."""
-    from mammo_jax.sources.folder import Folder
-    from mammo_jax.sources.mias import Mias
-    from mammo_jax.sources.phantom import Phantom
-
     made = config.phantom
     if config.source == "phantom":
         return Phantom(
@@ -210,8 +212,6 @@ def open_source(config: StudyConfig) -> Source:
         return Folder(config.source_dir, bits_stored=files.bits_stored, plain_ids=files.plain_ids, id_key=files.id_key)
     if config.source == "mias":
         return Mias(config.source_dir)
-    from mammo_jax.sources.hybrid import Hybrid
-
     return Hybrid(Mias(config.source_dir), seed=made.phantom_seed, plantings=made.plantings, contrast=made.contrast)
 
 

@@ -170,8 +170,8 @@ def _process(
     plan: DatasetPlan, mammogram: Mammogram, *, is_example: bool
 ) -> tuple[dict[str, list], list[dict[str, Any]]]:
     """Return one image's records by split, and its audit rows."""
-    units = lay_out(mammogram, plan.units, plan.normal_sites.get(mammogram.image_id, ()))
     breast = breast_mask(mammogram.pixels)
+    units = lay_out(mammogram, breast, plan.units, plan.normal_sites.get(mammogram.image_id, ()))
     lesions = np.zeros(mammogram.pixels.shape, bool)
     for lesion in mammogram.lesions:
         lesions |= lesion.filled(mammogram.pixels.shape)

@@ -44,7 +44,7 @@ def breast_mask(pixels: np.ndarray) -> np.ndarray:
     """Segment the breast: the largest bright component after a coarse smoothing, holes filled.
 
     The threshold is a tenth of the way from the darkest to the brightest smoothed level: film labels and noise stay
-    outside because they are small. Works on an eighth of the resolution, which is what makes it cheap.
+    outside because they are small. Works on at least 128 blocks along the shorter side, which makes it cheap.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from mammo_jax.preprocess import Framing, breast_mask, find_framing, patch_view, to_record, whole_view
+from mammo_jax.preprocess import Framing, find_framing, patch_view, to_record, whole_view
 from mammo_jax.sources import LABELS, Label, Mammogram, SourceError
 
 UnitKind = Literal["whole", "patch"]
@@ -114,17 +114,20 @@ def pitch_of(mammogram: Mammogram, config: UnitConfig) -> float:
     return pitch
 
 
-def lay_out(mammogram: Mammogram, config: UnitConfig, normal_sites: Sequence[tuple[float, float]] = ()) -> list[Unit]:
+def lay_out(
+    mammogram: Mammogram, breast: np.ndarray, config: UnitConfig, normal_sites: Sequence[tuple[float, float]] = ()
+) -> list[Unit]:
     """List the units of one image.
 
     Parameters
     ----------
     mammogram : Mammogram
+    breast : bool array [rows, columns]
+        Its breast mask.
     config : UnitConfig
     normal_sites : sequence of (row, column)
         Matched centres of normal patches, for sources that plant no null sites.
     """
-    breast = breast_mask(mammogram.pixels)
     framing = find_framing(breast)
     shape = (config.input_rows, config.input_columns)
     if config.unit == "whole":

@@ -16,6 +16,14 @@ def test_source_and_unit_choose_the_preset_and_flags_go_on_top():
     assert parse([], "") == load_preset("phantom", "patch")
 
 
+@pytest.mark.parametrize("unit", ["patch", "whole"])
+@pytest.mark.parametrize("source", ["phantom", "mias", "folder", "hybrid"])
+def test_every_source_and_unit_has_a_preset(source, unit):
+    config = parse(["--source", source, "--unit", unit], "")
+    assert (config.source, config.units.unit) == (source, unit)
+    assert config == load_preset(source, unit)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mammo_jax.preprocess import breast_mask
 from mammo_jax.sources import Lesion, Mammogram, SourceError
 from mammo_jax.units import UnitConfig, lay_out
 
@@ -21,9 +22,13 @@ def mammogram(**changes):
     return Mammogram(**{**given, **changes})
 
 
+def units_of(image, config, **sites):
+    return lay_out(image, breast_mask(image.pixels), config, **sites)
+
+
 def test_patches_have_their_size_in_mm_and_their_lesion_in_the_middle():
     config = UnitConfig(unit="patch", target="malignant", patch_mm=20, input_rows=50, input_columns=50)
-    (unit,) = lay_out(mammogram(), config)
+    (unit,) = units_of(mammogram(), config)
     assert (unit.unit_id, unit.label, unit.target) == ("a.lesion0", "malignant", 1)
     mask = unit.record_mask(mammogram().lesions[0].filled((400, 300)))
     rows, columns = np.nonzero(mask)
@@ -35,7 +40,7 @@ def test_patches_have_their_size_in_mm_and_their_lesion_in_the_middle():
 
 def test_null_sites_and_matched_sites_are_normal_patches():
     image = mammogram(label="normal", lesions=(), null_sites=((100.0, 100.0),))
-    units = lay_out(image, UnitConfig(patch_mm=20), normal_sites=[(200.0, 60.0)])
+    units = units_of(image, UnitConfig(patch_mm=20), normal_sites=[(200.0, 60.0)])
     assert [(unit.unit_id, unit.label, unit.target) for unit in units] == [
         ("a.normal0", "normal", 0),
         ("a.normal1", "normal", 0),
@@ -53,23 +58,23 @@ def test_null_sites_and_matched_sites_are_normal_patches():
 )
 def test_targets_of_whole_images(label, target, positive):
     config = UnitConfig(unit="whole", target=target, input_rows=40, input_columns=32)
-    (unit,) = lay_out(mammogram(label=label, lesions=()), config)
+    (unit,) = units_of(mammogram(label=label, lesions=()), config)
     assert unit.target == positive
     assert unit.record_image(mammogram().pixels, 12).shape == (40, 32)
 
 
 def test_whole_views_share_one_scale_where_the_pitch_is_given():
     config = UnitConfig(unit="whole", target="abnormal", input_rows=200, input_columns=160, input_pitch=0.4)
-    (unit,) = lay_out(mammogram(), config)
+    (unit,) = units_of(mammogram(), config)
     assert np.flatnonzero(unit.view(mammogram().pixels).any(1)).size == pytest.approx(150, abs=3)
 
 
 def test_unknown_pitch_and_too_large_patches_are_refused():
     with pytest.raises(SourceError, match="--pixel-pitch"):
-        lay_out(mammogram(pixel_pitch=None), UnitConfig())
-    assert lay_out(mammogram(pixel_pitch=None), UnitConfig(pixel_pitch=0.2, patch_mm=20))
+        units_of(mammogram(pixel_pitch=None), UnitConfig())
+    assert units_of(mammogram(pixel_pitch=None), UnitConfig(pixel_pitch=0.2, patch_mm=20))
     with pytest.raises(SourceError, match="--patch-mm"):
-        lay_out(mammogram(), UnitConfig(patch_mm=100))
+        units_of(mammogram(), UnitConfig(patch_mm=100))
 
 
 def test_meaningless_configs_are_refused():
@@ -83,4 +88,4 @@ def test_marks_outside_the_breast_give_no_patch():
     outside = Lesion(row=20.0, column=290.0, radius=10.0, label="benign")
     beyond = Lesion(row=900.0, column=100.0, radius=10.0, label="benign")
     image = mammogram(lesions=(*mammogram().lesions, outside, beyond))
-    assert [unit.unit_id for unit in lay_out(image, UnitConfig(patch_mm=20))] == ["a.lesion0"]
+    assert [unit.unit_id for unit in units_of(image, UnitConfig(patch_mm=20))] == ["a.lesion0"]

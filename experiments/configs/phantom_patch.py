@@ -1,7 +1,7 @@
 """Patches of built-in phantoms, malignant lesions against benign ones and normal tissue: the default study.
 
 Command   mammo-jax study
-Cost      14 minutes of one core's time, so about 7 to 10 minutes on two
+Cost      14 minutes of one core's time, 7 to 8 minutes on two
 Result    AUROC 0.85 at CR 1; transfer verdict: up to CR 500
 """
 
