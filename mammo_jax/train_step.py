@@ -19,6 +19,10 @@ from mammo_jax.devices import AXIS, DataParallel, keep_compiled_steps, total
 from mammo_jax.models.cnn import CNN
 from mammo_jax.training_config import TrainingConfig
 
+FAINTEST = 16.0
+"""Least standard deviation that is stretched to 1, in grey levels of 65535: an image that compression left blank stays
+blank instead of becoming an image of its rounding errors."""
+
 
 class TrainState(NamedTuple):
     """What a training step changes."""
@@ -33,8 +37,6 @@ class StepInputs(NamedTuple):
     learning_rate: np.float32
     seed: np.uint32
     step: np.int32
-    mean: np.float32
-    std: np.float32
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Steps:
     train : callable
         (state, batch, inputs) → (state, loss); replicated state, spread batch, StepInputs.
     predict : callable
-        (variables, images, mean, std) → logits; replicated variables, spread images.
+        (variables, images) → logits; replicated variables, spread images.
     """
 
     parallel: DataParallel
@@ -69,9 +71,26 @@ def build_model(config: TrainingConfig, axis_name: str | None = None) -> nn.Modu
     return CNN(filters=config.filters, dropout=config.dropout, axis_name=axis_name)
 
 
-def standardise(images: jax.Array, mean: Any, std: Any) -> jax.Array:
-    """Grey levels (uint16, 0 … 65535) as float32 with the training images' mean 0 and standard deviation 1."""
-    return (images.astype(jnp.float32) - mean) / std
+def standardise(images: jax.Array) -> jax.Array:
+    """Give every image mean 0 and standard deviation 1.
+
+    Exposure and film density vary from image to image and say nothing about lesions; with one mean and deviation for
+    a whole training set, a network has to learn that by itself.
+
+    Parameters
+    ----------
+    images : uint16 [batch, rows, columns, 1]
+        Grey levels, 0 … 65535.
+
+    Returns
+    -------
+    float32 [batch, rows, columns, 1]
+    """
+    levels = images.astype(jnp.float32)
+    axes = (1, 2, 3)
+    centred = levels - levels.mean(axes, keepdims=True)
+    deviation = jnp.sqrt(jnp.square(centred).mean(axes, keepdims=True))
+    return centred / jnp.maximum(deviation, FAINTEST)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
@@ -105,15 +124,15 @@ def _build_steps(config: TrainingConfig, devices: tuple[jax.Device, ...]) -> Ste
     def train(state: TrainState, batch: dict[str, jax.Array], inputs: StepInputs) -> tuple[TrainState, jax.Array]:
         return _train_step(model, optimizer, config.augment, state, batch, inputs)
 
-    def predict(variables: dict[str, Any], images: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array:
-        return jnp.asarray(model.apply(variables, standardise(images, mean, std)))
+    def predict(variables: dict[str, Any], images: jax.Array) -> jax.Array:
+        return jnp.asarray(model.apply(variables, standardise(images)))
 
     return Steps(
         parallel=parallel,
         initialise=jax.jit(initialise),
         start=jax.jit(start),
         train=parallel.parallel(train, (0, 0, None)),
-        predict=parallel.parallel(predict, (0, 0, None, None)),
+        predict=parallel.parallel(predict, (0, 0)),
     )
 
 
@@ -132,7 +151,7 @@ def _train_step(
     """
     key = jax.random.fold_in(jax.random.key(inputs.seed), inputs.step)
     augment_key, dropout_key = jax.random.split(key)
-    images = standardise(batch["image"], inputs.mean, inputs.std)
+    images = standardise(batch["image"])
     if augmented:
         images = augment(images, augment_key, AXIS)
 

@@ -23,16 +23,12 @@ class TrainedModel:
     config : TrainingConfig
     variables : dict
         "params" and "batch_stats" as NumPy arrays.
-    mean, std : float
-        Of the training images' grey levels (0 … 65535); images are standardised with them.
     record : dict
         ratio, fold, seed, best_epoch, validation_auroc, history, training_patients, …
     """
 
     config: TrainingConfig
     variables: dict[str, Any]
-    mean: float
-    std: float
     record: dict[str, Any]
 
 
@@ -46,7 +42,7 @@ def load_model(directory: Path) -> TrainedModel:
     """
     variables, record = load_checkpoint(directory / "model")
     settings = {**record["config"], "filters": tuple(record["config"]["filters"])}
-    return TrainedModel(TrainingConfig(**settings), variables, record["mean"], record["std"], record)
+    return TrainedModel(TrainingConfig(**settings), variables, record)
 
 
 def predict(trained: TrainedModel, images: np.ndarray) -> np.ndarray:
@@ -64,7 +60,7 @@ def predict(trained: TrainedModel, images: np.ndarray) -> np.ndarray:
     """
     steps = build_steps(trained.config)
     variables = steps.parallel.replicate(trained.variables)
-    return run_batches(steps, variables, images, trained.config.batch_size, trained.mean, trained.std)
+    return run_batches(steps, variables, images, trained.config.batch_size)
 
 
 def settings_of(config: TrainingConfig) -> dict[str, Any]:
@@ -88,16 +84,13 @@ def check_record(directory: Path, record: dict[str, Any], wanted: dict[str, Any]
         )
 
 
-def run_batches(
-    steps: Steps, variables: Any, images: np.ndarray, batch_size: int, mean: float, std: float
-) -> np.ndarray:
+def run_batches(steps: Steps, variables: Any, images: np.ndarray, batch_size: int) -> np.ndarray:
     """Logits of all images, float64 [n], in batches of one shape; `variables` are replicated."""
     logits = []
     for first in range(0, len(images), batch_size):
         batch = images[first : first + batch_size]
         missing = batch_size - len(batch)
         batch = np.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)]) if missing else batch
-        spread = steps.parallel.spread(batch)
-        logits.append(steps.predict(variables, spread, np.float32(mean), np.float32(std)))
+        logits.append(steps.predict(variables, steps.parallel.spread(batch)))
     rows = [steps.parallel.gather(values)[:batch_size] for values in logits]
     return np.concatenate(rows)[: len(images)].astype(np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,8 +71,8 @@ def train_model(
     directory : Path
         The model's own folder. It gets "model" when training is finished, "progress" before.
     initial_features : TrainedModel or None
-        Start from this network, of the same architecture, and keep its standardisation (Shen et al., Sci Rep
-        2019;9:12495, start whole-image networks from patch networks).
+        Start from this network, of the same architecture (Shen et al., Sci Rep 2019;9:12495, start whole-image
+        networks from patch networks).
     checkpoint_seconds : float
         Time after which progress is written, at the end of an epoch.
 
@@ -105,8 +104,6 @@ def train_model(
         "validation_auroc": best["validation_auroc"],
         "history": course.history,
         "training_patients": sorted(set(training.patient_ids.tolist())),
-        "mean": run.mean,
-        "std": run.std,
     }
     save_checkpoint(directory / "model", course.best_variables, record)
     Progress(directory / "progress").remove()
@@ -154,14 +151,14 @@ class _Run:
         features: TrainedModel | None,
         name: str,
     ):
+        if training.images.min() == training.images.max():
+            raise TrainingError(f"{name}: all training images are one grey level; look at the dataset's images")
         self.fitting = training.take(np.flatnonzero(~validating))
         self.validation = training.take(np.flatnonzero(validating))
         self.config, self.seed, self.features, self.name = config, seed, features, name
         self.weights = _class_weights(self.fitting.targets)
         self.steps = build_steps(config)
         self.epoch_steps = steps_per_epoch(len(self.fitting), config.batch_size)
-        self.mean = float(training.images.mean(dtype=np.float64)) if features is None else features.mean
-        self.std = _std(training.images, self.mean, name) if features is None else features.std
 
     def train(self, progress: Progress, identity: dict[str, Any], checkpoint_seconds: float) -> _Course:
         """Train to the end, from the last checkpoint of the same training if there is one."""
@@ -187,8 +184,6 @@ class _Run:
                 np.float32(learning_rate(self.config, step, self.config.epochs * self.epoch_steps)),
                 np.uint32(self.seed),
                 np.int32(step),
-                np.float32(self.mean),
-                np.float32(self.std),
             )
             state, loss = self.steps.train(state, self.steps.parallel.spread(next(stream)), inputs)
             losses.append(loss)
@@ -203,7 +198,7 @@ class _Run:
 
     def _validate(self, state: TrainState) -> dict[str, float]:
         images, targets = self.validation.images, self.validation.targets
-        logits = run_batches(self.steps, state.variables, images, self.config.batch_size, self.mean, self.std)
+        logits = run_batches(self.steps, state.variables, images, self.config.batch_size)
         if not np.isfinite(logits).all():
             raise TrainingError(f"{self.name}: a validation score is not finite; {self._way_out()}")
         auroc = auroc_and_auprc(targets == 1, logits, np.ones((len(targets), 1)))[0][0]
@@ -257,15 +252,6 @@ def _class_weights(targets: np.ndarray) -> np.ndarray:
     """Weights that give both targets the same sum and have mean 1, as float32 [n]."""
     counts = np.bincount(targets, minlength=2)
     return (len(targets) / (2 * counts))[targets].astype(np.float32)
-
-
-def _std(images: np.ndarray, mean: float, name: str) -> float:
-    """Root mean square distance from `mean`, an image at a time so that memory stays bounded."""
-    squares = [float(np.square(image - mean).sum(dtype=np.float64)) for image in images]
-    std = math.sqrt(math.fsum(squares) / images.size)
-    if std == 0:
-        raise TrainingError(f"{name}: all training images are one grey level; look at the dataset's images")
-    return std
 
 
 def _identity(

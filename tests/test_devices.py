@@ -16,7 +16,6 @@ from mammo_jax.devices import DataParallel, keep_compiled_steps
 from mammo_jax.train_step import StepInputs, _build_steps, build_model
 from mammo_jax.training_config import TrainingConfig
 
-MEAN, STD = np.float32(32768), np.float32(18918)
 ROWS = 11
 RANDOM_CONFIG = TrainingConfig(filters=(4, 8, 8), dropout=0.3, augment=True, weight_decay=0.1)
 PLAIN_CONFIG = TrainingConfig(filters=(4, 8, 8), dropout=0.0, augment=False, weight_decay=0.1)
@@ -38,12 +37,12 @@ def train(config, device_count):
     state = steps.parallel.replicate(jax.device_get(steps.initialise(np.uint32(5), np.zeros((1, 24, 24, 1)))))
     losses = []
     for step, batch in enumerate(make_batches()):
-        inputs = StepInputs(np.float32(1e-3), np.uint32(1), np.int32(step), MEAN, STD)
+        inputs = StepInputs(np.float32(1e-3), np.uint32(1), np.int32(step))
         state, loss = steps.train(state, steps.parallel.spread(batch), inputs)
         losses.append(float(loss[0]))
     variables = steps.parallel.first(state.variables)
     images = steps.parallel.spread(batch["image"])
-    logits = steps.predict(steps.parallel.replicate(variables), images, MEAN, STD)
+    logits = steps.predict(steps.parallel.replicate(variables), images)
     return named(variables, losses, steps.parallel.gather(logits)[:ROWS])
 
 
@@ -70,7 +69,9 @@ def train_plainly(config):
 
     losses = []
     for batch in make_batches():
-        images = (batch["image"][:ROWS].astype(np.float32) - MEAN) / STD
+        images = batch["image"][:ROWS].astype(np.float64)
+        images = images - images.mean((1, 2, 3), keepdims=True)
+        images = (images / images.std((1, 2, 3), keepdims=True)).astype(np.float32)
         variables, state, value = step(variables, state, images, batch["target"][:ROWS], batch["weight"][:ROWS])
         losses.append(float(value))
     return named(variables, losses, model.apply(variables, images))

@@ -48,8 +48,6 @@ def test_the_record_says_how_the_model_came_to_be(examples, trained):
     assert record["training_patients"] == sorted(set(examples.patient_ids[examples.folds != 1].tolist()))
     losses = [epoch["validation_loss"] for epoch in record["history"]]
     assert losses[record["best_epoch"] - 1] == min(losses)
-    outside = examples.images[examples.folds != 1]
-    np.testing.assert_allclose([trained.mean, trained.std], [outside.mean(), outside.std()], rtol=1e-6)
 
 
 def test_the_held_out_fold_is_never_looked_at(examples, trained, tmp_path):
@@ -163,7 +161,6 @@ def test_whole_images_start_from_a_patch_network(trained, tmp_path):
     whole = blobs(size=(48, 40))
     config = replace(CONFIG, epochs=1, learning_rate=1e-9)
     model = train_model(whole, 1, config, 0, tmp_path, initial_features=trained)
-    assert (model.mean, model.std) == (trained.mean, trained.std)
     for name, layer in trained.variables["params"].items():
         for leaf, value in layer.items():
             np.testing.assert_allclose(model.variables["params"][name][leaf], value, atol=1e-7)
