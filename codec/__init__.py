@@ -11,6 +11,7 @@ from codec.errors import (
     UnreachableRatioError,
     UnsupportedCodestreamError,
 )
+from codec.jp2 import unwrap_jp2, wrap_jp2
 
 __all__ = [
     "CodecError",
@@ -24,4 +25,6 @@ __all__ = [
     "decode",
     "encode",
     "encode_ladder",
+    "unwrap_jp2",
+    "wrap_jp2",
 ]

@@ -20,7 +20,6 @@ from codec.errors import CodestreamError, UnsupportedCodestreamError
 
 SOC, SIZ, COD, COC, RGN, QCD, QCC, POC = 0xFF4F, 0xFF51, 0xFF52, 0xFF53, 0xFF5E, 0xFF5C, 0xFF5D, 0xFF5F
 CAP, PPM, PPT, SOT, SOD, EOC = 0xFF50, 0xFF60, 0xFF61, 0xFF90, 0xFF93, 0xFFD9
-JP2_SIGNATURE = bytes.fromhex("0000000c6a5020200d0a870a")
 MAIN_HEADER_ONLY = {SIZ, CAP, PPM}
 LARGEST_ROI_SHIFT = 37  # Table A.25
 SMALLEST_TILE_PART = 14  # SOT and SOD
@@ -91,12 +90,12 @@ class Codestream:
 
 
 def read_codestream(data: bytes) -> Codestream:
-    """Parse a codestream, or the one inside a JP2 file.
+    """Parse a codestream.
 
     Parameters
     ----------
     data : bytes
-        From SOC on (T.800 Annex A), or a JP2 file (Annex I).
+        From SOC on (T.800 Annex A).
 
     Returns
     -------
@@ -109,27 +108,7 @@ def read_codestream(data: bytes) -> Codestream:
     UnsupportedCodestreamError
         Well-formed, but something that this codec does not decode.
     """
-    if data.startswith(JP2_SIGNATURE):
-        data = _codestream_of_jp2(data)
     return _Parser(data).parse()
-
-
-def _codestream_of_jp2(data: bytes) -> bytes:
-    """The contents of the first contiguous codestream box (T.800 I.5.4)."""
-    position = 0
-    while position + 8 <= len(data):
-        length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
-        start = position + 8
-        if length == 1:
-            length = int.from_bytes(data[position + 8 : position + 16], "big")
-            start = position + 16
-        end = len(data) if length == 0 else position + length
-        if kind == b"jp2c":
-            return data[start:end]
-        if end < start:
-            break
-        position = end
-    raise CodestreamError("the JP2 file holds no codestream")
 
 
 class _Parser:

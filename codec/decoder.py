@@ -8,6 +8,7 @@ from codec.codestream_reader import Codestream, Tile, TileParameters, read_codes
 from codec.coding_parameters import ImageSize, ceil_div
 from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
 from codec.inverse_wavelet import inverse_53, inverse_97
+from codec.jp2 import SIGNATURE, unwrap_jp2
 from codec.mq_coder import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
 from codec.packet_reader import Contributions, read_packets
 from codec.subband_decoder import decode_subband
@@ -55,7 +56,8 @@ def decode(codestream: bytes, *, reduce: int = 0, layers: int | None = None, max
         raise ValueError(f"reduce={reduce}: must be 0 or more")
     if layers is not None and operator.index(layers) < 1:
         raise ValueError(f"layers={layers}: must be 1 or more, or None")
-    parsed = read_codestream(bytes(codestream))
+    codestream = bytes(codestream)
+    parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream)
     parameters = [(tile, parsed.parameters(tile)) for tile in parsed.tiles.values()]
     fewest = min(p.block_coding.levels for _, p in parameters)
     if reduce > fewest:

@@ -95,19 +95,6 @@ def test_derived_steps_follow_the_level():
     assert quantization.step(15, 1, 5) == (5, 77)
 
 
-def test_jp2_wrapper_is_taken_off():
-    signature = bytes.fromhex("0000000c6a5020200d0a870a")
-    codestream = stream()
-    box = struct.pack(">I4s", 8 + len(codestream), b"jp2c") + codestream
-    for wrapped in (box, struct.pack(">I4s", 0, b"jp2c") + codestream):
-        data = signature + struct.pack(">I4s", 12, b"ftyp") + b"jp2 " + wrapped
-        assert read_codestream(data).size == read_codestream(codestream).size
-    extended = struct.pack(">I4sQ", 1, b"jp2c", 16 + len(codestream)) + codestream
-    assert read_codestream(signature + extended).size == read_codestream(codestream).size
-    with pytest.raises(CodestreamError, match="holds no codestream"):
-        read_codestream(signature + struct.pack(">I4s", 0, b"free"))
-
-
 BROKEN = {
     "does not begin with the SOC": b"no image",
     "lacks SIZ": SOC + cod() + QCD + tile_part(),
