@@ -7,10 +7,11 @@ hold codestreams without a file around them.
 
 import math
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 
 from codec.codestream_reader import read_codestream
-from codec.errors import CodestreamError
+from codec.errors import CodestreamError, UnsupportedCodestreamError
 
 SIGNATURE = bytes.fromhex("0000000c6a5020200d0a870a")
 WAVELET_COMPRESSION = 7  # the only value of C in the image header box (I.5.3.1)
@@ -57,23 +58,33 @@ def unwrap_jp2(file: bytes) -> bytes:
     ------
     CodestreamError
         The file has none, or is no JP2 file.
+    UnsupportedCodestreamError
+        The samples are indices into a palette of colours (I.5.3.4).
     """
     if not file.startswith(SIGNATURE):
         raise CodestreamError("no JP2 file: it does not begin with the JPEG 2000 signature box")
-    position = 0
-    while position + 8 <= len(file):
-        length, kind = int.from_bytes(file[position : position + 4]), file[position + 4 : position + 8]
-        start = position + 8
-        if length == 1:  # the length stands in eight bytes of its own (I.4)
-            length = int.from_bytes(file[position + 8 : position + 16])
-            start = position + 16
-        end = len(file) if length == 0 else position + length
+    for kind, contents in _boxes(file):
+        if kind == b"jp2h" and any(inner == b"pclr" for inner, _ in _boxes(contents)):
+            raise UnsupportedCodestreamError("a JP2 file with a palette: only grey levels are decoded")
         if kind == b"jp2c":
-            return file[start:end]
-        if end < start:
-            break
-        position = end
+            return contents
     raise CodestreamError("the JP2 file holds no codestream")
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Type and contents of each box that follows another (I.4), as far as they make sense."""
+    position = 0
+    while position + 8 <= len(data):
+        length, kind = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8]
+        start = position + 8
+        if length == 1:  # the length stands in eight bytes of its own
+            length = int.from_bytes(data[position + 8 : position + 16])
+            start = position + 16
+        end = len(data) if length == 0 else position + length
+        if end < start:
+            return
+        yield kind, data[start:end]
+        position = end
 
 
 def _box(kind: bytes, *contents: bytes) -> bytes:

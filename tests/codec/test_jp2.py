@@ -107,6 +107,16 @@ def test_every_form_of_a_box_length_is_read():
         assert codec.unwrap_jp2(SIGNATURE + file_type + head + codestream) == codestream
 
 
+def test_a_palette_is_refused_by_name():
+    file = codec.wrap_jp2(encoded(8).codestream)
+    header = file.index(b"jp2h") - 4
+    length = int.from_bytes(file[header : header + 4])
+    palette = struct.pack(">I4sHBBBBBBB", 17, b"pclr", 1, 3, 7, 7, 7, 1, 2, 3)
+    coloured = file[:header] + struct.pack(">I", length + len(palette)) + file[header + 4 : header + length] + palette
+    with pytest.raises(codec.UnsupportedCodestreamError, match="palette"):
+        codec.decode(coloured + file[header + length :])
+
+
 def test_what_is_no_jp2_file_is_refused():
     with pytest.raises(codec.CodestreamError, match="signature"):
         codec.unwrap_jp2(encoded(8).codestream)
