@@ -15,7 +15,8 @@ from codec.subband_decoder import decode_subband
 from codec.tile_layout import SUBBAND, Subband, TileLayout, lay_out_tile
 
 GAIN_BITS = {"LL": 0, "HL": 1, "LH": 1, "HH": 2}  # Table E.1
-# A code-block costs about as much memory as sixteen samples; small images may have blocks of one sample.
+# A code-block, or a piece of one, costs about as much memory as sixteen samples; small images may have blocks of one
+# sample.
 SAMPLES_PER_BLOCK = 16
 ALWAYS_ALLOWED_BLOCKS = 2**16
 
@@ -49,7 +50,8 @@ def decode(codestream: bytes, *, reduce: int = 0, layers: int | None = None, max
     UnsupportedCodestreamError
         It uses what is not decoded here: several components, more than 16 bits, high-throughput blocks.
     LimitError
-        The image has more than `max_pixels` pixels, or tables for its code-blocks would need more memory.
+        The image has more than `max_pixels` pixels, or tables for its code-blocks and their pieces would need more
+        memory.
     """
     reduce, max_pixels = operator.index(reduce), operator.index(max_pixels)
     if reduce < 0:
@@ -120,6 +122,7 @@ def _decode_tile(
         coding.style,
         resolutions=resolutions,
         layers=parameters.coding_style.layers if layers is None else layers,
+        most_pieces=most_blocks,
     )
     if not len(contributions.pieces):
         return  # the image is blank there already

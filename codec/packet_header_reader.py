@@ -11,12 +11,13 @@ from codec.tile_layout import FIRST_BLOCK, FIRST_NODE, GRID_HEIGHT, GRID_WIDTH
 
 # Columns of Contributions.pieces: the bytes that one packet holds of one codeword segment.
 BLOCK, FIRST_PASS, PASSES, OFFSET, LENGTH, NEXT = range(6)
-# Slots of the bit reader's state.
-POSITION, LAST_BYTE, BITS_LEFT, ENDED = range(4)
+# Slots of the bit reader's state; the last is a limit that does not change.
+POSITION, LAST_BYTE, BITS_LEFT, ENDED, MOST_PIECES = range(5)
 
 MOST_PASSES = 255
 MOST_PLANES = 84  # 7 guard bits, exponent 31, and a region-of-interest shift that can be at most as much
 MOST_LENGTH_BITS = 32
+TOO_MANY = -2
 
 
 @kernel
@@ -103,7 +104,8 @@ def passes_to_segment_end(index, block_style):
 def _read_block_header(headers, bits, block, block_style, length_bits, passes_before, pieces, count):
     """Number of passes and lengths of one included code-block (B.10.6, B.10.7).
 
-    Returns the pieces (moved where they had to grow) and their count, or -1 where the header makes no sense.
+    Returns the pieces (moved where they had to grow) and their count; instead of it -1 where the header makes no sense,
+    and `TOO_MANY` where there would be more pieces than allowed.
     """
     passes = _read_pass_count(headers, bits)
     while _read_bit(headers, bits) == 1:
@@ -121,6 +123,8 @@ def _read_block_header(headers, bits, block, block_style, length_bits, passes_be
         length = _read_bits(headers, bits, length_bits[block] + extra)
         if bits[ENDED]:
             return pieces, np.int64(-1)
+        if count == bits[MOST_PIECES]:
+            return pieces, np.int64(TOO_MANY)
         if count == pieces.shape[0]:
             larger = np.zeros((2 * count, 6), dtype=np.int64)
             for k in range(count):

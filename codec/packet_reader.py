@@ -9,8 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from codec.coding_parameters import CodingStyle, Progression
+from codec.errors import LimitError
 from codec.jit import kernel
-from codec.packet_header_reader import BLOCK, ENDED, LAST_BYTE, LENGTH, NEXT, OFFSET, POSITION, read_packet_header
+from codec.packet_header_reader import (
+    BLOCK,
+    ENDED,
+    LAST_BYTE,
+    LENGTH,
+    MOST_PIECES,
+    NEXT,
+    OFFSET,
+    POSITION,
+    TOO_MANY,
+    read_packet_header,
+)
 from codec.progression import packet_order
 from codec.tile_layout import (
     BAND_ROWS,
@@ -59,6 +71,7 @@ def read_packets(
     *,
     resolutions: int,
     layers: int,
+    most_pieces: int,
 ) -> Contributions:
     """Read a tile's packets.
 
@@ -78,6 +91,13 @@ def read_packets(
         Code-block style (T.800 Table A.19), which tells where codeword segments end.
     resolutions, layers : int
         How many resolutions and layers are wanted; the packets of others are passed over.
+    most_pieces : int
+        The largest number of pieces for which memory may be taken: a header of three bits can tell of one.
+
+    Raises
+    ------
+    LimitError
+        There are more than that.
     """
     data = np.frombuffer(body, dtype=np.uint8)
     headers = data if packed_headers is None else np.frombuffer(packed_headers, dtype=np.uint8)
@@ -94,7 +114,7 @@ def read_packets(
     passes = np.zeros(layout.blocks, dtype=np.uint8)
     next_layers = np.zeros(len(layout.precincts), dtype=np.int32)
     wanted = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
-    # Position in the bodies, position in the headers, pieces, wanted packets that are still to come.
+    # Position in the bodies, position in the headers, pieces or TOO_MANY, wanted packets that are still to come.
     state = np.array([0, 0, 0, wanted], dtype=np.int64)
     for progression in progressions:
         end_layer = min(progression.end_layer, style.layers)
@@ -102,9 +122,13 @@ def read_packets(
         found.pieces, going_on = _read_progression(
             data, headers, packed_headers is not None, order, group_ends, end_layer,
             layout.precincts, layout.precinct_bands, style.may_have_sop, style.has_eph, block_style,
-            resolutions, layers, nodes, length_bits, passes, next_layers, state,
+            resolutions, layers, most_pieces, nodes, length_bits, passes, next_layers, state,
             found.pieces, found.first, found.last, found.zero_planes, found.truncated,
         )  # fmt: skip
+        if state[2] == TOO_MANY:
+            raise LimitError(
+                f"a tile of more than {most_pieces} pieces of codeword segments, as the limit allows; raise max_pixels"
+            )
         if not going_on:
             break
     found.pieces = found.pieces[: state[2]]
@@ -149,11 +173,11 @@ def _starts_with(data, position, marker):
 @kernel
 def _read_progression(
     data, headers, packed, order, group_ends, end_layer, precincts, precinct_bands, may_have_sop, has_eph,
-    block_style, resolutions, layers, nodes, length_bits, passes, next_layers, state,
+    block_style, resolutions, layers, most_pieces, nodes, length_bits, passes, next_layers, state,
     pieces, first, last, zero_planes, truncated,
 ):  # fmt: skip
     """The packets of one progression that earlier ones left over; returns the pieces and whether to go on."""
-    bits = np.zeros(4, dtype=np.int64)
+    bits = np.zeros(5, dtype=np.int64)
     path = np.zeros(TREE_DEPTH, dtype=np.int64)
     group_start = 0
     for group_end in group_ends:
@@ -171,6 +195,7 @@ def _read_progression(
                 if may_have_sop and _starts_with(data, state[0], 0xFF91):
                     state[0] += SOP_LENGTH
                 bits[:] = 0
+                bits[MOST_PIECES] = most_pieces
                 bits[POSITION] = state[1] if packed else state[0]
                 if bits[POSITION] >= headers.size:
                     return pieces, False
@@ -180,6 +205,8 @@ def _read_progression(
                     headers, bits, layer, band_rows, block_style, nodes, length_bits, passes, zero_planes, pieces,
                     state[2], path,
                 )  # fmt: skip
+                if count == TOO_MANY:
+                    state[2] = TOO_MANY
                 if count < 0 or bits[ENDED]:
                     return pieces, False
                 if bits[LAST_BYTE] == 0xFF:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from openjpeg_streams import STREAMS, image, write_streams
 
 from codec import (
-    CodecError,
     CodestreamError,
     LimitError,
     UnreachableRatioError,
@@ -15,15 +15,6 @@ from codec import (
     decode,
     encode,
 )
-
-
-def image(rows, columns, bits, seed=0):
-    """Smooth structure, an edge and noise, in the full range of `bits`."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:rows, :columns]
-    field = np.sin(x / 9 + seed) * np.cos(y / 13) + (x > columns // 2) + 0.1 * rng.normal(size=(rows, columns))
-    field = (field - field.min()) / max(np.ptp(field), 1e-9)
-    return np.round(field * (2**bits - 1)).astype(np.uint8 if bits <= 8 else np.uint16)
 
 
 def assert_same(pixels, reference, tolerance):
@@ -48,39 +39,9 @@ def test_openjpeg_streams(rows, columns, bits, resolutions, level, seed):
         np.testing.assert_array_equal(decode(codestream), pixels)
 
 
-STREAMS = {
-    "layers": {"cratios": (50, 20, 8, 3), "prog": "LRCP"},
-    "lossless layers": {"irreversible": False, "cratios": (20, 5, 1), "prog": "RLCP"},
-    "precincts": {"psizes": [(64, 64), (32, 32)], "cbsize": (16, 16), "prog": "RPCL"},
-    "narrow code-blocks": {"cbsize": (4, 1024), "prog": "CPRL"},
-    "flat code-blocks": {"cbsize": (1024, 4), "irreversible": False},
-    "tiles": {"tilesize": (50, 70), "prog": "PCRL", "cratios": (20, 5)},
-    "tiles at an offset": {"tilesize": (64, 64), "grid_offset": (17, 33), "irreversible": False},
-    "odd offset": {"grid_offset": (1, 0), "prog": "PCRL", "psizes": [(64, 64)], "cbsize": (16, 16)},
-    "subsampled": {"subsam": (2, 1), "irreversible": False, "prog": "PCRL"},
-    "packet markers": {"sop": True, "eph": True, "cratios": (20, 5)},
-    "bypass": {"modesw": 1, "irreversible": False},
-    "reset": {"modesw": 2},
-    "terminate": {"modesw": 4, "irreversible": False},
-    "causal": {"modesw": 8},
-    "predictable": {"modesw": 16},
-    "segmentation symbols": {"modesw": 32, "cratios": (30, 6)},
-    "bypass, terminate": {"modesw": 5, "cratios": (30, 6, 2)},
-    "every style": {"modesw": 63, "irreversible": False, "cratios": (8, 2, 1)},
-    "one resolution": {"numres": 1},
-}
-
-
 @pytest.fixture(scope="module")
 def streams(openjpeg_glymur, tmp_path_factory):
-    """Paths of codestreams that OpenJPEG wrote with all kinds of options."""
-    folder = tmp_path_factory.mktemp("streams")
-    paths = {}
-    for number, (name, options) in enumerate(STREAMS.items()):
-        paths[name] = folder / f"{number}.j2k"
-        pixels = image(129, 200, 8 if number % 2 else 16, number)
-        openjpeg_glymur.Jp2k(paths[name], data=pixels, **{"irreversible": True, "numres": 4, **options})
-    return paths
+    return write_streams(openjpeg_glymur, tmp_path_factory.mktemp("streams"), (129, 200))
 
 
 @pytest.mark.filterwarnings("ignore:OpenJPEG library warning:UserWarning")  # that the image has an offset
@@ -184,62 +145,3 @@ def test_size_is_checked_before_memory_is_taken():
         tracemalloc.stop()
     assert decode(small_stream(), max_pixels=1920).shape == (40, 48)
     assert decode(forged_size(1000, 900)).shape == (1000, 900)
-
-
-def damaged(codestream, rng, changes):
-    """Flip bits, overwrite, cut out or repeat bytes at random places after the SOC marker."""
-    data = bytearray(codestream)
-    for _ in range(changes):
-        if len(data) < 12:
-            break
-        at, kind = int(rng.integers(2, len(data))), rng.integers(0, 5)
-        if kind == 0:
-            data[at] ^= 1 << int(rng.integers(0, 8))
-        elif kind == 1:
-            data[at] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFF]))
-        elif kind == 2:
-            del data[at : at + int(rng.integers(1, 9))]
-        elif kind == 3:
-            data[at:at] = data[max(2, at - 8) : at]
-        else:
-            del data[at:]
-    return bytes(data)
-
-
-def decode_or_refuse(codestream, **options):
-    """Any bytes give an image within the limits or a CodecError."""
-    try:
-        pixels = decode(codestream, max_pixels=2**18, **options)
-    except CodecError:
-        return
-    assert pixels.size <= 2**18
-    assert pixels.dtype in (np.uint8, np.uint16, np.int8, np.int16)
-
-
-@pytest.mark.parametrize("name", STREAMS)
-def test_damaged_streams_give_an_image_or_a_codec_error(name, streams):
-    codestream = streams[name].read_bytes()
-    rng = np.random.default_rng(list(STREAMS).index(name))
-    for attempt in range(12):
-        # Half of the attempts spare no byte of the headers; the other half damage only what follows them.
-        start = 2 if attempt % 2 else codestream.index(b"\xff\x93")
-        broken = codestream[:start] + damaged(codestream[start:], rng, int(rng.integers(1, 6)))
-        decode_or_refuse(broken, reduce=int(rng.integers(0, 2)))
-
-
-@settings(deadline=None, max_examples=200)
-@given(seed=st.integers(0, 2**32 - 1), changes=st.integers(1, 4), header_only=st.booleans())
-def test_damaged_small_streams_give_an_image_or_a_codec_error(seed, changes, header_only):
-    codestream, rng = small_stream(), np.random.default_rng(seed)
-    end = codestream.index(b"\xff\x93") if header_only else len(codestream)
-    decode_or_refuse(damaged(codestream[:end], rng, changes) + codestream[end:])
-
-
-@settings(deadline=None, max_examples=100)
-@given(tail=st.binary(max_size=400))
-def test_any_packet_bytes_decode(tail):
-    codestream = small_stream()
-    start = codestream.index(b"\xff\x93") + 2
-    sot = codestream.index(b"\xff\x90")
-    head = codestream[: sot + 6] + (start - sot + len(tail)).to_bytes(4, "big") + codestream[sot + 10 : start]
-    assert decode(head + tail).shape == (40, 48)

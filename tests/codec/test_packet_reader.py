@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_packets import ceil_div, make_precincts, packet_sequence, write_tile
+from naive_packets import TagTree, ceil_div, make_precincts, packet_sequence, write_tile
 
-from codec.coding_parameters import BlockCoding, CodingStyle, Progression
+from codec.coding_parameters import TERMINATE_EACH_PASS, BlockCoding, CodingStyle, Progression
 from codec.errors import LimitError
 from codec.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
 from codec.packet_reader import read_packets
@@ -90,7 +90,7 @@ def test_written_packets_are_read_back(tile, seed, layers, orders, sop, eph, pac
     wanted = (max(coding.levels, 1), max(layers - 1, 1)) if fewer else (coding.levels + 1, layers)
     found = read_packets(
         body, headers, layout, tuple(progressions), CodingStyle(sop, eph, orders[0], layers), coding.style,
-        resolutions=wanted[0], layers=wanted[1],
+        resolutions=wanted[0], layers=wanted[1], most_pieces=2**20,
     )  # fmt: skip
     assert read_back(found, layout) == expected_blocks(tree, *wanted)
     assert not found.truncated.any()
@@ -104,7 +104,9 @@ def test_any_bytes_give_pieces_within_the_data(tile, data, packed, order):
     layout = lay_out_tile(area, reference, steps, coding, 2**20)
     progressions = (Progression(order, 0, 33, 65535),)
     style = CodingStyle(True, True, order, 65535)
-    found = read_packets(data, packed, layout, progressions, style, coding.style, resolutions=33, layers=65535)
+    found = read_packets(
+        data, packed, layout, progressions, style, coding.style, resolutions=33, layers=65535, most_pieces=2**20
+    )
     ends = found.pieces[:, OFFSET] + found.pieces[:, LENGTH]
     assert (found.pieces[:, LENGTH] >= 0).all()
     assert (found.pieces[:, OFFSET] >= 0).all()
@@ -116,6 +118,31 @@ def test_any_bytes_give_pieces_within_the_data(tile, data, packed, order):
             assert found.pieces[first, FIRST_PASS] == passes
             passes += found.pieces[first, PASSES]
             first = found.pieces[first, NEXT]
+
+
+def test_more_pieces_than_allowed_are_refused():
+    # One block a packet, each pass a segment of its own and without a byte: a piece for every four bits or so.
+    coding = BlockCoding(0, 2, 2, TERMINATE_EACH_PASS, True, ((2, 2),))
+    rng, area = np.random.default_rng(0), (0, 0, 160, 160)
+    layout = lay_out_tile(area, area, (1, 1), coding, 2**20)
+    tree = make_precincts(rng, area, coding, 1, coding.style)
+    for grids in tree[0].values():
+        for block in grids[0].blocks.values():
+            block.layers = {0: [(1, b"")] * 160}
+        grids[0].inclusion, grids[0].planes = TagTree([[0]]), TagTree([[block.zero_planes]])
+    sequence = packet_sequence(tree, area, area, (1, 1), coding, "LRCP", range(1), 1)
+    body, _ = write_tile(tree, sequence, False, False, False)
+    progressions, style = (Progression("LRCP", 0, 1, 1),), CodingStyle(False, False, "LRCP", 1)
+    everything = 40 * 40 * 160
+
+    def read(most_pieces):
+        return read_packets(
+            body, None, layout, progressions, style, coding.style, resolutions=1, layers=1, most_pieces=most_pieces
+        )
+
+    assert len(read(everything).pieces) == everything > len(body)
+    with pytest.raises(LimitError, match="raise max_pixels"):
+        read(everything - 1)
 
 
 def test_more_code_blocks_than_allowed_are_refused():

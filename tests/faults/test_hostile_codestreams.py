@@ -1,0 +1,57 @@
+"""The decoder under attack: whatever the bytes, an image within the caller's limit or a `CodecError`."""
+
+import numpy as np
+import pytest
+from hostile_codestreams import MOST_PIXELS, attack, corpus, damaged, with_open_length
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openjpeg_streams import STREAMS
+
+import codec
+
+SOD = b"\xff\x93"
+
+
+@pytest.fixture(scope="module")
+def streams(openjpeg_glymur, tmp_path_factory):
+    return corpus(openjpeg_glymur, tmp_path_factory.mktemp("corpus"))
+
+
+def test_the_corpus_holds_every_kind_and_decodes(streams):
+    assert len(streams) >= len(STREAMS) + 8
+    for name, codestream in streams.items():
+        assert codec.decode(codestream, max_pixels=MOST_PIXELS).size > 0, name
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1), changes=st.integers(1, 5), spare_headers=st.booleans())
+def test_damaged_codestreams(streams, data, seed, changes, spare_headers):
+    codestream = streams[data.draw(st.sampled_from(sorted(streams)))]
+    rng = np.random.default_rng(seed)
+    start = codestream.index(SOD) + 2 if spare_headers else 2
+    broken = codestream[:start] + damaged(codestream[start:], rng, changes)
+    attack(with_open_length(broken) if spare_headers else broken, reduce=seed % 2, layers=seed % 3 or None)
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data(), changes=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+def test_damaged_headers(streams, data, changes, seed):
+    codestream = streams[data.draw(st.sampled_from(sorted(streams)))]
+    end = codestream.index(SOD)
+    attack(damaged(codestream[:end], np.random.default_rng(seed), changes) + codestream[end:])
+
+
+@settings(deadline=None, max_examples=100)
+@given(tail=st.binary(max_size=400))
+def test_any_packet_bytes_decode(streams, tail):
+    codestream = streams["ours, 8 bits"]
+    head = with_open_length(codestream[: codestream.index(SOD) + 2])
+    assert codec.decode(head + tail).shape == (48, 40)
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), share=st.floats(0, 1))
+def test_truncated_codestreams(streams, data, share):
+    codestream = streams[data.draw(st.sampled_from(sorted(streams)))]
+    attack(codestream[: int(share * len(codestream))])
+    attack(with_open_length(codestream[: int(share * len(codestream))]))
