@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 import pandas as pd
 from tqdm import tqdm
 
+import codec
 from experiments.study_config import StudyConfig, open_source, parse, reporting_errors, start_run
+from mammo_jax.compression import OURS, CodecName, CompressionError, codec_title, largest_ratio
 from mammo_jax.dataset import DatasetPlan, parts, write_dataset
 from mammo_jax.example_crops import choose_examples
 from mammo_jax.files import read_json, sha256_json, write_json
@@ -21,6 +24,8 @@ from mammo_jax.provenance import log_event
 from mammo_jax.sources import Source, SourceError
 from mammo_jax.units import UnitConfig, is_positive
 
+Found = TypeVar("Found")
+
 
 def prepare(config: StudyConfig) -> None:
     """Make folds, find matched normal patches, compress, cut, and write the dataset; skipped where it is complete."""
@@ -28,12 +33,15 @@ def prepare(config: StudyConfig) -> None:
     if complete.exists():
         return
     source = open_source(config)
+    if config.codec != OURS:
+        _check_ratios(config, source)
     patients = source.patients()
     positives = [is_positive(label, config.units.target) for label in source.labels()]
     folds = stored_folds(config.out / "folds.csv", patients, positives, n_folds=config.folds, seed=config.fold_seed)
     plan = DatasetPlan(
         source=source,
         ratios=config.ratios,
+        codec=config.codec,
         units=config.units,
         folds={patient: int(fold) for patient, fold in zip(patients, folds)},
         normal_sites=_normal_sites(config, source),
@@ -61,14 +69,39 @@ def _normal_sites(config: StudyConfig, source: Source) -> dict[str, list[tuple[f
     return {image_id: [(row, column) for row, column in sites] for image_id, sites in read_json(path).items()}
 
 
+def _check_ratios(config: StudyConfig, source: Source) -> None:
+    """Refuse a ratio that the codec cannot have for every image; ours says so by itself, image by image."""
+    path = config.out / "largest_ratios.json"
+    if not path.exists():
+        largest = _of_images(partial(_largest_ratio, source, config.codec), source, "trying", config.processes)
+        write_json(path, dict(largest))
+    reached = read_json(path)
+    image_id = min(reached, key=reached.__getitem__, default=None)
+    if image_id is not None and reached[image_id] < max(config.ratios):
+        raise CompressionError(
+            f"{codec_title(config.codec)} can compress {image_id} {reached[image_id]:.6g} times at most; "
+            f"ask for --ratios up to that, or for another --codec"
+        )
+
+
+def _largest_ratio(source: Source, codec_name: CodecName, index: int) -> tuple[str, float] | None:
+    try:
+        mammogram = source[index]
+        return mammogram.image_id, largest_ratio(codec_name, mammogram.pixels, mammogram.bits_stored)
+    except (SourceError, codec.CodecError):
+        return None  # the pass that writes the dataset lists it
+
+
 def _survey(source: Source, units: UnitConfig, seed: int, processes: int) -> list[Survey]:
     """Survey every image that can be read; the pass that writes the dataset lists those that cannot."""
-    survey = partial(_survey_one, source, units, seed)
+    return _of_images(partial(_survey_one, source, units, seed), source, "finding normal sites", processes)
+
+
+def _of_images(find: Callable[[int], Found | None], source: Source, title: str, processes: int) -> list[Found]:
+    """Results of `find` for every index of the source, without those that are None."""
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        found = tqdm(
-            pool.map(survey, range(len(source)), chunksize=8), "finding normal sites", len(source), unit="image"
-        )
-        return [survey for survey in found if survey is not None]
+        found = tqdm(pool.map(find, range(len(source)), chunksize=8), title, len(source), unit="image")
+        return [each for each in found if each is not None]
 
 
 def _survey_one(source: Source, units: UnitConfig, seed: int, index: int) -> Survey | None:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import tyro
 
 from mammo_jax.checkpoints import CheckpointError
+from mammo_jax.compression import CodecName, CompressionError
 from mammo_jax.files import read_json, sha256_json, write_json
 from mammo_jax.folds import FoldError
 from mammo_jax.input_pipeline import DatasetError
@@ -37,6 +38,7 @@ EXPECTED = (
     SourceError,
     FoldError,
     DatasetError,
+    CompressionError,
     TrainingError,
     CheckpointError,
     PredictionsError,
@@ -108,6 +110,8 @@ class StudyConfig:
         mias, hybrid: the folder with labels.csv and images/. folder: the CSV file.
     ratios : tuple of float
         The ladder; 1 is always added.
+    codec : str
+        What compresses: our JPEG 2000 to the byte, or another codec at the nearest size that it reaches.
     train_ratios : tuple of float or None
         Ratios that models are trained at, beside 1; None trains at every ratio of the ladder.
     margin : float
@@ -122,6 +126,7 @@ class StudyConfig:
     source: SourceName = "phantom"
     source_dir: Path | None = None
     ratios: tuple[float, ...] = LADDER
+    codec: CodecName = "mammo_jax"
     train_ratios: tuple[float, ...] | None = None
     folds: int = 5
     seeds: tuple[int, ...] = (0,)

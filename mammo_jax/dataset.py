@@ -20,6 +20,7 @@ import pandas as pd
 from tqdm import tqdm
 
 import codec
+from mammo_jax.compression import CodecName, RivalEncoded, codec_ladder, codec_title
 from mammo_jax.example_crops import write_example_crop
 from mammo_jax.files import atomic_directory, atomic_path, read_json
 from mammo_jax.folds import hash_pixels
@@ -41,6 +42,8 @@ class DatasetPlan:
     source : Source
     ratios : tuple of float
         The ladder, without 1, which is always written.
+    codec : str
+        What compresses; see `mammo_jax.compression`.
     units : UnitConfig
     folds : dict
         Patient id → fold.
@@ -53,6 +56,7 @@ class DatasetPlan:
 
     source: Source
     ratios: tuple[float, ...]
+    codec: CodecName
     units: UnitConfig
     folds: Mapping[str, int]
     normal_sites: Mapping[str, Sequence[tuple[float, float]]]
@@ -187,17 +191,17 @@ def _process(
 
     records = {split_name(1): record_all(1, mammogram.pixels, mammogram.pixels.nbytes, float("inf"))}
     rows = []
-    ladder = codec.encode_ladder(mammogram.pixels, plan.ratios, bits_stored=mammogram.bits_stored)
+    ladder = codec_ladder(plan.codec, mammogram.pixels, plan.ratios, bits_stored=mammogram.bits_stored)
     for ratio, encoded in zip(plan.ratios, ladder, strict=True):
         reconstruction = cast(np.ndarray, encoded.reconstruction)  # the ladder always brings one
         quality = compare(mammogram.pixels, reconstruction, breast, mammogram.bits_stored)
-        rows.append(_audit_row(mammogram, ratio, encoded, quality, int(breast.sum())))
+        rows.append({"codec": codec_title(plan.codec)} | _audit_row(mammogram, ratio, encoded, quality, breast))
         records[split_name(ratio)] = record_all(ratio, reconstruction, len(encoded.codestream), quality.psnr)
     return records, rows
 
 
 def _audit_row(
-    mammogram: Mammogram, ratio: float, encoded: codec.Encoded, quality: Quality, breast_pixels: int
+    mammogram: Mammogram, ratio: float, encoded: codec.Encoded | RivalEncoded, quality: Quality, breast: np.ndarray
 ) -> dict[str, Any]:
     size = len(encoded.codestream)
     pixels = mammogram.pixels.size
@@ -211,7 +215,7 @@ def _audit_row(
         "ratio_allocated": pixels * mammogram.bits_allocated / 8 / size,
         "ratio_stored": pixels * mammogram.bits_stored / 8 / size,
         "bits_per_pixel": 8 * size / pixels,
-        "bits_per_breast_pixel": 8 * size / max(breast_pixels, 1),
+        "bits_per_breast_pixel": 8 * size / max(int(breast.sum()), 1),
         **asdict(quality),
     }
 

@@ -88,8 +88,9 @@ def performance_figure(model: Mapping[str, Any], metric: Metric) -> Figure:
 
 def _draw_curve(axes: Axes, curve: Curve, shift: float) -> None:
     """Draw points with error bars; `shift` moves them a little apart, so that intervals do not hide each other."""
-    below = [mean - low for mean, low in zip(curve.means, curve.lows)]
-    above = [high - mean for mean, high in zip(curve.means, curve.highs)]
+    # Percentiles of a small bootstrap need not enclose the mean.
+    below = [max(mean - low, 0.0) for mean, low in zip(curve.means, curve.lows)]
+    above = [max(high - mean, 0.0) for mean, high in zip(curve.means, curve.highs)]
     axes.errorbar(
         [ratio * shift for ratio in curve.ratios],
         curve.means,

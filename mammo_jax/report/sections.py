@@ -15,10 +15,19 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.sources.mammogram import LABELS
 
 AUDIT_COLUMNS = (
-    *("image_id", "ratio", "target_bytes", "codestream_bytes", "padding_bytes", "ratio_allocated", "ratio_stored"),
+    *(
+        "codec",
+        "image_id",
+        "ratio",
+        "target_bytes",
+        "codestream_bytes",
+        "padding_bytes",
+        "ratio_allocated",
+        "ratio_stored",
+    ),
     *("bits_per_pixel", "bits_per_breast_pixel", "psnr", "psnr_breast", "ssim", "ssim_breast"),
 )
-MEDIANS = AUDIT_COLUMNS[5:]
+MEDIANS = AUDIT_COLUMNS[6:]
 MAX_EXAMPLES = 6
 MAX_CROP_BYTES = 1 << 20
 LEFT_OUT_SHOWN = 10
@@ -60,6 +69,7 @@ def audit_summary(run_dir: Path) -> list[dict[str, Any]] | None:
     for ratio, images in audit.groupby("ratio"):
         row: dict[str, Any] = {
             "ratio": ratio,
+            "codec": images["codec"].iloc[0],
             "images": len(images),
             "exact": int((images["codestream_bytes"] == images["target_bytes"]).sum()),
             "mean_bytes": float(images["codestream_bytes"].mean()),

@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=["codec"], exclude=[*COMPILED, "codec.ji
 
 from hostile_codestreams import attack, corpus, with_open_length  # noqa: E402
 
-SECONDS_A_CODESTREAM = 20
+SECONDS_A_CODESTREAM = 60
 MOST_MEGABYTES = 1500  # of the whole process; the interpreter with Numba takes about 400
 LONGEST = 1 << 14
 

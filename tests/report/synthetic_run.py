@@ -38,7 +38,13 @@ def audit() -> pd.DataFrame:
         for ratio in LADDER:
             target = int(1024 * 1280 * 2 / ratio)
             size = target - (image == 0 and ratio == 15)
-            row = {"image_id": f"phantom {image}", "ratio": ratio, "target_bytes": target, "codestream_bytes": size}
+            row = {
+                "codec": "a codec",
+                "image_id": f"phantom {image}",
+                "ratio": ratio,
+                "target_bytes": target,
+                "codestream_bytes": size,
+            }
             row |= {"padding_bytes": 100 if ratio == 15 and image == 1 else 0, "header_bytes": 84}
             row |= {"ratio_allocated": 1024 * 1280 * 2 / size, "ratio_stored": 1024 * 1280 * 1.5 / size}
             row |= {"bits_per_pixel": 8 * size / 1024 / 1280, "bits_per_breast_pixel": 20 * size / 1024 / 1280}

@@ -229,7 +229,7 @@ def test_empty_tables_are_missing_tables(run, tmp_path):
         ("metrics.json", None, "no such file; mammo-jax evaluate"),
         ("metrics.json", "{", "not readable JSON"),
         ("metrics.json", '{"schema": "mammo_jax metrics 0"}', "field schema"),
-        ("audit.csv", "image_id,ratio\na,15\n", "column 'target_bytes' is missing"),
+        ("audit.csv", "codec,image_id,ratio\nx,a,15\n", "column 'target_bytes' is missing"),
         ("folds.csv", "patient_id,fold\n000,1\n", "lacks patients"),
     ],
 )

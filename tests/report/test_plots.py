@@ -81,3 +81,11 @@ def test_published_means_stop_where_the_paper_does():
         None,
     ]
     assert [cnn_mean("auprc", ratio) for ratio in (5000, 11000)] == [0.75, 0.49]
+
+
+def test_an_interval_beside_its_mean_is_drawn(model):
+    results = [
+        {**result, "auroc": {**result["auroc"], "low": result["auroc"]["mean"] + 0.01}} for result in model["results"]
+    ]
+    (axes,) = performance_figure({**model, "results": results}, "auroc").axes
+    assert axes.containers

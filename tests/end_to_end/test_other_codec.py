@@ -1,0 +1,42 @@
+"""The study on another codec: one flag, and the audit and the report say so."""
+
+import pandas as pd
+
+from experiments import study
+
+FLAGS = [
+    *("--codec", "htj2k", "--ratios", "8", "60", "--images", "24", "--rows", "416", "--columns", "320"),
+    *(
+        "--phantom-pitch",
+        "0.56",
+        "--folds",
+        "3",
+        "--epochs",
+        "1",
+        "--filters",
+        "4",
+        "4",
+        "8",
+        "--validation-parts",
+        "3",
+    ),
+    *("--target", "lesion", "--train-ratios", "1", "--input-rows", "32", "--input-columns", "32"),
+    *("--resamples", "100", "--workers", "1"),
+]
+
+
+def test_the_codec_is_chosen_by_name_and_named_in_audit_and_report(tmp_path, capsys):
+    out = tmp_path / "run"
+    study.main(["--out", str(out), *FLAGS])
+    assert str(out / "report.html") in capsys.readouterr().out
+    audit = pd.read_csv(out / "audit.csv")
+    assert len(audit) == 24 * 2
+    assert audit["codec"].str.startswith("HTJ2K (openjph").all()
+    assert (audit["codestream_bytes"] <= audit["target_bytes"]).all()
+    assert (audit["codestream_bytes"] > 0.9 * audit["target_bytes"]).mean() > 0.9
+    assert (audit["ratio_allocated"] >= audit["ratio"]).all()
+    by_ratio = audit.groupby("ratio")["psnr_breast"].median()
+    assert by_ratio[8] > by_ratio[60] > 20
+    page = (out / "report.html").read_text()
+    assert "Audit of 24 images, compressed by HTJ2K (openjph" in page
+    assert pd.read_parquet(out / "predictions.parquet")["test_ratio"].nunique() == 3
