@@ -16,6 +16,10 @@ class UnreachableRatioError(CodecError, ValueError):
         super().__init__(message)
         self.largest_ratio = largest_ratio
 
+    def __reduce__(self) -> tuple:
+        """Let it be raised in another process."""
+        return type(self), (str(self), self.largest_ratio)
+
 
 class InvalidImageError(CodecError, ValueError):
     """The pixels cannot be coded: wrong dtype or shape, or a value that needs more than `bits_stored` bits."""

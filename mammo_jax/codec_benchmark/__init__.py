@@ -1,0 +1,1 @@
+"""What the codec's benchmark measures; `experiments/benchmark_codec.py` runs it."""

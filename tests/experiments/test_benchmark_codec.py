@@ -1,0 +1,83 @@
+"""The codec's benchmark on an image so small that only its form can be looked at."""
+
+import contextlib
+import csv
+import math
+
+import numpy as np
+import pytest
+
+from experiments import benchmark_codec
+from mammo_jax.codec_benchmark import output, processes, trials
+from mammo_jax.codec_benchmark.peers import PEERS
+
+FLAGS = ["--images", "--rows", "416", "--columns", "320", "--repeats", "1", "--ratios", "15", "900"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("benchmark")
+    flags = ["--threads", "1", "--rivals", "htj2k", "jpeg", "--no-memory", "--no-start-up", "--out", str(out)]
+    with (out / "printed").open("w") as printed, contextlib.redirect_stdout(printed):
+        benchmark_codec.main([*FLAGS, *flags])
+    with (out / "benchmark_codec.csv").open() as file:
+        table = list(csv.DictReader(file))
+    return out, table
+
+
+def test_every_codec_is_measured_at_every_ratio(run):
+    _, table = run
+    assert len(table) == 2 * (len(PEERS) + 2)
+    ours = [row for row in table if row["group"] == "ours"]
+    assert [int(row["codestream_bytes"]) for row in ours] == [416 * 320 * 2 // 15, 416 * 320 * 2 // 900]
+    assert [float(row["size_error"]) for row in ours] == [0, 0]
+    for row in table:
+        if row["codec"].startswith("JPEG") and row["ratio"] == "900.0":
+            assert row["remark"].startswith("at most CR")
+            continue
+        assert float(row["encode_seconds"]) > 0
+        assert float(row["decode_seconds"]) > 0
+        assert 15 < float(row["psnr_breast"]) < 80
+        if row["group"] == "OpenJPEG":
+            assert float(row["ours_at_equal_bytes_psnr"]) > float(row["psnr"]) - 0.1
+
+
+def test_what_is_printed_and_drawn(run):
+    out, _ = run
+    printed = (out / "printed").read_text()
+    assert "phantom: 416 × 320, 12 bits in 16" in printed
+    assert "not reachable: at most CR" in printed
+    assert printed.count("(fastest: ") == 4
+    assert "threads 1, ladder of 2 with reconstructions" in printed
+    assert (out / "benchmark_codec_phantom.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_times_are_compared_with_ours_at_the_same_ratio_and_threads():
+    image = trials.Image("made", np.zeros((10, 100), np.uint8), 8, np.ones((10, 100), bool))
+
+    def trial(group, threads, seconds):
+        return trials.Trial("made", group, group, threads, 15.0, 100, 101, seconds, 2 * seconds)
+
+    made = [trial("ours", 1, 2.0), trial("ours", 2, 1.0), trial("OpenJPEG", 1, 6.0), trial("OpenJPEG", 2, 4.0)]
+    rows = output.rows(image, made, {})
+    assert [row["encode_times_ours"] for row in rows] == [1, 1, 3, 4]
+    assert rows[0]["encode_megapixels_a_second"] == pytest.approx(0.0005)
+    assert rows[0]["size_error"] == pytest.approx(0.01)
+    assert output.cheapest_pairs(rows, 2) == 12
+    assert "encode  3.00 ×" in output.speed_summary(rows)[0]
+
+
+def test_peak_memory_sees_what_a_codec_takes(tmp_path):
+    image = trials.Image.of("made", np.random.default_rng(0).integers(0, 4096, (1200, 1000)).astype(np.uint16), 12)
+    peaks = processes.peak_memory("pylibjpeg", image, 15, tmp_path)
+    # OpenJPEG keeps 32 bits of every pixel.
+    assert 4 < peaks["encode"] < 40
+    assert 2 < peaks["decode"] < 40
+    assert set(peaks) == {"encode", "decode"}
+
+
+def test_start_up_times():
+    imported, encoded, decoded = processes.start_up(None)
+    assert 0 < imported < math.inf
+    assert 0 < encoded < math.inf
+    assert 0 < decoded < math.inf
