@@ -24,6 +24,7 @@ import tyro
 from mammo_jax.codec_benchmark import output
 from mammo_jax.codec_benchmark.peers import PEERS
 from mammo_jax.codec_benchmark.processes import peak_memory, start_up
+from mammo_jax.codec_benchmark.stages import measure_stages
 from mammo_jax.codec_benchmark.trials import (
     Image,
     measure_ladders,
@@ -65,6 +66,8 @@ class BenchmarkConfig:
         Each time is the least of so many runs.
     rivals : tuple of str
         Other codecs.
+    stage_ratios : tuple of float
+        Ratios at which the stages of our encoder are compared with their floors.
     memory, start_up : bool
         Whether to measure peak memory and start-up too, in fresh processes.
     out : Path
@@ -77,6 +80,7 @@ class BenchmarkConfig:
     threads: tuple[int, ...] = (1, 2)
     repeats: int = 3
     rivals: tuple[CodecName, ...] = ("htj2k", "jpegxl", "jpeg", "jpegls")
+    stage_ratios: tuple[float, ...] = (15.0, 1000.0)
     memory: bool = True
     start_up: bool = True
     out: Path = Path("runs/benchmark")
@@ -145,6 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for image in images:
             table += benchmark_image(image, config, Path(scratch))
             output.write_csv(config.out / "benchmark_codec.csv", table, output.COLUMNS)
+        for ratio in config.stage_ratios:
+            output.print_stages(measure_stages(images[0], ratio, config.repeats), ratio)
         if config.memory:
             memory = benchmark_memory(images[0], Path(scratch))
             output.write_csv(config.out / "benchmark_codec_memory.csv", memory, list(memory[0]))

@@ -11,6 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from mammo_jax.codec_benchmark.stages import Stage
 from mammo_jax.codec_benchmark.trials import Image, Trial
 from mammo_jax.files import atomic_path
 from mammo_jax.image_quality import Quality
@@ -100,6 +101,15 @@ def cheapest_pairs(table: Sequence[Mapping[str, Any]], threads: int) -> float:
             seconds = row["encode_seconds"] + row["decode_seconds"]
             totals[row["codec"]] = totals.get(row["codec"], 0.0) + seconds
     return min(totals.values())
+
+
+def print_stages(stages: Sequence[Stage], ratio: float) -> None:
+    """Print where an encode's time goes, beside the least that each stage could take."""
+    print(f"stages of our encode at CR {ratio_text(ratio)} with its reconstruction, one thread, profiled:")
+    for stage in stages:
+        floor = f"{1e3 * stage.floor:8.1f} ms = {stage.floor_is}" if stage.floor else ""
+        times = f"{stage.seconds / stage.floor:6.1f} × the floor of" if stage.floor else ""
+        print(f"    {stage.name:26}{1e3 * stage.seconds:8.1f} ms{times}{floor}")
 
 
 def plot(path: Path, table: Sequence[Mapping[str, Any]], title: str) -> None:

@@ -3,12 +3,16 @@
 import contextlib
 import csv
 import math
+import re
+from pathlib import Path
 
+import naive_codec
 import numpy as np
 import pytest
 
+import codec
 from experiments import benchmark_codec
-from mammo_jax.codec_benchmark import output, processes, trials
+from mammo_jax.codec_benchmark import decisions, output, processes, stages, trials
 from mammo_jax.codec_benchmark.peers import PEERS
 
 FLAGS = ["--images", "--rows", "416", "--columns", "320", "--repeats", "1", "--ratios", "15", "900"]
@@ -17,9 +21,21 @@ FLAGS = ["--images", "--rows", "416", "--columns", "320", "--repeats", "1", "--r
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("benchmark")
-    flags = ["--threads", "1", "--rivals", "htj2k", "jpeg", "--no-memory", "--no-start-up", "--out", str(out)]
+    flags = [
+        "--threads",
+        "1",
+        "--rivals",
+        "htj2k",
+        "jpeg",
+        "--stage-ratios",
+        "15",
+        "--no-memory",
+        "--no-start-up",
+        "--out",
+        str(out),
+    ]
     with (out / "printed").open("w") as printed, contextlib.redirect_stdout(printed):
-        benchmark_codec.main([*FLAGS, *flags])
+        benchmark_codec.main([*FLAGS, *flags, "--no-memory", "--no-start-up"])
     with (out / "benchmark_codec.csv").open() as file:
         table = list(csv.DictReader(file))
     return out, table
@@ -48,6 +64,7 @@ def test_what_is_printed_and_drawn(run):
     assert "phantom: 416 × 320, 12 bits in 16" in printed
     assert "not reachable: at most CR" in printed
     assert printed.count("(fastest: ") == 4
+    assert re.search(r"block coding .* × the floor of .* M decisions at", printed)
     assert "threads 1, ladder of 2 with reconstructions" in printed
     assert (out / "benchmark_codec_phantom.png").read_bytes().startswith(b"\x89PNG")
 
@@ -65,6 +82,39 @@ def test_times_are_compared_with_ours_at_the_same_ratio_and_threads():
     assert rows[0]["size_error"] == pytest.approx(0.01)
     assert output.cheapest_pairs(rows, 2) == 12
     assert "encode  3.00 ×" in output.speed_summary(rows)[0]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (7, 5), (1, 9), (12, 3)])
+def test_decisions_are_counted_as_the_naive_coder_makes_them(rows, columns):
+    rng = np.random.default_rng(rows)
+    values = np.round(rng.laplace(0, 3, (rows, columns))).astype(np.int64)
+    values[0, 0] = 9
+    made = [len(each) for each in naive_codec.NaiveBlock(values, "HL").passes()]
+    planes = int(np.abs(values).max()).bit_length()
+    for passes in range(1, len(made) + 1):
+        assert decisions.count_block(np.abs(values), planes, passes) == sum(made[:passes])
+
+
+def test_stages_and_their_floors():
+    image = trials.Image.of("made", np.random.default_rng(0).integers(0, 4096, (300, 260)).astype(np.uint16), 12)
+    found = {stage.name: stage for stage in stages.measure_stages(image, 4, 1)}
+    assert set(found) == {*stages.STAGES, stages.OTHER}
+    total = sum(stage.seconds for stage in found.values())
+    assert found["block coding"].seconds > 0.2 * total
+    assert found["other"].seconds < 0.5 * total
+    assert 0 < found["block coding"].floor < found["block coding"].seconds
+    # A decision brings half a bit or so on the average; a quarter of 156 000 bytes are coded.
+    (count,) = (float(text) for text in re.findall(r"(\S+) M decisions", found["block coding"].floor_is))
+    assert 0.1 < count < 3
+
+
+def test_every_module_of_the_encoder_belongs_to_a_stage():
+    known = set().union(*stages.STAGES.values())
+    modules = {path.stem for path in Path(codec.__file__).parent.glob("*.py")}
+    decoding = {"decoder", "packet_reader", "packet_header_reader", "codestream_reader", "tile_layout", "progression"}
+    decoding |= {"subband_decoder", "block_decoder", "mq_decoder", "neighbour_flags", "coding_parameters"}
+    small = {"__init__", "errors", "jit", "jp2", "ratio", "decomposition"}
+    assert modules <= known | decoding | small
 
 
 def test_peak_memory_sees_what_a_codec_takes(tmp_path):
