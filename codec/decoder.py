@@ -1,6 +1,9 @@
 """Decodes a codestream into pixels: the way from markers to samples (T.800 Annexes A to H)."""
 
 import operator
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +24,9 @@ SAMPLES_PER_BLOCK = 16
 ALWAYS_ALLOWED_BLOCKS = 2**16
 
 
-def decode(codestream: bytes, *, reduce: int = 0, layers: int | None = None, max_pixels: int = 2**28) -> np.ndarray:
+def decode(
+    codestream: bytes, *, reduce: int = 0, layers: int | None = None, max_pixels: int = 2**28, threads: int = 1
+) -> np.ndarray:
     """Decode a greyscale JPEG 2000 Part 1 codestream (ITU-T T.800 | ISO/IEC 15444-1), or a JP2 file that holds one.
 
     A codestream that ends too early gives the image that its bytes allow.
@@ -36,6 +41,8 @@ def decode(codestream: bytes, *, reduce: int = 0, layers: int | None = None, max
         How many quality layers to decode; None for all.
     max_pixels : int
         The most pixels for which memory is taken.
+    threads : int
+        How many decode code-blocks at the same time.
 
     Returns
     -------
@@ -58,6 +65,8 @@ def decode(codestream: bytes, *, reduce: int = 0, layers: int | None = None, max
         raise ValueError(f"reduce={reduce}: must be 0 or more")
     if layers is not None and operator.index(layers) < 1:
         raise ValueError(f"layers={layers}: must be 1 or more, or None")
+    if operator.index(threads) < 1:
+        raise ValueError(f"threads={threads}: must be 1 or more")
     codestream = bytes(codestream)
     parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream)
     parameters = [(tile, parsed.parameters(tile)) for tile in parsed.tiles.values()]
@@ -71,12 +80,26 @@ def decode(codestream: bytes, *, reduce: int = 0, layers: int | None = None, max
         raise LimitError(f"{y1 - y0} x {x1 - x0} pixels: more than max_pixels={max_pixels}")
     pixels = _blank_image(parsed.size, (y1 - y0, x1 - x0))
     most_blocks = ALWAYS_ALLOWED_BLOCKS + max_pixels // SAMPLES_PER_BLOCK
-    for tile, tile_parameters in parameters:
-        left, top, right, bottom = (ceil_div(edge, 1 << reduce) for edge in parsed.size.tile_component_area(tile.index))
-        if left < right and top < bottom:
-            part = pixels[top - y0 : bottom - y0, left - x0 : right - x0]
-            _decode_tile(parsed, tile, tile_parameters, reduce, layers, most_blocks, part, (top, left))
+    with ThreadPoolExecutor(threads) as pool:
+        request = _Request(reduce, layers, most_blocks, threads, pool.map if threads > 1 else map)
+        for tile, tile_parameters in parameters:
+            area = parsed.size.tile_component_area(tile.index)
+            left, top, right, bottom = (ceil_div(edge, 1 << reduce) for edge in area)
+            if left < right and top < bottom:
+                part = pixels[top - y0 : bottom - y0, left - x0 : right - x0]
+                _decode_tile(parsed, tile, tile_parameters, request, part, (top, left))
     return pixels
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What the caller of `decode` wants of every tile; `share_out` maps a function over shares of the work."""
+
+    reduce: int
+    layers: int | None
+    most_blocks: int
+    threads: int
+    share_out: Callable[[Callable[[int], int], Iterable[int]], Iterable[int]]
 
 
 def _sample_range(size: ImageSize) -> dict[str, int]:
@@ -97,9 +120,7 @@ def _decode_tile(
     parsed: Codestream,
     tile: Tile,
     parameters: TileParameters,
-    reduce: int,
-    layers: int | None,
-    most_blocks: int,
+    request: _Request,
     pixels: np.ndarray,
     origin: tuple[int, int],
 ) -> None:
@@ -110,9 +131,9 @@ def _decode_tile(
         size.tile_area(tile.index),
         (size.step_x, size.step_y),
         coding,
-        most_blocks,
+        request.most_blocks,
     )
-    resolutions = coding.levels + 1 - reduce
+    resolutions = coding.levels + 1 - request.reduce
     contributions = read_packets(
         b"".join(tile.bodies),
         None if tile.packet_headers is None else b"".join(tile.packet_headers),
@@ -121,13 +142,13 @@ def _decode_tile(
         parameters.coding_style,
         coding.style,
         resolutions=resolutions,
-        layers=parameters.coding_style.layers if layers is None else layers,
-        most_pieces=most_blocks,
+        layers=parameters.coding_style.layers if request.layers is None else request.layers,
+        most_pieces=request.most_blocks,
     )
     if not len(contributions.pieces):
         return  # the image is blank there already
     bands = [
-        _decode_band(index, band, layout, contributions, parameters, size.precision)
+        _decode_band(index, band, layout, contributions, parameters, size.precision, request)
         for index, band in enumerate(layout.subbands)
         if band.resolution < resolutions
     ]
@@ -142,6 +163,7 @@ def _decode_band(
     contributions: Contributions,
     parameters: TileParameters,
     precision: int,
+    request: _Request,
 ) -> np.ndarray | None:
     """One subband's coefficients, dequantised; None where all are 0."""
     coding, quantization = parameters.block_coding, parameters.quantization
@@ -152,13 +174,17 @@ def _decode_band(
     half_step = 0.5 * (1 + mantissa / 2048) * 2.0 ** (precision + GAIN_BITS[band.orientation] - exponent)
     rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
     coefficients = np.zeros((y1 - y0, x1 - x0), dtype=np.int32 if coding.reversible else np.float32)
-    decoded = decode_subband(
-        contributions.data, contributions.pieces, contributions.first, contributions.truncated,
-        contributions.zero_planes, rows, x0, y0, band.block_width, band.block_height,
-        quantization.guard_bits + exponent - 1 + parameters.roi_shift, parameters.roi_shift, coding.style,
-        ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]], np.float32(half_step), coding.reversible,
-        coefficients,
-    )  # fmt: skip
-    if decoded < 0:
+
+    def decode_share(share: int) -> int:
+        return decode_subband(
+            contributions.data, contributions.pieces, contributions.first, contributions.truncated,
+            contributions.zero_planes, rows, x0, y0, band.block_width, band.block_height,
+            quantization.guard_bits + exponent - 1 + parameters.roi_shift, parameters.roi_shift, coding.style,
+            ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]], np.float32(half_step), coding.reversible,
+            coefficients, share, request.threads,
+        )  # fmt: skip
+
+    decoded = list(request.share_out(decode_share, range(request.threads)))
+    if min(decoded) < 0:
         raise UnsupportedCodestreamError("a code-block with more than 30 bit-planes")
-    return coefficients if decoded else None
+    return coefficients if any(decoded) else None

@@ -14,9 +14,9 @@ LARGEST_BLOCK = 4096  # samples, and enough for the words of the state of any bl
 @kernel
 def decode_subband(
     data, pieces, first, truncated, zero_planes, band_rows, x0, y0, block_width, block_height,
-    planes, roi_shift, block_style, zero_coding, half_step, reversible, band,
+    planes, roi_shift, block_style, zero_coding, half_step, reversible, band, share, shares,
 ):  # fmt: skip
-    """Decode the code-blocks of one subband into `band`.
+    """Decode the code-blocks of one subband into `band`, or every `shares`-th of them, so that threads share the work.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ def decode_subband(
         Whether coefficients are integers, without a step.
     band : numpy.ndarray
         float32, or int32 where reversible, [rows, columns], zero on entry.
+    share, shares : int
+        Which of how many shares of the code-blocks are decoded.
 
     Returns
     -------
@@ -57,6 +59,8 @@ def decode_subband(
     for row in range(band_rows.shape[0]):
         for k in range(band_rows[row, GRID_WIDTH] * band_rows[row, GRID_HEIGHT]):
             block = band_rows[row, FIRST_BLOCK] + k
+            if block % shares != share:
+                continue
             block_planes = planes - zero_planes[block]
             if first[block] < 0 or block_planes <= 0:
                 continue

@@ -57,7 +57,7 @@ def count_decisions(codestream: bytes) -> int:
         table = ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]]
         decode_subband(
             found.data, found.pieces, found.first, found.truncated, found.zero_planes, rows, x0, y0, band.block_width,
-            band.block_height, planes, 0, coding.style, table, np.float32(1), True, coefficients,
+            band.block_height, planes, 0, coding.style, table, np.float32(1), True, coefficients, 0, 1,
         )  # fmt: skip
         magnitudes = np.abs(coefficients)
         blocks = (planes - found.zero_planes.astype(np.int64), passes)

@@ -60,7 +60,10 @@ def ours(threads: int, _folder: Path) -> Peer:
     def encode(pixels: np.ndarray, bits: int, ratio: float) -> bytes:
         return codec.encode(pixels, ratio, bits_stored=bits, threads=threads).codestream
 
-    return Peer(OURS, _ratio, encode, codec.decode)
+    def decode(codestream: bytes) -> np.ndarray:
+        return codec.decode(codestream, threads=threads)
+
+    return Peer(OURS, _ratio, encode, decode)
 
 
 def with_pylibjpeg(threads: int, _folder: Path) -> Peer:

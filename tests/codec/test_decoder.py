@@ -51,6 +51,7 @@ def test_options_of_openjpeg(name, streams, openjpeg_glymur):
     codestream = streams[name].read_bytes()
     file = openjpeg_glymur.Jp2k(streams[name])
     assert_same(decode(codestream), file[:], tolerance)
+    np.testing.assert_array_equal(decode(codestream, threads=3), decode(codestream))
     for reduce in range(1, STREAMS[name].get("numres", 4)):
         assert_same(decode(codestream, reduce=reduce), file[:: 2**reduce, :: 2**reduce], tolerance)
     for layers in range(1, len(STREAMS[name].get("cratios", (1,)))):
@@ -114,6 +115,8 @@ def test_bad_arguments_are_refused():
         decode(codestream, reduce=-1)
     with pytest.raises(ValueError, match="layers=0"):
         decode(codestream, layers=0)
+    with pytest.raises(ValueError, match="threads=0"):
+        decode(codestream, threads=0)
     with pytest.raises(CodestreamError, match="only 2 decomposition levels"):
         decode(codestream, reduce=6)
 

@@ -41,12 +41,12 @@ def subband(rng, passes):
     return np.frombuffer(data, np.uint8), pieces, first, row, expected
 
 
-def decode(parts, band, *, roi_shift=0, half_step=0.5, reversible=False, planes=PLANES):
+def decode(parts, band, *, roi_shift=0, half_step=0.5, reversible=False, planes=PLANES, share=0, shares=1):
     data, pieces, first, row, _ = parts
     flags = np.zeros(6, np.uint8)
     return decode_subband(
         data, pieces, first, flags, flags, row, AREA[0], AREA[1], 3, 2, planes, roi_shift, 0,
-        ZERO_CODING_CONTEXTS[0], np.float32(half_step), reversible, band,
+        ZERO_CODING_CONTEXTS[0], np.float32(half_step), reversible, band, share, shares,
     )  # fmt: skip
 
 
@@ -89,3 +89,10 @@ def test_too_many_planes_are_reported():
     parts = subband(np.random.default_rng(2), 1)
     assert decode(parts, np.zeros((7, 10), np.float32), planes=31) == -1
     assert decode(parts, np.zeros((7, 10), np.float32), planes=0) == 0
+
+
+def test_shares_make_up_the_whole():
+    parts = subband(np.random.default_rng(3), 7)
+    whole, shared = np.zeros((2, 7, 10), np.float32)
+    assert decode(parts, whole) == sum(decode(parts, shared, share=share, shares=4) for share in range(4))
+    np.testing.assert_array_equal(shared, whole)
