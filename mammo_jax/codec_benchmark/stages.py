@@ -90,7 +90,6 @@ def measure_stages(image: Image, ratio: float, repeats: int) -> list[Stage]:
         "wavelet transform": transform,
         "quantisation": pixels * 2 * FLOAT,
         "what bit-planes promise": pixels * FLOAT,
-        "assembly": 2 * len(made.codestream),
         "reconstruction": transform + pixels * 2 * FLOAT,
     }
     stages = []
