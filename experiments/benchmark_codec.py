@@ -27,6 +27,7 @@ from mammo_jax.codec_benchmark.processes import peak_memory, start_up
 from mammo_jax.codec_benchmark.stages import measure_stages
 from mammo_jax.codec_benchmark.trials import (
     Image,
+    find_settings,
     measure_ladders,
     measure_peers,
     measure_rival,
@@ -92,9 +93,10 @@ def benchmark_image(image: Image, config: BenchmarkConfig, folder: Path) -> list
     shape = " × ".join(str(size) for size in image.pixels.shape)
     print(f"\n{image.name}: {shape}, {image.bits_stored} bits in {8 * image.pixels.itemsize}")
     trials = []
+    settings = find_settings(image, ratios, [make(1, folder) for make in PEERS.values()])
     for number, threads in enumerate(config.threads):
         peers = [make(threads, folder) for make in PEERS.values()]
-        trials += measure_peers(image, ratios, peers, threads, config.repeats, number == 0)
+        trials += measure_peers(image, ratios, peers, settings, threads, config.repeats, number == 0)
     for name in config.rivals:
         trials += measure_rival(image, name, ratios)
     sizes = [trial.codestream_bytes for trial in trials if trial.quality is not None]

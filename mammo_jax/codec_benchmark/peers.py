@@ -20,6 +20,9 @@ import codec
 from mammo_jax.compression import OURS
 from mammo_jax.image_quality import compare
 
+SEARCH_STEPS = 4
+SEARCHED_DECIBELS = 4.0
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -81,13 +84,8 @@ def with_pylibjpeg(threads: int, _folder: Path) -> Peer:
 
 
 def with_imagecodecs(threads: int, folder: Path) -> Peer:
-    """OpenJPEG in imagecodecs, which takes a PSNR instead of a ratio: that of pylibjpeg's result."""
+    """OpenJPEG in imagecodecs, which takes a PSNR instead of a ratio: one that gives about pylibjpeg's size."""
     reference = with_pylibjpeg(threads, folder)
-
-    def setting(pixels: np.ndarray, bits: int, ratio: float) -> float:
-        codestream = reference.encode(pixels, bits, reference.setting(pixels, bits, ratio))
-        everywhere = np.ones(pixels.shape, bool)
-        return compare(pixels, reference.decode(codestream), everywhere, bits).psnr
 
     def encode(pixels: np.ndarray, bits: int, psnr: float) -> bytes:
         return bytes(
@@ -100,6 +98,18 @@ def with_imagecodecs(threads: int, folder: Path) -> Peer:
                 numthreads=threads,
             )
         )
+
+    def setting(pixels: np.ndarray, bits: int, ratio: float) -> float:
+        codestream = reference.encode(pixels, bits, reference.setting(pixels, bits, ratio))
+        everywhere = np.ones(pixels.shape, bool)
+        # OpenJPEG's idea of the PSNR leaves out that samples are rounded, which matters above 50 dB or so.
+        low = compare(pixels, reference.decode(codestream), everywhere, bits).psnr - 1
+        high = low + SEARCHED_DECIBELS
+        for _ in range(SEARCH_STEPS):
+            middle = (low + high) / 2
+            fits = len(encode(pixels, bits, middle)) <= len(codestream)
+            low, high = (middle, high) if fits else (low, middle)
+        return low
 
     def decode(codestream: bytes) -> np.ndarray:
         return imagecodecs.jpeg2k_decode(codestream, numthreads=threads)

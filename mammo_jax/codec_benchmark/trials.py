@@ -71,15 +71,28 @@ def least_seconds(repeats: int, works: Sequence[Callable[[], Any]]) -> tuple[lis
     return times, results
 
 
+def find_settings(image: Image, ratios: Sequence[float], peers: Sequence[Peer]) -> list[list[float]]:
+    """What each peer has to be told for each ratio."""
+    return [[peer.setting(image.pixels, image.bits_stored, ratio) for peer in peers] for ratio in ratios]
+
+
 def measure_peers(
-    image: Image, ratios: Sequence[float], peers: Sequence[Peer], threads: int, repeats: int, with_quality: bool
+    image: Image,
+    ratios: Sequence[float],
+    peers: Sequence[Peer],
+    settings: Sequence[Sequence[float]],
+    threads: int,
+    repeats: int,
+    with_quality: bool,
 ) -> list[Trial]:
-    """Encode and decode at every ratio, the peers in turns; what is compiled or loaded at first is not measured."""
+    """Encode and decode at every ratio, the peers in turns; what is compiled or loaded at first is not measured.
+
+    `settings` are those of `find_settings`.
+    """
     pixels, bits = image.pixels, image.bits_stored
     trials = []
     for number, ratio in enumerate(ratios):
-        settings = [peer.setting(pixels, bits, ratio) for peer in peers]
-        encodes = [partial(peer.encode, pixels, bits, setting) for peer, setting in zip(peers, settings)]
+        encodes = [partial(peer.encode, pixels, bits, setting) for peer, setting in zip(peers, settings[number])]
         if number == 0:
             for peer, encode in zip(peers, encodes):
                 peer.decode(encode())
