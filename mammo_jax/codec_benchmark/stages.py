@@ -17,7 +17,7 @@ from mammo_jax.codec_benchmark.trials import Image
 
 # Modules of the codec by the stage that their functions belong to.
 STAGES = {
-    "wavelet transform": {"wavelet"},
+    "wavelet transform": {"wavelet", "reversible_wavelet"},
     "quantisation": {"quantizer"},
     "what bit-planes promise": {"slope_prediction", "block_survey"},
     "block coding": {"code_blocks", "block_coder", "block_passes", "mq_coder", "workers"},
