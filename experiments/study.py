@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     config = parse(given, __doc__ or "")
+    if config.distributed:
+        raise SystemExit("error: distributed is for training; run mammo-jax prepare, then train, then study without it")
     with reporting_errors():
         start_run(config, "study", given)
         study(config)

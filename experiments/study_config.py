@@ -20,10 +20,12 @@ from mammo_jax.compression import CodecName, CompressionError
 from mammo_jax.files import read_json, sha256_json, write_json
 from mammo_jax.folds import FoldError
 from mammo_jax.input_pipeline import DatasetError
+from mammo_jax.models import ModelError
+from mammo_jax.models.pretrained import PretrainedError
 from mammo_jax.prediction_grid import StatisticsError
 from mammo_jax.predictions import PredictionsError
 from mammo_jax.provenance import environment, log_event
-from mammo_jax.ratios import LADDER
+from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.report.sections import ReportError
 from mammo_jax.sources import Source, SourceError
 from mammo_jax.sources.folder import Folder
@@ -40,12 +42,17 @@ EXPECTED = (
     DatasetError,
     CompressionError,
     TrainingError,
+    ModelError,
+    PretrainedError,
     CheckpointError,
     PredictionsError,
     StatisticsError,
     ReportError,
 )
 """Errors whose message already names the file, the field and the way out."""
+
+ELSEWHERE = ("out", "workers", "distributed")
+"""Settings that say where a run is made, not what comes out."""
 
 SourceName = Literal["phantom", "mias", "folder", "hybrid"]
 
@@ -114,12 +121,18 @@ class StudyConfig:
         What compresses: our JPEG 2000 to the byte, or another codec at the nearest size that it reaches.
     train_ratios : tuple of float or None
         Ratios that models are trained at, beside 1; None trains at every ratio of the ladder.
+    mixed : bool
+        Train on all ratios together as well.
+    transfer_matrix : bool
+        Test every model on every ratio, not only those trained at CR 1 and on all ratios.
     margin : float
         Largest loss of AUROC that passes, fixed before the run.
     features_from : Path or None
         A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
     workers : int or None
         Processes that compress; None takes every core.
+    distributed : bool
+        train: this is one of several processes that share each model, see `mammo_jax.devices.join_processes`.
     """
 
     out: Path = Path("runs/study")
@@ -128,6 +141,8 @@ class StudyConfig:
     ratios: tuple[float, ...] = LADDER
     codec: CodecName = "mammo_jax"
     train_ratios: tuple[float, ...] | None = None
+    mixed: bool = False
+    transfer_matrix: bool = True
     folds: int = 5
     seeds: tuple[int, ...] = (0,)
     fold_seed: int = 0
@@ -135,6 +150,7 @@ class StudyConfig:
     resamples: int = 2000
     features_from: Path | None = None
     workers: int | None = None
+    distributed: bool = False
     units: UnitConfig = field(default_factory=UnitConfig)
     phantom: PhantomConfig = field(default_factory=PhantomConfig)
     folder: FolderConfig = field(default_factory=FolderConfig)
@@ -155,10 +171,10 @@ class StudyConfig:
         return self.workers or len(os.sched_getaffinity(0))
 
     @property
-    def trained_ratios(self) -> tuple[float, ...]:
-        """Every ratio that models are trained at, 1 first."""
+    def trained_ratios(self) -> tuple[float | str, ...]:
+        """Every ratio that models are trained at, 1 first, the mixture last."""
         chosen = self.ratios if self.train_ratios is None else self.train_ratios
-        return (1.0, *(ratio for ratio in chosen if ratio != 1))
+        return (1.0, *(ratio for ratio in chosen if ratio != 1), *([MIXED] if self.mixed else []))
 
 
 def parse(arguments: list[str], description: str) -> StudyConfig:
@@ -235,7 +251,7 @@ def start_run(config: StudyConfig, job: str, arguments: Sequence[str]) -> None:
     path = config.out / "config.json"
     if path.exists():
         before = read_json(path)["config"]
-        changed = [name for name in settings if settings[name] != before.get(name) and name not in ("out", "workers")]
+        changed = [name for name in settings if settings[name] != before.get(name) and name not in ELSEWHERE]
         if changed:
             raise SystemExit(
                 f"error: {config.out} holds a run with another {', '.join(changed)}; "

@@ -1,4 +1,7 @@
-"""Train one network a ratio, fold and seed, and score its held-out fold: `mammo-jax train`, same flags as study."""
+"""Train one network a ratio, fold and seed, and score its held-out fold: `mammo-jax train`, same flags as study.
+
+Several machines share each model with --distributed, after `mammo-jax prepare` on one of them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from functools import partial
 
 from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
 from mammo_jax.dataset import parts
+from mammo_jax.devices import join_processes, writes_files
 from mammo_jax.input_pipeline import DatasetError, read_examples
 from mammo_jax.training_grid import run_grid
 
@@ -28,6 +32,7 @@ def train(config: StudyConfig) -> None:
         config.training,
         config.out,
         initial_features=config.features_from,
+        transfer_matrix=config.transfer_matrix,
         workers=config.workers,
     )
 
@@ -37,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     config = parse(given, __doc__ or "")
     with reporting_errors():
-        start_run(config, "train", given)
+        if config.distributed:
+            join_processes()
+        if writes_files():
+            start_run(config, "train", given)
         train(config)
 
 

@@ -109,7 +109,7 @@ def content_hash(arrays: Any, metadata: dict[str, Any]) -> str:
 
 
 class Progress:
-    """The newest state of an unfinished training, one checkpoint an epoch number; older ones are removed after it.
+    """The newest state of an unfinished training, one checkpoint a number of steps; older ones are removed after it.
 
     Parameters
     ----------
@@ -119,10 +119,10 @@ class Progress:
     def __init__(self, directory: Path | str):
         self.directory = Path(directory)
 
-    def save(self, epoch: int, arrays: Any, metadata: dict[str, Any]) -> None:
-        """Write the state after `epoch` epochs, then remove what is older."""
+    def save(self, step: int, arrays: Any, metadata: dict[str, Any]) -> None:
+        """Write the state after `step` steps, then remove what is older."""
         older = list(self._finished())
-        save_checkpoint(self.directory / str(epoch), arrays, metadata)
+        save_checkpoint(self.directory / str(step), arrays, metadata)
         for path in older:
             shutil.rmtree(path)
 
@@ -144,7 +144,12 @@ class Progress:
 
 @contextmanager
 def _checkpointer() -> Iterator[ocp.Checkpointer]:
-    checkpointer = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+    # Each process reads and writes by itself: with several, only one is told to write.
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=jax.process_index(), active_processes={jax.process_index()}, barrier_sync_key_prefix="alone"
+    )
+    handler = ocp.CompositeCheckpointHandler(composite_options=ocp.CompositeOptions(multiprocessing_options=alone))
+    checkpointer = ocp.Checkpointer(handler, multiprocessing_options=alone)
     try:
         yield checkpointer
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mammo_jax.ratios import ratio_text, split_name
+from mammo_jax.ratios import MIXED, ratio_text, split_name
 
 
 class DatasetError(Exception):
@@ -20,13 +20,13 @@ class DatasetError(Exception):
 
 @dataclass(frozen=True)
 class Examples:
-    """All examples of one ratio, in the order of their image ids.
+    """All examples of one ratio, or of several ones mixed, in the order of their image ids.
 
     Attributes
     ----------
     ratio : str
-        The ratio as predictions tables write it: "1", "15", …
-    images : uint16 [n, rows, columns, 1]
+        The ratio as predictions tables write it: "1", "15", …, "mixed".
+    images : uint16 [n, rows, columns, 1], or [n, ratios, rows, columns, 1] where they are mixed
         Grey levels scaled to 0 … 65535.
     targets : int64 [n]
         0 or 1, what is learnt.
@@ -135,6 +135,35 @@ def _collect(chunks: Iterable[dict[str, Any]], ratio: float, masks: bool, name: 
     )
 
 
+def mix(parts: Iterable[Examples]) -> Examples:
+    """Put the same examples at several ratios together, for training on all of them.
+
+    Raises
+    ------
+    DatasetError
+        If the ratios don't hold the same examples.
+    """
+    parts = list(parts)
+    first = parts[0]
+    for part in parts[1:]:
+        same = all(
+            np.array_equal(getattr(part, name), getattr(first, name)) for name in ("image_ids", "targets", "folds")
+        )
+        if not same:
+            raise DatasetError(
+                f"ratios {first.ratio} and {part.ratio} hold different examples; prepare all ratios in one run"
+            )
+    return replace(first, ratio=MIXED, images=np.stack([part.images for part in parts], axis=1))
+
+
+def one_ratio_each(examples: Examples, seed: int) -> Examples:
+    """Keep every example of a mixture at one ratio that the seed decides, all ratios equally often."""
+    if examples.images.ndim == 4:
+        return examples
+    ratios = np.random.default_rng([seed]).permutation(len(examples)) % examples.images.shape[1]
+    return replace(examples, images=examples.images[np.arange(len(examples)), ratios])
+
+
 def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
     """Order of the examples in one epoch: a permutation that (seed, epoch) alone decide.
 
@@ -147,10 +176,25 @@ def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
+def epoch_ratios(count: int, ratios: int, seed: int, epoch: int) -> np.ndarray:
+    """Number of the ratio at which each example of a mixture is seen in one epoch; (seed, epoch) alone decide.
+
+    Returns
+    -------
+    int64 [count], 0 … ratios − 1
+    """
+    return np.random.default_rng([seed, epoch, 1]).integers(ratios, size=count)
+
+
 def batches(
-    examples: Examples, weights: np.ndarray, batch_size: int, seed: int, epochs: Iterable[int]
+    examples: Examples,
+    weights: np.ndarray,
+    batch_size: int,
+    seed: int,
+    steps: range,
+    rows: range | None = None,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the batches of several epochs, one epoch after the other, prepared ahead by tf.data.
+    """Yield the batches of some steps, prepared ahead by tf.data.
 
     Parameters
     ----------
@@ -160,36 +204,53 @@ def batches(
     batch_size : int
         Rows of every batch. The last one of an epoch is filled up with rows of weight 0.
     seed : int
-    epochs : iterable of int
+    steps : range
+        Steps counted from the start of the first epoch; any of them can be the first.
+    rows : range or None
+        Which rows of each batch this process wants, all by default. Those from `batch_size` up get weight 0.
 
     Yields
     ------
     dict
-        "image" uint16 [batch_size, rows, columns, 1], "target" float32 and "weight" float32 [batch_size].
+        "image" uint16 [rows, rows, columns, 1], "target" float32 and "weight" float32 [rows].
     """
+    if not len(steps):
+        return
     _quiet_tensorflow()
     import tensorflow as tf
 
-    steps = steps_per_epoch(len(examples), batch_size)
-    empty = np.full(steps * batch_size - len(examples), -1)
-    orders = [np.concatenate([epoch_order(len(examples), seed, epoch), empty]) for epoch in epochs]
-    if not orders:
-        return
+    images = examples.images if examples.images.ndim == 5 else examples.images[:, None]
+    chosen = _chosen_rows(len(images), images.shape[1], batch_size, seed, steps, rows or range(batch_size))
     with tf.device("CPU"):
-        images, targets = tf.constant(examples.images), tf.constant(examples.targets, tf.float32)
+        kept, targets = tf.constant(images), tf.constant(examples.targets, tf.float32)
         row_weights = tf.constant(weights, tf.float32)
 
         def gather(indices: Any) -> dict[str, Any]:
-            rows = tf.maximum(indices, 0)
-            weight = tf.where(indices >= 0, tf.gather(row_weights, rows), 0.0)
-            return {"image": tf.gather(images, rows), "target": tf.gather(targets, rows), "weight": weight}
+            places = tf.maximum(indices, 0)
+            weight = tf.where(indices[:, 0] >= 0, tf.gather(row_weights, places[:, 0]), 0.0)
+            return {"image": tf.gather_nd(kept, places), "target": tf.gather(targets, places[:, 0]), "weight": weight}
 
-        dataset = tf.data.Dataset.from_tensor_slices(np.concatenate(orders).reshape(-1, batch_size))
+        dataset = tf.data.Dataset.from_tensor_slices(chosen)
         options = tf.data.Options()
         options.deterministic = True
         options.threading.private_threadpool_size = 1  # gathering is cheap, the cores belong to the training step
         dataset = dataset.map(gather).prefetch(2).with_options(options)
     yield from dataset.as_numpy_iterator()
+
+
+def _chosen_rows(count: int, ratios: int, batch_size: int, seed: int, steps: range, rows: range) -> np.ndarray:
+    """Example and ratio of every wanted row of every step, −1 where there is none: int64 [steps, rows, 2]."""
+    per_epoch = steps_per_epoch(count, batch_size)
+    chosen = np.full((len(steps), max(rows.stop, batch_size), 2), -1)
+    for epoch in range(steps.start // per_epoch, -(-steps.stop // per_epoch)):
+        order = epoch_order(count, seed, epoch)
+        pairs = np.full((per_epoch * batch_size, 2), -1)
+        pairs[:count, 0] = order
+        pairs[:count, 1] = epoch_ratios(count, ratios, seed, epoch)[order]
+        first = epoch * per_epoch - steps.start
+        here = slice(max(0, first), min(len(steps), first + per_epoch))
+        chosen[here, :batch_size] = pairs.reshape(per_epoch, batch_size, 2)[here.start - first : here.stop - first]
+    return chosen[:, rows.start : rows.stop]
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

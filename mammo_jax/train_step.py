@@ -15,8 +15,8 @@ import optax  # type: ignore[import-untyped]
 from flax import linen as nn
 
 from mammo_jax.augmentation import augment
-from mammo_jax.devices import AXIS, DataParallel, keep_compiled_steps, total
-from mammo_jax.models.cnn import CNN
+from mammo_jax.devices import AXIS, DataParallel, keep_compiled_steps, keep_memory, total
+from mammo_jax.models import ModelError, build_model, init_model
 from mammo_jax.training_config import TrainingConfig
 
 FAINTEST = 16.0
@@ -63,19 +63,14 @@ class Steps:
     predict: Callable[..., jax.Array]
 
 
-def build_model(config: TrainingConfig, axis_name: str | None = None) -> nn.Module:
-    """Return the network that a configuration names.
-
-    Every network has ``apply(variables, images [B, H, W, 1], train, mask) -> logits [B]``.
-    """
-    return CNN(filters=config.filters, dropout=config.dropout, axis_name=axis_name)
-
-
 def standardise(images: jax.Array) -> jax.Array:
     """Give every image mean 0 and standard deviation 1.
 
     Exposure and film density vary from image to image and say nothing about lesions; with one mean and deviation for
     a whole training set, a network has to learn that by itself.
+
+    Every image that a network sees goes through here, also that of a network trained on ImageNet, whose mean and
+    deviation of three colours mean nothing for an X-ray.
 
     Parameters
     ----------
@@ -102,80 +97,120 @@ def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
 
 
 def build_steps(config: TrainingConfig) -> Steps:
-    """Return the steps of a configuration on all local devices; the same object for the same configuration."""
-    return _build_steps(config, tuple(jax.local_devices()))
+    """Return the steps of a configuration on all devices; the same object for the same configuration."""
+    return _build_steps(config, tuple(jax.devices()))
 
 
 @lru_cache(maxsize=8)
 def _build_steps(config: TrainingConfig, devices: tuple[jax.Device, ...]) -> Steps:
     keep_compiled_steps()
-    parallel = DataParallel(devices)
+    keep_memory()
+    parallel = DataParallel(devices, config.accumulate)
     model = build_model(config, AXIS)
-    optimizer = optax.chain(
-        optax.scale_by_adam(), optax.add_decayed_weights(config.weight_decay, mask=lambda p: _decayed(p))
-    )
+    optimizer = _optimizer(config)
+    backbone = _backbone_factor(config, model)
 
     def start(variables: dict[str, Any]) -> TrainState:
         return TrainState(variables, optimizer.init(variables["params"]))
 
     def initialise(seed: np.uint32, images: np.ndarray) -> TrainState:
-        return start(dict(build_model(config).init(jax.random.key(seed), images.astype(jnp.float32))))
+        return start(init_model(config, jax.random.key(seed), jnp.asarray(images, jnp.float32)))
 
     def train(state: TrainState, batch: dict[str, jax.Array], inputs: StepInputs) -> tuple[TrainState, jax.Array]:
-        return _train_step(model, optimizer, config.augment, state, batch, inputs)
+        key = jax.random.fold_in(jax.random.key(inputs.seed), inputs.step)
+        augment_key, dropout_key = jax.random.split(key)
+        images = standardise(batch["image"])
+        if config.augment:
+            images = augment(images, augment_key, AXIS)
+        rows = {**batch, "image": images}
+        gradients, loss, changed = _gradients(model, state.variables, rows, dropout_key, config.accumulate)
+        params = state.variables["params"]
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, params)
+        rates = {name: inputs.learning_rate * (1.0 if name in _head(model) else backbone) for name in params}
+        params = {
+            name: jax.tree.map(lambda value, update, rate=rates[name]: value - rate * update, layer, updates[name])
+            for name, layer in params.items()
+        }
+        return TrainState({**changed, "params": params}, optimizer_state), loss
 
     def predict(variables: dict[str, Any], images: jax.Array) -> jax.Array:
-        return jnp.asarray(model.apply(variables, standardise(images)))
+        logits = jnp.asarray(model.apply(variables, standardise(images), train=False, mask=None))
+        return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
     return Steps(
         parallel=parallel,
         initialise=jax.jit(initialise),
         start=jax.jit(start),
-        train=parallel.parallel(train, (0, 0, None)),
+        train=parallel.parallel(train, (0, 0, None), donate_first=True),
         predict=parallel.parallel(predict, (0, 0)),
     )
 
 
-def _train_step(
-    model: nn.Module,
-    optimizer: optax.GradientTransformation,
-    augmented: bool,
-    state: TrainState,
-    batch: dict[str, jax.Array],
-    inputs: StepInputs,
-) -> tuple[TrainState, jax.Array]:
-    """AdamW on the weighted mean of the log loss (Loshchilov & Hutter, ICLR 2019).
+def _gradients(
+    model: nn.Module, variables: dict[str, Any], batch: dict[str, jax.Array], dropout_key: jax.Array, parts: int
+) -> tuple[Any, jax.Array, Any]:
+    """Gradient of the weighted mean of the log loss, that loss, and the new batch statistics.
 
     The gradient is the sum over all devices of weighted gradients, over the sum of all weights: the same however the
-    rows are divided. Everything random follows from (seed, step, row).
+    rows are divided. With several parts, each takes every so-manieth row and waits for the one before, whose memory it
+    can then use; the optimisation barrier keeps the compiler from computing them side by side.
     """
-    key = jax.random.fold_in(jax.random.key(inputs.seed), inputs.step)
-    augment_key, dropout_key = jax.random.split(key)
-    images = standardise(batch["image"])
-    if augmented:
-        images = augment(images, augment_key, AXIS)
+    params = variables["params"]
+    rest = {name: value for name, value in variables.items() if name != "params"}
 
-    def weighted_loss(params: Any) -> tuple[jax.Array, Any]:
+    def weighted_loss(params: Any, rest: Any, rows: dict[str, jax.Array], key: jax.Array) -> tuple[jax.Array, Any]:
         logits, changed = model.apply(
-            {**state.variables, "params": params},
-            images,
+            {**rest, "params": params},
+            rows["image"],
             train=True,
-            mask=batch["weight"] > 0,
-            rngs={"dropout": dropout_key},
+            mask=rows["weight"] > 0,
+            rngs={"dropout": key},
             mutable=["batch_stats"],
         )
-        losses = optax.sigmoid_binary_cross_entropy(logits, batch["target"])
-        return jnp.sum(batch["weight"] * losses), changed
+        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        losses = optax.sigmoid_binary_cross_entropy(logits, rows["target"])
+        return jnp.sum(rows["weight"] * losses), changed
 
-    params = state.variables["params"]
-    (loss, changed), gradients = jax.value_and_grad(weighted_loss, has_aux=True)(params)
+    differentiate = jax.value_and_grad(weighted_loss, has_aux=True)
+    loss, gradients = None, None
+    for part in range(parts):
+        rows = {name: values[part::parts] for name, values in batch.items()}
+        key = dropout_key if parts == 1 else jax.random.fold_in(dropout_key, part)
+        if loss is None:
+            (loss, rest), gradients = differentiate(params, rest, rows, key)
+            continue
+        rows, rest, gradients = jax.lax.optimization_barrier((rows, rest, gradients))
+        (more, rest), further = differentiate(params, rest, rows, key)
+        loss, gradients = loss + more, jax.tree.map(jnp.add, gradients, further)
     weight, loss, gradients = total((jnp.sum(batch["weight"]), loss, gradients))
-    gradients = jax.tree.map(lambda gradient: gradient / weight, gradients)
-    updates, optimizer_state = optimizer.update(gradients, state.optimizer, params)
-    params = jax.tree.map(lambda value, update: value - inputs.learning_rate * update, params, updates)
-    return TrainState({**changed, "params": params}, optimizer_state), loss / weight
+    return jax.tree.map(lambda gradient: gradient / weight, gradients), loss / weight, rest
+
+
+def _optimizer(config: TrainingConfig) -> optax.GradientTransformation:
+    """Everything but the rate: AdamW (Loshchilov & Hutter, ICLR 2019), or momentum 0.9 with decay in the gradient."""
+    decay = optax.add_decayed_weights(config.weight_decay, mask=_decayed)
+    if config.optimizer == "adamw":
+        return optax.chain(optax.scale_by_adam(), decay)
+    return optax.chain(decay, optax.trace(0.9))
 
 
 def _decayed(params: Any) -> Any:
     """Decay kernels, not the biases and scales, which are vectors."""
     return jax.tree.map(lambda value: value.ndim > 1, params)
+
+
+def _head(model: nn.Module) -> tuple[str, ...]:
+    """Layers that learn at the full rate."""
+    return tuple(getattr(model, "head", ()))
+
+
+def _backbone_factor(config: TrainingConfig, model: nn.Module) -> float:
+    """Rate of the layers that are not the head's, as part of the head's rate."""
+    if config.backbone_learning_rate is None:
+        return 0.1 if config.starts_pretrained else 1.0
+    if not _head(model):
+        raise ModelError(
+            f"backbone_learning_rate: model {config.model!r} does not say which layers are its head; give the class"
+            ' an attribute like head = ("Dense_0",)'
+        )
+    return config.backbone_learning_rate / config.learning_rate

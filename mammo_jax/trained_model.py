@@ -86,11 +86,12 @@ def check_record(directory: Path, record: dict[str, Any], wanted: dict[str, Any]
 
 def run_batches(steps: Steps, variables: Any, images: np.ndarray, batch_size: int) -> np.ndarray:
     """Logits of all images, float64 [n], in batches of one shape; `variables` are replicated."""
+    rows = steps.parallel.rows(batch_size)
     logits = []
     for first in range(0, len(images), batch_size):
-        batch = images[first : first + batch_size]
-        missing = batch_size - len(batch)
+        batch = images[first : first + batch_size][rows.start : rows.stop]
+        missing = len(rows) - len(batch)
         batch = np.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)]) if missing else batch
         logits.append(steps.predict(variables, steps.parallel.spread(batch)))
-    rows = [steps.parallel.gather(values)[:batch_size] for values in logits]
-    return np.concatenate(rows)[: len(images)].astype(np.float64)
+    gathered = [steps.parallel.gather(values)[:batch_size] for values in logits]
+    return np.concatenate(gathered)[: len(images)].astype(np.float64)

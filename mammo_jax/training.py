@@ -15,26 +15,31 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from mammo_jax.auroc import auroc_and_auprc
 from mammo_jax.checkpoints import Progress, save_checkpoint
-from mammo_jax.input_pipeline import Examples, batches, steps_per_epoch
+from mammo_jax.devices import agree, wait_for_all, writes_files
+from mammo_jax.input_pipeline import Examples, batches, one_ratio_each, steps_per_epoch
+from mammo_jax.starting_weights import check_features, origin, starting_state
 from mammo_jax.train_step import StepInputs, TrainState, build_steps, learning_rate
 from mammo_jax.trained_model import TrainedModel, check_record, load_model, run_batches, settings_of
-from mammo_jax.training_config import TrainingConfig
+from mammo_jax.training_config import TrainingConfig, TrainingError
 
-CHECKPOINT_SECONDS = 20.0  # what an interruption can cost at most, besides the epoch that is under way
-
-
-class TrainingError(Exception):
-    """A training that cannot go on; the message names the model and the way out."""
+CHECKPOINT_SECONDS = 20.0  # what an interruption can cost at most
+CLOCK_STEPS = 16  # after so many steps the clock is looked at, and at the end of each epoch
 
 
 @dataclass
 class _Course:
-    """Where a training stands after an epoch: all that it needs to go on."""
+    """Where a training stands after a step: all that it needs to go on."""
 
     state: TrainState
-    epochs: int
+    step: int
+    losses: list[float]  # of the epoch that is under way
     best_variables: dict[str, Any]
     history: list[dict[str, float]]
+
+    @property
+    def epochs(self) -> int:
+        """Finished epochs."""
+        return len(self.history)
 
     @property
     def best_epoch(self) -> int:
@@ -64,7 +69,7 @@ def train_model(
     Parameters
     ----------
     examples : Examples
-        Of one ratio; those of `fold` are not looked at.
+        Of one ratio or a mixture; those of `fold` are not looked at.
     fold : int
     config : TrainingConfig
     seed : int
@@ -74,13 +79,15 @@ def train_model(
         Start from this network, of the same architecture (Shen et al., Sci Rep 2019;9:12495, start whole-image
         networks from patch networks).
     checkpoint_seconds : float
-        Time after which progress is written, at the end of an epoch.
+        Time after which progress is written.
 
     Raises
     ------
     TrainingError
         If the loss is not finite, there are too few patients, or `initial_features` doesn't fit or has seen a
         held-out patient.
+    ModelError, PretrainedError
+        If the network cannot be built, or its pretrained weights cannot be had.
     CheckpointError
         If the folder holds a model of other settings or data, or a damaged one.
     """
@@ -92,7 +99,7 @@ def train_model(
         check_record(directory, trained.record, identity)
         return trained
     if initial_features is not None:
-        _check_features(initial_features, examples, fold, config, name)
+        check_features(initial_features, examples, fold, config, name)
     run_seed = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
     validating = validation_rows(training, config.validation_parts, run_seed, name)
     run = _Run(training, validating, config, run_seed, initial_features, name)
@@ -105,8 +112,10 @@ def train_model(
         "history": course.history,
         "training_patients": sorted(set(training.patient_ids.tolist())),
     }
-    save_checkpoint(directory / "model", course.best_variables, record)
-    Progress(directory / "progress").remove()
+    if writes_files():
+        save_checkpoint(directory / "model", course.best_variables, record)
+        Progress(directory / "progress").remove()
+    wait_for_all("model written")
     return load_model(directory)
 
 
@@ -154,7 +163,7 @@ class _Run:
         if training.images.min() == training.images.max():
             raise TrainingError(f"{name}: all training images are one grey level; look at the dataset's images")
         self.fitting = training.take(np.flatnonzero(~validating))
-        self.validation = training.take(np.flatnonzero(validating))
+        self.validation = one_ratio_each(training.take(np.flatnonzero(validating)), seed)
         self.config, self.seed, self.features, self.name = config, seed, features, name
         self.weights = _class_weights(self.fitting.targets)
         self.steps = build_steps(config)
@@ -164,37 +173,63 @@ class _Run:
         """Train to the end, from the last checkpoint of the same training if there is one."""
         course = self._resumed(progress, identity) or self._fresh()
         state = self.steps.parallel.replicate(course.state)
-        stream = batches(
-            self.fitting, self.weights, self.config.batch_size, self.seed, range(course.epochs, self.config.epochs)
-        )
         saved = time.monotonic()
-        while course.epochs < self.config.epochs and not self._out_of_patience(course):
-            state = self._epoch(state, stream, course)
-            if time.monotonic() - saved >= checkpoint_seconds:
+        losses: list[jax.Array] = []
+        for batch in self._batches(course):
+            state, loss = self.steps.train(state, self.steps.parallel.spread(batch), self._inputs(course.step))
+            losses.append(loss)
+            course.step += 1
+            ended = course.step % self.epoch_steps == 0
+            if not ended and course.step % CLOCK_STEPS:
+                continue
+            # Only here the host waits for the devices.
+            self._note(course, [float(value) for value in self.steps.parallel.first(losses)])
+            losses = []
+            if ended:
+                self._end_epoch(course, state)
+            if agree(time.monotonic() - saved >= checkpoint_seconds):
                 course.state = self.steps.parallel.first(state)
-                progress.save(course.epochs, _arrays(course), {**identity, "history": course.history})
+                self._save(progress, course, identity)
                 saved = time.monotonic()
+            if ended and self._out_of_patience(course):
+                break
         return course
 
-    def _epoch(self, state: TrainState, stream: Iterator[dict[str, np.ndarray]], course: _Course) -> TrainState:
-        """Train one epoch, then validate and note the result."""
-        losses: list[jax.Array] = []
-        for step in range(course.epochs * self.epoch_steps, (course.epochs + 1) * self.epoch_steps):
-            inputs = StepInputs(
-                np.float32(learning_rate(self.config, step, self.config.epochs * self.epoch_steps)),
-                np.uint32(self.seed),
-                np.int32(step),
+    def _batches(self, course: _Course) -> Iterator[dict[str, np.ndarray]]:
+        """Yield the rows of this process, of every batch that is left."""
+        if self._out_of_patience(course):
+            return iter(())
+        size = self.config.batch_size
+        left = range(course.step, self.config.epochs * self.epoch_steps)
+        return batches(self.fitting, self.weights, size, self.seed, left, self.steps.parallel.rows(size))
+
+    def _inputs(self, step: int) -> StepInputs:
+        rate = learning_rate(self.config, step, self.config.epochs * self.epoch_steps)
+        return StepInputs(np.float32(rate), np.uint32(self.seed), np.int32(step))
+
+    def _note(self, course: _Course, losses: list[float]) -> None:
+        """Keep the losses of the steps before `course.step`, or stop at the first that is not finite."""
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if bad.size:
+            step = course.step - len(losses) + int(bad[0])
+            epoch = 1 + step // self.epoch_steps
+            raise TrainingError(
+                f"{self.name}: the loss is not finite at step {step} (epoch {epoch}); {self._way_out()}"
             )
-            state, loss = self.steps.train(state, self.steps.parallel.spread(next(stream)), inputs)
-            losses.append(loss)
-        # Only here the host waits for the devices.
-        values = [float(loss) for loss in self.steps.parallel.first(losses)]
-        mean_loss = self._finite_mean(values, course.epochs * self.epoch_steps)
-        course.history.append({"loss": mean_loss, **self._validate(state)})
-        course.epochs += 1
+        course.losses += losses
+
+    def _end_epoch(self, course: _Course, state: TrainState) -> None:
+        """Validate and note the result."""
+        course.history.append({"loss": float(np.mean(course.losses)), **self._validate(state)})
+        course.losses = []
         if course.best_epoch == course.epochs:
             course.best_variables = self.steps.parallel.first(state.variables)
-        return state
+
+    def _save(self, progress: Progress, course: _Course, identity: dict[str, Any]) -> None:
+        if writes_files():
+            record = {**identity, "step": course.step, "losses": course.losses, "history": course.history}
+            progress.save(course.step, _arrays(course), record)
+        wait_for_all("progress written")
 
     def _validate(self, state: TrainState) -> dict[str, float]:
         images, targets = self.validation.images, self.validation.targets
@@ -206,16 +241,6 @@ class _Run:
         weights = _class_weights(targets)
         return {"validation_auroc": float(auroc), "validation_loss": float(np.average(losses, weights=weights))}
 
-    def _finite_mean(self, losses: list[float], first_step: int) -> float:
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if bad.size:
-            step = first_step + int(bad[0])
-            epoch = 1 + step // self.epoch_steps
-            raise TrainingError(
-                f"{self.name}: the loss is not finite at step {step} (epoch {epoch}); {self._way_out()}"
-            )
-        return float(np.mean(losses))
-
     def _way_out(self) -> str:
         return f"lower learning_rate (now {self.config.learning_rate:g}) and run again"
 
@@ -223,13 +248,9 @@ class _Run:
         return bool(course.history) and course.epochs - course.best_epoch >= self.config.patience
 
     def _fresh(self) -> _Course:
-        """Return the start of a training: fresh weights, or those of the initial features."""
-        if self.features is None:
-            state = self.steps.initialise(np.uint32(self.seed), self.fitting.images[:1])
-        else:
-            state = self.steps.start(self.features.variables)
-        state = jax.device_get(state)
-        return _Course(state, 0, state.variables, [])
+        """Return the start of a training."""
+        state = starting_state(self.config, self.steps, self.seed, self.validation.images[:1], self.features)
+        return _Course(state, 0, [], state.variables, [])
 
     def _resumed(self, progress: Progress, identity: dict[str, Any]) -> _Course | None:
         """Return where the same training was left; what another one left is removed."""
@@ -238,10 +259,12 @@ class _Run:
             return None
         arrays, record = found
         if any(record.get(key) != value for key, value in identity.items()):
-            progress.remove()
+            wait_for_all("progress read")
+            if writes_files():
+                progress.remove()
             return None
         state = serialization.from_state_dict(self._fresh().state, arrays["state"])
-        return _Course(state, len(record["history"]), arrays["best_variables"], record["history"])
+        return _Course(state, record["step"], record["losses"], arrays["best_variables"], record["history"])
 
 
 def _arrays(course: _Course) -> dict[str, Any]:
@@ -264,20 +287,5 @@ def _identity(
         "fold": fold,
         "seed": seed,
         "training_data": training.fingerprint(),
-        "initial_features": None if features is None else features.record["sha256"],
+        **origin(config, features),
     }
-
-
-def _check_features(features: TrainedModel, examples: Examples, fold: int, config: TrainingConfig, name: str) -> None:
-    if (features.config.model, features.config.filters) != (config.model, config.filters):
-        raise TrainingError(
-            f"{name}: the initial features come from {features.config.model} with filters {features.config.filters},"
-            f" not {config.model} with {config.filters}; train both with the same architecture"
-        )
-    held_out = set(examples.patient_ids[examples.folds == fold].tolist())
-    seen = held_out & set(features.record["training_patients"])
-    if seen:
-        raise TrainingError(
-            f"{name}: the network that the initial features come from was trained on {len(seen)} patients of the"
-            " held-out fold; train it with the same folds, and take the model of the same fold"
-        )

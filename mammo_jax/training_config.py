@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+KNOWN_MODELS = ("cnn", "resnet18")
+
+
+class TrainingError(Exception):
+    """A training that cannot go on; the message names the model and the way out."""
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -12,11 +18,17 @@ class TrainingConfig:
 
     Attributes
     ----------
-    model : {"cnn"}
+    model : str
+        "cnn", "resnet18", or "package.module:Class" for a Flax module of your own (see `mammo_jax.models`).
     filters : tuple of 3 int
-        Filters of the convolutional layers.
+        cnn: filters of the convolutional layers.
     dropout : float
-        Part of the features dropped before each hidden fully connected layer.
+        cnn: part of the features dropped before each hidden fully connected layer.
+    pretrained : str
+        resnet18: "imagenet" fetches torchvision's weights from the Hugging Face hub, a .safetensors or .pth file is
+        read, "none" starts from random weights.
+    first_kernel : {"sum", "repeat"}
+        resnet18: sum the pretrained first kernel over its three colours, or give it the grey image three times.
     epochs : int
         At most.
     patience : int
@@ -25,29 +37,57 @@ class TrainingConfig:
         The training folds' patients are divided into this many parts; one of them validates.
     batch_size : int
         Images of a step, over all devices.
+    accumulate : int
+        Parts that a batch is computed in, one after the other, to save memory; each is normalised by itself.
+    optimizer : {"adamw", "sgd"}
+        sgd has momentum 0.9.
     learning_rate : float
         Its peak: it rises linearly over the first tenth of the steps, then falls along a cosine to 0.
+    backbone_learning_rate : float or None
+        The same for all layers but the model's head. None: a tenth of learning_rate where they start from ImageNet
+        weights, otherwise no difference.
     weight_decay : float
-        Decoupled, on kernels only.
+        On kernels only; decoupled with adamw.
     augment : bool
         Flip, turn and change contrast and brightness of training images.
+    compute : {"float32", "bfloat16"}
+        What convolutions and products are computed in; weights and batch statistics stay float32.
     """
 
-    model: Literal["cnn"] = "cnn"
+    model: str = "cnn"
     filters: tuple[int, int, int] = (8, 16, 32)
     dropout: float = 0.0
+    pretrained: str = "imagenet"
+    first_kernel: Literal["sum", "repeat"] = "sum"
     epochs: int = 32
     patience: int = 12
     validation_parts: int = 5
     batch_size: int = 32
+    accumulate: int = 1
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 4e-3
+    backbone_learning_rate: float | None = None
     weight_decay: float = 1e-2
     augment: bool = True
+    compute: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
-        whole = (*self.filters, self.epochs, self.patience, self.batch_size)
+        if self.model not in KNOWN_MODELS and ":" not in self.model:
+            raise ValueError(f"model: {self.model!r} is not among {KNOWN_MODELS}, nor is it package.module:Class")
+        whole = (*self.filters, self.epochs, self.patience, self.batch_size, self.accumulate)
         if min(whole) < 1 or self.validation_parts < 2:
-            raise ValueError(f"filters, epochs, patience and batch_size are at least 1, validation_parts 2: {self}")
+            raise ValueError(
+                f"filters, epochs, patience, batch_size and accumulate are at least 1, validation_parts 2: {self}"
+            )
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate: a batch of {self.batch_size} cannot be divided into {self.accumulate} parts")
         if not (0 <= self.dropout < 1 and self.learning_rate > 0 and self.weight_decay >= 0):
             raise ValueError(f"dropout is in [0, 1), learning_rate above 0, weight_decay not negative: {self}")
+        if self.backbone_learning_rate is not None and self.backbone_learning_rate < 0:
+            raise ValueError(f"backbone_learning_rate: {self.backbone_learning_rate} is negative")
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether the network starts from weights of another task."""
+        return self.model == "resnet18" and self.pretrained != "none"

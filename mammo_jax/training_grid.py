@@ -25,10 +25,12 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mammo_jax.checkpoints import read_metadata
-from mammo_jax.input_pipeline import Examples
-from mammo_jax.predictions import merge_predictions, write_predictions
+from mammo_jax.devices import wait_for_all, writes_files
+from mammo_jax.input_pipeline import Examples, mix
+from mammo_jax.models.pretrained import find_weights
+from mammo_jax.predictions import merge_predictions, read_predictions, write_predictions
 from mammo_jax.provenance import log_event
-from mammo_jax.ratios import ratio_text, split_name
+from mammo_jax.ratios import MIXED, ratio_text, split_name
 from mammo_jax.trained_model import TrainedModel, check_record, load_model, predict, settings_of
 from mammo_jax.training import CHECKPOINT_SECONDS, TrainingError, train_model
 from mammo_jax.training_config import TrainingConfig
@@ -42,7 +44,7 @@ class ModelTask:
     """One model: what it is trained on and what it is tested on."""
 
     seed: int
-    train_ratio: float
+    train_ratio: float | str
     fold: int
     test_ratios: tuple[float, ...]
 
@@ -54,26 +56,30 @@ class ModelTask:
 def run_grid(
     read_examples_by_ratio: Callable[[float], Examples],
     folds: Sequence[int],
-    train_ratios: Sequence[float],
+    train_ratios: Sequence[float | str],
     test_ratios: Sequence[float],
     seeds: Sequence[int],
     config: TrainingConfig,
     run_dir: Path,
     *,
     initial_features: Path | None = None,
+    transfer_matrix: bool = True,
     workers: int | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> pd.DataFrame:
     """Train and test every model that is missing, then merge all predictions into `run_dir`/predictions.parquet.
 
-    Models trained at CR 1 are tested on every ratio (transfer), the others on their own (matched).
+    Every model is tested on every ratio, one split after the other. Without the transfer matrix only those trained at
+    CR 1 and on the mixture are, and the others on their own ratio.
 
     Parameters
     ----------
     read_examples_by_ratio : callable
         Ratio → Examples; picklable, for it is called in the workers.
     folds : sequence of int
-    train_ratios, test_ratios : sequences of float
+    train_ratios : sequence of float or "mixed"
+        "mixed" trains on all test ratios: each epoch sees each example at one of them.
+    test_ratios : sequence of float
     seeds : sequence of int
     config : TrainingConfig
     run_dir : path
@@ -81,10 +87,11 @@ def run_grid(
     initial_features : path or None
         Run folder of another grid with the same folds; each model starts from the one there with the same seed,
         ratio and fold.
+    transfer_matrix : bool
     workers : int or None
         Processes. None: one for each core on CPU (at most 8), otherwise this process alone, with all its devices.
     checkpoint_seconds : float
-        Time after which an unfinished model is written, at the end of an epoch.
+        Time after which an unfinished model is written.
 
     Returns
     -------
@@ -93,22 +100,30 @@ def run_grid(
 
     Raises
     ------
-    TrainingError, CheckpointError, DatasetError, PredictionsError
+    TrainingError, ModelError, PretrainedError, CheckpointError, DatasetError, PredictionsError
         From the first model that fails; finished models stay.
     """
+    everywhere = train_ratios if transfer_matrix else (1, MIXED)
     tasks = [
-        ModelTask(seed, ratio, fold, tuple(test_ratios) if ratio == 1 else (ratio,))
+        ModelTask(seed, ratio, fold, tuple(test_ratios) if ratio in everywhere else (float(ratio),))
         for seed, ratio, fold in product(seeds, train_ratios, folds)
     ]
     checkpoints = run_dir / "checkpoints"
     missing = [task for task in tasks if not _is_finished(task, checkpoints, config)]
-    runner = _Runner(read_examples_by_ratio, config, checkpoints, initial_features, checkpoint_seconds)
+    if missing and initial_features is None:
+        find_weights(config)  # stops now where there are none, and fetches them once instead of in every process
+    mixed = tuple(test_ratios)
+    runner = _Runner(read_examples_by_ratio, mixed, config, checkpoints, initial_features, checkpoint_seconds)
     with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc="training", unit="model") as bar:
         for line in _run_all(runner, missing, workers):
-            log_event(run_dir, "model", **line)
+            if writes_files():
+                log_event(run_dir, "model", **line)
             bar.update()
     parts = [task.folder(checkpoints) / "predictions.parquet" for task in tasks]
-    return merge_predictions(parts, run_dir / "predictions.parquet")
+    if writes_files():
+        merge_predictions(parts, run_dir / "predictions.parquet")
+    wait_for_all("predictions merged")
+    return read_predictions(run_dir / "predictions.parquet")
 
 
 def _is_finished(task: ModelTask, checkpoints: Path, config: TrainingConfig) -> bool:
@@ -130,13 +145,14 @@ class _Runner:
     """Trains and tests one model after the other in one process."""
 
     read: Callable[[float], Examples]
+    mixed: tuple[float, ...]
     config: TrainingConfig
     checkpoints: Path
     initial_features: Path | None
     checkpoint_seconds: float
 
     def __post_init__(self) -> None:
-        self.cache: dict[float, Examples] = {}
+        self.cache: dict[float | str, Examples] = {}
 
     def run(self, task: ModelTask) -> dict[str, Any]:
         """Train the model unless it is there, predict its held-out fold, and return what the log says of it."""
@@ -152,7 +168,8 @@ class _Runner:
             checkpoint_seconds=self.checkpoint_seconds,
         )
         tables = [self._predictions(trained, task, ratio) for ratio in task.test_ratios]
-        write_predictions(folder / "predictions.parquet", pd.concat(tables, ignore_index=True))
+        if writes_files():
+            write_predictions(folder / "predictions.parquet", pd.concat(tables, ignore_index=True))
         return {
             "model": self.config.model,
             "train_ratio": ratio_text(task.train_ratio),
@@ -164,10 +181,10 @@ class _Runner:
             "seconds": round(time.monotonic() - start, 2),
         }
 
-    def examples(self, ratio: float) -> Examples:
+    def examples(self, ratio: float | str) -> Examples:
         """Read a ratio's examples, or take them from memory; the oldest go when memory is used up."""
         if ratio not in self.cache:
-            self.cache[ratio] = self.read(ratio)
+            self.cache[ratio] = mix(map(self.read, self.mixed)) if isinstance(ratio, str) else self.read(ratio)
             while len(self.cache) > 1 and sum(held.images.nbytes for held in self.cache.values()) > CACHE_BYTES:
                 del self.cache[next(iter(self.cache))]
         return self.cache[ratio]
@@ -207,7 +224,8 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
     """Run the tasks here or in processes, yielding a log line for each as it ends."""
     if not tasks:
         return
-    workers = min(len(tasks), _default_workers() if workers is None else workers)
+    together = jax.process_count() > 1  # then all processes share each model
+    workers = 1 if together else min(len(tasks), _default_workers() if workers is None else workers)
     if workers <= 1:
         yield from map(runner.run, tasks)
         return
@@ -228,7 +246,7 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
 
 
 def _default_workers() -> int:
-    if jax.default_backend() != "cpu" or jax.local_device_count() > 1:
+    if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return 1  # the devices share each batch instead
     return min(MAX_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 

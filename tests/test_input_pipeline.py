@@ -1,5 +1,7 @@
 """From TFDS parts to arrays in a fixed order, and from arrays to batches that hold every example once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -10,6 +12,8 @@ from mammo_jax.input_pipeline import (
     Examples,
     batches,
     epoch_order,
+    mix,
+    one_ratio_each,
     read_examples,
     steps_per_epoch,
 )
@@ -117,7 +121,7 @@ def test_the_fingerprint_follows_every_part_that_training_depends_on(examples):
 
 def test_an_epoch_holds_every_example_once_in_batches_of_one_shape(examples):
     weights = np.linspace(1, 2, 12).astype(np.float32)
-    found = list(batches(examples, weights, 5, seed=3, epochs=range(2)))
+    found = list(batches(examples, weights, 5, seed=3, steps=range(6)))
     assert len(found) == 2 * steps_per_epoch(12, 5) == 6
     assert {batch["image"].shape for batch in found} == {(5, 8, 10, 1)}
     for epoch in (found[:3], found[3:]):
@@ -129,13 +133,56 @@ def test_an_epoch_holds_every_example_once_in_batches_of_one_shape(examples):
         np.testing.assert_array_equal(joined["weight"][order], weights)
 
 
-def test_later_epochs_do_not_depend_on_earlier_ones(examples):
+@pytest.mark.parametrize("first", [0, 1, 3, 7, 11])
+def test_any_step_can_be_the_first(examples, first):
     weights = np.ones(12, np.float32)
-    whole = list(batches(examples, weights, 4, seed=3, epochs=range(4)))
-    resumed = list(batches(examples, weights, 4, seed=3, epochs=range(2, 4)))
-    for a, b in zip(whole[6:], resumed, strict=True):
-        np.testing.assert_array_equal(a["image"], b["image"])
-    assert not list(batches(examples, weights, 4, seed=3, epochs=range(4, 4)))
+    whole = list(batches(examples, weights, 5, seed=3, steps=range(12)))
+    resumed = list(batches(examples, weights, 5, seed=3, steps=range(first, 12)))
+    for a, b in zip(whole[first:], resumed, strict=True):
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name])
+    assert not list(batches(examples, weights, 4, seed=3, steps=range(4, 4)))
+
+
+def test_processes_share_a_batch_without_overlap(examples):
+    weights = np.ones(12, np.float32)
+    (whole,) = batches(examples, weights, 5, seed=3, steps=range(1, 2))
+    parts = [next(batches(examples, weights, 5, 3, range(1, 2), rows)) for rows in (range(3), range(3, 6))]
+    for name, values in whole.items():
+        joined = np.concatenate([part[name] for part in parts])
+        np.testing.assert_array_equal(joined[:5], values)
+    assert [part["weight"].tolist() for part in parts] == [[1, 1, 1], [1, 1, 0]]
+
+
+def test_a_mixture_shows_each_example_at_a_ratio_that_seed_and_epoch_draw(examples):
+    mixture = mix(replace(examples, ratio=str(i), images=examples.images // (i + 1)) for i in range(3))
+    assert mixture.ratio == "mixed"
+    weights = np.ones(12, np.float32)
+    seen = []
+    for epoch in range(30):
+        found = list(batches(mixture, weights, 5, seed=1, steps=range(3 * epoch, 3 * epoch + 3)))
+        images = np.concatenate([batch["image"] for batch in found])[:12]
+        order = epoch_order(12, 1, epoch)
+        fits = np.stack([(images == examples.images[order] // (i + 1)).all((1, 2, 3)) for i in range(3)])
+        np.testing.assert_array_equal(fits.sum(0), 1)
+        seen.append(fits.argmax(0)[np.argsort(order)])
+    counts = np.bincount(np.ravel(seen), minlength=3)
+    assert (abs(counts - 120) < 40).all()
+    assert (np.ptp(seen, axis=0) == 2).all(), "every example is seen at every ratio"
+
+
+def test_a_mixture_validates_at_one_ratio_each(examples):
+    mixture = mix([examples, replace(examples, images=examples.images // 2)])
+    fixed = one_ratio_each(mixture, seed=4)
+    halved = (fixed.images == examples.images // 2).all((1, 2, 3))
+    assert halved.sum() == 6
+    np.testing.assert_array_equal(fixed.images[~halved], examples.images[~halved])
+    assert one_ratio_each(examples, seed=4) is examples
+
+
+def test_ratios_with_different_examples_are_not_mixed(examples):
+    with pytest.raises(DatasetError, match="ratios 1 and 15 hold different examples"):
+        mix([examples, replace(examples.take(np.arange(11)), ratio="15")])
 
 
 def test_seed_and_epoch_decide_the_order():

@@ -83,18 +83,20 @@ def test_a_finished_model_is_loaded_not_trained(examples, tmp_path, monkeypatch)
 def test_an_interrupted_training_goes_on_to_the_same_model(examples, trained, tmp_path, monkeypatch):
     save, saved = Progress.save, []
 
-    def save_and_stop(self, epoch, *arguments):
-        save(self, epoch, *arguments)
-        saved.append(epoch)
-        if epoch in (2, 4):
+    def save_and_stop(self, step, *arguments):
+        save(self, step, *arguments)
+        saved.append(step)
+        if step in (2, 7, 12):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Progress, "save", save_and_stop)
-    for _ in range(2):
+    monkeypatch.setattr(training, "CLOCK_STEPS", 1)
+    for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             train_model(examples, 1, CONFIG, 0, tmp_path, checkpoint_seconds=0)
     resumed = train_model(examples, 1, CONFIG, 0, tmp_path, checkpoint_seconds=0)
-    assert saved == [1, 2, 3, 4, 5, 6], "no epoch is trained twice"
+    steps = len(trained.record["history"]) * 4
+    assert saved == list(range(1, steps + 1)), "no step is done twice"
     assert_same_variables(resumed, trained)
     assert resumed.record == trained.record
 
@@ -132,9 +134,11 @@ def test_a_loss_that_is_not_finite_stops_with_a_reason(examples, tmp_path):
 
 def test_the_first_step_with_a_loss_that_is_not_finite_is_named(examples):
     run = training._Run(examples, examples.folds == 0, CONFIG, 0, None, "this model")
-    assert run._finite_mean([1.0, 2.0], 0) == 1.5
+    course = training._Course(None, 13, [1.0], {}, [])
+    run._note(course, [2.0, 3.0])
+    assert course.losses == [1.0, 2.0, 3.0]
     with pytest.raises(TrainingError, match=r"this model: the loss is not finite at step 11 \(epoch 3\)"):
-        run._finite_mean([0.5, float("nan"), float("inf")], 10)
+        run._note(course, [0.5, float("nan"), float("inf")])
 
 
 def test_blank_images_stop_with_a_reason(examples, tmp_path):

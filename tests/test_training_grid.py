@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from synthetic_examples import blobs
 
-from mammo_jax.checkpoints import CheckpointError
+from mammo_jax.checkpoints import CheckpointError, Progress
 from mammo_jax.files import sha256_file
 from mammo_jax.predictions import read_predictions
 from mammo_jax.ratios import ratio_text
@@ -49,7 +49,9 @@ def finished(tmp_path_factory):
 
 def test_models_are_tested_on_held_out_images_only_matched_and_transferred(finished):
     table = read_predictions(finished / "predictions.parquet")
-    assert set(zip(table["train_ratio"], table["test_ratio"])) == {("1", 1.0), ("1", 100.0), ("100", 100.0)}
+    assert set(zip(table["train_ratio"], table["test_ratio"])) == {
+        (train, test) for train in ("1", "100") for test in (1.0, 100.0)
+    }
     examples = read(1)
     expected = pd.Series(examples.folds, index=examples.image_ids)
     for _, part in table.groupby(["train_ratio", "test_ratio"]):
@@ -85,17 +87,24 @@ def test_two_processes_give_the_same_bytes(finished, tmp_path):
     assert sha256_file(tmp_path / "predictions.parquet") == sha256_file(finished / "predictions.parquet")
 
 
+def grid_killed_in_the_second_model(run_dir):
+    save = Progress.save
+
+    def save_and_die(self, step, *arguments):
+        save(self, step, *arguments)
+        if "fold_1" in self.directory.parts and step == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Progress.save = save_and_die
+    grid(run_dir, checkpoint_seconds=0)
+
+
 def test_a_grid_killed_half_way_goes_on_to_the_same_bytes(finished, tmp_path):
     """Kill -9 in the second model, after two of its epochs."""
-    code = f"import test_training_grid as t; t.grid(t.Path({str(tmp_path)!r}), checkpoint_seconds=0)"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent, stderr=subprocess.PIPE)
+    code = f"import test_training_grid as t; t.grid_killed_in_the_second_model(t.Path({str(tmp_path)!r}))"
+    process = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, stderr=subprocess.PIPE)
+    message = process.stderr.decode()
     progress = tmp_path / "checkpoints" / "seed_0" / "ratio_1" / "fold_1" / "progress"
-    try:
-        while process.poll() is None and not (progress / "2").exists():
-            time.sleep(0.005)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        message = process.communicate()[1].decode()
     assert process.returncode == -signal.SIGKILL, message
     assert not (tmp_path / "predictions.parquet").exists()
     first = progress.parent.parent / "fold_0" / "model" / "_CHECKPOINT_METADATA"
@@ -103,6 +112,17 @@ def test_a_grid_killed_half_way_goes_on_to_the_same_bytes(finished, tmp_path):
     grid(tmp_path)
     assert first.stat().st_mtime_ns == written, "a finished model is not trained again"
     assert sha256_file(tmp_path / "predictions.parquet") == sha256_file(finished / "predictions.parquet")
+
+
+def test_without_the_matrix_only_uncompressed_and_mixed_models_are_tested_everywhere(tmp_path):
+    run_grid(
+        read, [0], [1.0, 100.0, "mixed"], [1.0, 100.0], [0], replace(CONFIG, epochs=1), tmp_path,
+        transfer_matrix=False, workers=1,
+    )  # fmt: skip
+    table = read_predictions(tmp_path / "predictions.parquet")
+    everywhere = {(train, test) for train in ("1", "mixed") for test in (1.0, 100.0)}
+    assert set(zip(table["train_ratio"], table["test_ratio"])) == everywhere | {("100", 100.0)}
+    assert (tmp_path / "checkpoints" / "seed_0" / "ratio_mixed" / "fold_0" / "model").is_dir()
 
 
 def read_and_die(ratio):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 
+from mammo_jax.models.convolution import Conv
 from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, max_grid, max_pool
 
 
@@ -26,12 +27,19 @@ class CNN(nn.Module):
         Rate before each hidden fully connected layer.
     axis_name : str or None
         The mapped axis of the devices in a data-parallel step.
+    dtype : dtype or None
+        What is computed in; None takes the wider of images and weights. Batch statistics are never narrower than
+        float32.
     """
 
     filters: tuple[int, int, int] = (16, 32, 64)
     dense: tuple[int, int] = (128, 32)
     dropout: float = 0.0
     axis_name: str | None = None
+    dtype: jax.typing.DTypeLike | None = None
+
+    head = ("Dense_0", "Dense_1", "Dense_2")
+    """The layers after the features."""
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False, mask: jax.Array | None = None) -> jax.Array:
@@ -39,7 +47,7 @@ class CNN(nn.Module):
 
         Parameters
         ----------
-        images : float32 [batch, rows, columns, 1]
+        images : float [batch, rows, columns, 1]
             Standardised; rows and columns at least 8.
         train : bool
             Normalise by the batch and drop features; else by the running statistics.
@@ -48,13 +56,14 @@ class CNN(nn.Module):
 
         Returns
         -------
-        float32 [batch]
+        float [batch]
         """
         x = images
         for filters in self.filters:
-            x = nn.Conv(filters, (3, 3), use_bias=False)(x)
+            x = Conv(filters, dtype=self.dtype)(x)
             x = max_pool(nn.relu(MaskedBatchNorm(self.axis_name)(x, train, mask)))
         x = max_grid(x).reshape(x.shape[0], -1)
         for units in self.dense:
-            x = nn.relu(nn.Dense(units)(RowDropout(self.dropout, self.axis_name)(x, train)))
-        return nn.Dense(1)(x)[:, 0]
+            x = RowDropout(self.dropout, self.axis_name)(x, train)
+            x = nn.relu(nn.Dense(units, dtype=self.dtype)(x))
+        return nn.Dense(1, dtype=self.dtype)(x)[:, 0]

@@ -11,7 +11,8 @@ class MaskedBatchNorm(nn.Module):
     """Batch normalisation over the real rows of the global batch (Ioffe & Szegedy, ICML 2015).
 
     Flax's own averages each device's mean, which is wrong where devices hold unequal numbers of real rows; here the
-    sums and the count are added up over the devices before they are divided.
+    sums and the count are added up over the devices before they are divided. The running variance is the unbiased one,
+    as PyTorch keeps it; Flax keeps the biased one.
 
     Attributes
     ----------
@@ -36,16 +37,18 @@ class MaskedBatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
         running_var = self.variable("batch_stats", "var", jnp.ones, (channels,))
         if train:
-            mean, var = self._batch_statistics(x, mask)
-            keep = self.momentum
-            running_mean.value = keep * running_mean.value + (1 - keep) * mean
-            running_var.value = keep * running_var.value + (1 - keep) * var
+            mean, var, count = self._batch_statistics(x, mask)
+            gain = jnp.where(count > 0, 1 - self.momentum, 0.0)
+            running_mean.value += gain * (mean - running_mean.value)
+            running_var.value += gain * (var * count / jnp.maximum(count - 1, 1) - running_var.value)
         else:
             mean, var = running_mean.value, running_var.value
         factor = scale * jax.lax.rsqrt(var + self.epsilon)
-        return x * factor.reshape(shape) + (bias - mean * factor).reshape(shape)
+        return (x * factor.reshape(shape) + (bias - mean * factor).reshape(shape)).astype(x.dtype)
 
-    def _batch_statistics(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    def _batch_statistics(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Mean and biased variance of every channel, and the number of values behind them."""
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
         rows = jnp.ones(x.shape[0], x.dtype) if mask is None else mask.astype(x.dtype)
         weights = rows.reshape((-1,) + (1,) * (x.ndim - 1))
@@ -54,8 +57,8 @@ class MaskedBatchNorm(nn.Module):
         if self.axis_name is not None:
             sums = jax.lax.psum(sums, self.axis_name)
         count, total, squares = sums
-        mean = total / count
-        return mean, jnp.maximum(squares / count - mean * mean, 0.0)
+        mean = total / jnp.maximum(count, 1)
+        return mean, jnp.maximum(squares / jnp.maximum(count, 1) - mean * mean, 0.0), count
 
 
 class RowDropout(nn.Module):
@@ -113,6 +116,22 @@ def max_pool(x: jax.Array, size: int = 2) -> jax.Array:
     rows, columns = rows // size, columns // size
     x = x[:, : rows * size, : columns * size]
     return x.reshape(batch, rows, size, columns, size, channels).max((2, 4))
+
+
+def overlapping_max_pool(x: jax.Array) -> jax.Array:
+    """Largest value of 3×3 squares, two apart, of `x` [batch, rows, columns, channels] padded by one on every side.
+
+    Not negative values only: the padding is 0. Rows first, then columns, each as the maximum of three slices, for the
+    same reason as `max_pool`.
+    """
+    for axis in (1, 2):
+        size = (x.shape[axis] + 1) // 2
+        padding = [(0, 0)] * x.ndim
+        padding[axis] = (1, 1)
+        padded = jnp.pad(x, padding)
+        slices = [jax.lax.slice_in_dim(padded, i, i + 2 * size - 1, 2, axis) for i in range(3)]
+        x = jnp.maximum(jnp.maximum(*slices[:2]), slices[2])
+    return x
 
 
 def max_grid(x: jax.Array, places: int = 4) -> jax.Array:

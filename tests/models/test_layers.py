@@ -28,7 +28,10 @@ def train_norm(norm, x, **arguments):
 def test_batch_norm_is_flax_batch_norm_where_all_rows_are_real(shape):
     x = normal(*shape)
     ours = train_norm(MaskedBatchNorm(), x, train=True)
-    flax = train_norm(nn.BatchNorm(momentum=0.9, epsilon=1e-5), x, use_running_average=False)
+    y, stats, gradients = train_norm(nn.BatchNorm(momentum=0.9, epsilon=1e-5), x, use_running_average=False)
+    count = x.size // x.shape[-1]
+    biased = (stats["var"] - 0.9 * 2.0) / 0.1
+    flax = y, {**stats, "var": 0.9 * 2.0 + 0.1 * biased * count / (count - 1)}, gradients  # unbiased, as in PyTorch
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), ours, flax)
 
 

@@ -1,0 +1,78 @@
+"""The same networks in PyTorch, for the checks and the benchmark that set the two frameworks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mammo_jax.models.resnet import STAGES
+
+PLACES = 4
+
+
+class TorchCNN(nn.Module):
+    """The CNN of `mammo_jax.models.cnn`; its layers have Flax's names, "Conv.0" for "Conv_0"."""
+
+    def __init__(self, filters: Sequence[int] = (16, 32, 64), dense: Sequence[int] = (128, 32)):
+        super().__init__()
+        inputs = (1, *filters[:-1])
+        self.Conv = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1, bias=False) for i, o in zip(inputs, filters))
+        self.MaskedBatchNorm = nn.ModuleList(nn.BatchNorm2d(o) for o in filters)
+        units = (PLACES * PLACES * filters[-1], *dense, 1)
+        self.Dense = nn.ModuleList(nn.Linear(i, o) for i, o in zip(units, units[1:]))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits [batch] of images [batch, 1, rows, columns] whose sides are multiples of 32."""
+        x = images
+        for conv, norm in zip(self.Conv, self.MaskedBatchNorm):
+            x = functional.max_pool2d(functional.relu(norm(conv(x))), 2)
+        x = functional.max_pool2d(x, (x.shape[2] // PLACES, x.shape[3] // PLACES))
+        x = x.permute(0, 2, 3, 1).flatten(1)  # Flax flattens with the channels last
+        for dense in self.Dense[:-1]:
+            x = functional.relu(dense(x))
+        return self.Dense[-1](x)[:, 0]
+
+
+class TorchBlock(nn.Module):
+    """torchvision's basic block, with its names."""
+
+    def __init__(self, channels: int, features: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, features, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(features)
+        self.conv2 = nn.Conv2d(features, features, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(features)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or channels != features:
+            conv = nn.Conv2d(channels, features, 1, stride, bias=False)
+            self.downsample = nn.Sequential(conv, nn.BatchNorm2d(features))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map [batch, channels, rows, columns] to [batch, features, rows / stride, columns / stride]."""
+        y = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(self.downsample(x) + self.bn2(self.conv2(y)))
+
+
+class TorchResNet18(nn.Module):
+    """torchvision's ResNet18 with one input channel and one logit, with its names."""
+
+    def __init__(self, channels: int = 1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        inputs = 64
+        for number, (features, stride) in enumerate(STAGES, start=1):
+            blocks = nn.Sequential(TorchBlock(inputs, features, stride), TorchBlock(features, features, 1))
+            setattr(self, f"layer{number}", blocks)
+            inputs = features
+        self.fc = nn.Linear(inputs, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits [batch] of images [batch, channels, rows, columns]."""
+        x = functional.max_pool2d(functional.relu(self.bn1(self.conv1(images))), 3, 2, 1)
+        for number in range(1, len(STAGES) + 1):
+            x = getattr(self, f"layer{number}")(x)
+        return self.fc(x.mean((2, 3)))[:, 0]

@@ -1,0 +1,72 @@
+"""Where a training's first weights come from: chance, ImageNet, or a network that was trained before."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from mammo_jax.files import sha256_file
+from mammo_jax.input_pipeline import Examples
+from mammo_jax.models import build_model
+from mammo_jax.models.pretrained import find_weights, read_weights, with_pretrained
+from mammo_jax.train_step import Steps, TrainState
+from mammo_jax.trained_model import TrainedModel
+from mammo_jax.training_config import TrainingConfig, TrainingError
+
+
+def origin(config: TrainingConfig, features: TrainedModel | None) -> dict[str, str | None]:
+    """Return the part of a model's record that says what it started from.
+
+    Raises
+    ------
+    PretrainedError
+        If the weights that are asked for cannot be had.
+    """
+    if features is not None:
+        return {"initial_features": features.record["sha256"], "pretrained_sha256": None}
+    weights = find_weights(config)
+    return {"initial_features": None, "pretrained_sha256": None if weights is None else _sha256(weights)}
+
+
+def starting_state(
+    config: TrainingConfig, steps: Steps, seed: int, images: np.ndarray, features: TrainedModel | None
+) -> TrainState:
+    """Return the state before the first step, on the host; `images` [1, rows, columns, 1] give the shape."""
+    if features is not None:
+        return jax.device_get(steps.start(features.variables))
+    state = steps.initialise(np.uint32(seed), images)
+    weights = find_weights(config)
+    if weights is not None:
+        head: Any = build_model(config).head
+        state = steps.start(with_pretrained(jax.device_get(state.variables), read_weights(weights), head))
+    return jax.device_get(state)
+
+
+def check_features(features: TrainedModel, examples: Examples, fold: int, config: TrainingConfig, name: str) -> None:
+    """Refuse a network of another architecture, or one that has seen patients of the held-out fold.
+
+    Raises
+    ------
+    TrainingError
+    """
+    if (features.config.model, features.config.filters) != (config.model, config.filters):
+        raise TrainingError(
+            f"{name}: the initial features come from {features.config.model} with filters {features.config.filters},"
+            f" not {config.model} with {config.filters}; train both with the same architecture"
+        )
+    held_out = set(examples.patient_ids[examples.folds == fold].tolist())
+    seen = held_out & set(features.record["training_patients"])
+    if seen:
+        raise TrainingError(
+            f"{name}: the network that the initial features come from was trained on {len(seen)} patients of the"
+            " held-out fold; train it with the same folds, and take the model of the same fold"
+        )
+
+
+@lru_cache(maxsize=1)
+def _sha256(path: Path) -> str:
+    return sha256_file(path)

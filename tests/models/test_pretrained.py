@@ -1,0 +1,162 @@
+"""Pretrained weights: found, read, put in place, and never silently missing."""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mammo_jax.models.pretrained import (
+    HUB_FILE,
+    HUB_REPOSITORY,
+    PretrainedError,
+    find_weights,
+    read_weights,
+    to_torch,
+    with_pretrained,
+)
+from mammo_jax.models.resnet import ResNet18
+from mammo_jax.training_config import TrainingConfig
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    shapes = jax.eval_shape(ResNet18().init, jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
+
+
+@pytest.fixture(scope="module")
+def state(fresh):
+    """What a file for three colours and 1000 classes holds."""
+    random = np.random.default_rng(0)
+    shapes = {name: array.shape for name, array in to_torch(fresh).items()}
+    shapes |= {"conv1.weight": (64, 3, 7, 7), "fc.weight": (1000, 512), "fc.bias": (1000,)}
+    state = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return state | {"bn1.num_batches_tracked": np.array(7)}
+
+
+@pytest.fixture(scope="module")
+def file(state, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / HUB_FILE
+    save_file(state, path)
+    return path
+
+
+def test_everything_but_the_head_is_taken_over_in_our_layout(fresh, state, file):
+    variables = with_pretrained(fresh, read_weights(file), ResNet18.head)
+    params, stats = variables["params"], variables["batch_stats"]
+    np.testing.assert_allclose(
+        params["conv1"]["kernel"][2, 5, 0, 11], state["conv1.weight"][11, :, 2, 5].sum(), rtol=1e-6
+    )
+    kernel = params["layer2_0"]["downsample_0"]["kernel"]
+    np.testing.assert_array_equal(kernel[0, 0, 3, 9], state["layer2.0.downsample.0.weight"][9, 3, 0, 0])
+    np.testing.assert_array_equal(params["layer4_1"]["bn2"]["scale"], state["layer4.1.bn2.weight"])
+    np.testing.assert_array_equal(stats["layer1_0"]["bn1"]["var"], state["layer1.0.bn1.running_var"])
+    assert not params["fc"]["kernel"].any()
+
+
+def test_a_kernel_of_three_colours_stays_where_the_image_is_repeated(fresh, state):
+    three = {**fresh, "params": {**fresh["params"], "conv1": {"kernel": np.zeros((7, 7, 3, 64), np.float32)}}}
+    kernel = with_pretrained(three, state, ResNet18.head)["params"]["conv1"]["kernel"]
+    np.testing.assert_array_equal(kernel, state["conv1.weight"].transpose(2, 3, 1, 0))
+
+
+def test_there_and_back_gives_the_same(fresh, state):
+    back = to_torch(with_pretrained(fresh, state, ("fc",)))
+    for name, value in back.items():
+        if name not in ("conv1.weight", "fc.weight", "fc.bias"):
+            np.testing.assert_array_equal(value, state[name])
+
+
+def test_what_does_not_fit_is_named(fresh, state):
+    lacking = {name: value for name, value in state.items() if name != "layer3.0.bn1.bias"}
+    with pytest.raises(PretrainedError, match=r"lack 'layer3\.0\.bn1\.bias'.*--pretrained none"):
+        with_pretrained(fresh, lacking, ResNet18.head)
+    wrong = {**state, "layer1.0.conv1.weight": np.zeros((64, 64, 1, 1))}
+    with pytest.raises(PretrainedError, match=r"'layer1\.0\.conv1\.weight' has shape \(1, 1, 64, 64\), not"):
+        with_pretrained(fresh, wrong, ResNet18.head)
+
+
+def test_files_that_are_no_weights_are_refused(tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"\xff" * 100)
+    with pytest.raises(PretrainedError, match=r"broken\.safetensors: not a readable safetensors file"):
+        read_weights(broken)
+    with pytest.raises(PretrainedError, match="weights are read from"):
+        read_weights(tmp_path / "weights.npz")
+
+
+def test_a_pth_file_is_read_where_pytorch_is_installed(state, tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "resnet18.pth"
+    torch.save({name: torch.from_numpy(value.copy()) for name, value in state.items()}, path)
+    for name, value in read_weights(path).items():
+        np.testing.assert_array_equal(value, state[name])
+
+
+def test_a_pth_file_that_holds_code_is_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "code.pth"
+    torch.save({"weight": print}, path)
+    with pytest.raises(PretrainedError, match="not a readable state dict"):
+        read_weights(path)
+
+
+def test_a_pth_file_without_pytorch_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(PretrainedError, match=r"mammo-jax\[torch\].*--pretrained none"):
+        read_weights(tmp_path / "resnet18.pth")
+
+
+class Hub:
+    """Stands for the hub's client at the edge of the network."""
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, []
+
+    def hf_hub_download(self, repository, name):
+        self.asked.append((repository, name))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return str(self.answer)
+
+
+def test_imagenet_weights_come_from_the_hub(file, monkeypatch):
+    hub = Hub(file)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    assert find_weights(TrainingConfig(model="resnet18")) == file
+    assert hub.asked == [(HUB_REPOSITORY, HUB_FILE)]
+
+
+@pytest.mark.parametrize("client", [None, Hub(OSError("no route\nto host"))])
+def test_without_weights_the_ways_out_are_named(client, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", client)
+    with pytest.raises(PretrainedError, match=r"--pretrained FILE.*--pretrained none"):
+        find_weights(TrainingConfig(model="resnet18"))
+    with pytest.raises(PretrainedError, match=r"gone\.safetensors is no file.*--pretrained none"):
+        find_weights(TrainingConfig(model="resnet18", pretrained="gone.safetensors"))
+
+
+def test_nothing_is_looked_for_where_nothing_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert find_weights(TrainingConfig(model="resnet18", pretrained="none")) is None
+    assert find_weights(TrainingConfig()) is None
+
+
+def test_the_hubs_own_client_finds_what_its_cache_holds(file, tmp_path, monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+    revision = "0" * 40
+    folder = tmp_path / f"models--{HUB_REPOSITORY.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(revision)
+    (folder / "snapshots" / revision).mkdir(parents=True)
+    (folder / "snapshots" / revision / HUB_FILE).write_bytes(file.read_bytes())
+    download = hub.hf_hub_download
+    monkeypatch.setattr(hub, "hf_hub_download", lambda *a: download(*a, cache_dir=tmp_path, local_files_only=True))
+    found = find_weights(TrainingConfig(model="resnet18"))
+    assert found.read_bytes() == file.read_bytes()
+    (folder / "snapshots" / revision / HUB_FILE).unlink()
+    with pytest.raises(PretrainedError, match="cannot be fetched"):
+        find_weights(TrainingConfig(model="resnet18"))
