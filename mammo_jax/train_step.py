@@ -108,30 +108,13 @@ def _build_steps(config: TrainingConfig, devices: tuple[jax.Device, ...]) -> Ste
     parallel = DataParallel(devices, config.accumulate)
     model = build_model(config, AXIS)
     optimizer = _optimizer(config)
-    backbone = _backbone_factor(config, model)
+    _backbone_factor(config, model)  # refuses a setting that the model cannot have
 
     def start(variables: dict[str, Any]) -> TrainState:
         return TrainState(variables, optimizer.init(variables["params"]))
 
     def initialise(seed: np.uint32, images: np.ndarray) -> TrainState:
         return start(init_model(config, jax.random.key(seed), jnp.asarray(images, jnp.float32)))
-
-    def train(state: TrainState, batch: dict[str, jax.Array], inputs: StepInputs) -> tuple[TrainState, jax.Array]:
-        key = jax.random.fold_in(jax.random.key(inputs.seed), inputs.step)
-        augment_key, dropout_key = jax.random.split(key)
-        images = standardise(batch["image"])
-        if config.augment:
-            images = augment(images, augment_key, AXIS)
-        rows = {**batch, "image": images}
-        gradients, loss, changed = _gradients(model, state.variables, rows, dropout_key, config.accumulate)
-        params = state.variables["params"]
-        updates, optimizer_state = optimizer.update(gradients, state.optimizer, params)
-        rates = {name: inputs.learning_rate * (1.0 if name in _head(model) else backbone) for name in params}
-        params = {
-            name: jax.tree.map(lambda value, update, rate=rates[name]: value - rate * update, layer, updates[name])
-            for name, layer in params.items()
-        }
-        return TrainState({**changed, "params": params}, optimizer_state), loss
 
     def predict(variables: dict[str, Any], images: jax.Array) -> jax.Array:
         logits = jnp.asarray(model.apply(variables, standardise(images), train=False, mask=None))
@@ -141,49 +124,114 @@ def _build_steps(config: TrainingConfig, devices: tuple[jax.Device, ...]) -> Ste
         parallel=parallel,
         initialise=jax.jit(initialise),
         start=jax.jit(start),
-        train=parallel.parallel(train, (0, 0, None), donate_first=True),
+        train=_train_function(config, parallel, model, optimizer),
         predict=parallel.parallel(predict, (0, 0)),
     )
 
 
-def _gradients(
-    model: nn.Module, variables: dict[str, Any], batch: dict[str, jax.Array], dropout_key: jax.Array, parts: int
-) -> tuple[Any, jax.Array, Any]:
-    """Gradient of the weighted mean of the log loss, that loss, and the new batch statistics.
+class _Sums(NamedTuple):
+    """What the rows of a batch add up to, on one device."""
 
-    The gradient is the sum over all devices of weighted gradients, over the sum of all weights: the same however the
-    rows are divided. With several parts, each takes every so-manieth row and waits for the one before, whose memory it
-    can then use; the optimisation barrier keeps the compiler from computing them side by side.
+    gradients: Any
+    loss: jax.Array
+    weight: jax.Array
+
+
+def _train_function(
+    config: TrainingConfig, parallel: DataParallel, model: nn.Module, optimizer: optax.GradientTransformation
+) -> Callable[..., tuple[TrainState, jax.Array]]:
+    """Compile the training step: one program, or, where gradients are accumulated, one for each part and the update.
+
+    One program for all parts would save no memory: XLA computes on CPU what it can side by side.
     """
-    params = variables["params"]
-    rest = {name: value for name, value in variables.items() if name != "params"}
+    parts = config.accumulate
 
-    def weighted_loss(params: Any, rest: Any, rows: dict[str, jax.Array], key: jax.Array) -> tuple[jax.Array, Any]:
+    def begin(variables: dict[str, Any]) -> tuple[_Sums, dict[str, Any]]:
+        zero = jnp.zeros(())
+        rest = {name: value for name, value in variables.items() if name != "params"}
+        return _Sums(jax.tree.map(jnp.zeros_like, variables["params"]), zero, zero), rest
+
+    def add(carry: tuple, params: Any, batch: dict[str, jax.Array], inputs: StepInputs, part: np.int32) -> tuple:
+        sums, rest = carry
+        found, rest = _row_sums(model, config.augment, {**rest, "params": params}, batch, inputs, part)
+        return jax.tree.map(jnp.add, sums, found), rest
+
+    def update(state: TrainState, carry: tuple, inputs: StepInputs) -> tuple[TrainState, jax.Array]:
+        return _update(config, model, optimizer, state, carry, inputs)
+
+    def at_once(state: TrainState, batch: dict[str, jax.Array], inputs: StepInputs) -> tuple[TrainState, jax.Array]:
+        carry = _row_sums(model, config.augment, state.variables, batch, inputs, np.int32(0))
+        return update(state, carry, inputs)
+
+    if parts == 1:
+        return parallel.parallel(at_once, (0, 0, None), donate_first=True)
+    first, more = parallel.parallel(begin, (0,)), parallel.parallel(add, (0, 0, 0, None, None), donate_first=True)
+    last = parallel.parallel(update, (0, 0, None), donate_first=True)
+
+    def in_parts(state: TrainState, batch: dict[str, Any], inputs: StepInputs) -> tuple[TrainState, jax.Array]:
+        carry = first(state.variables)
+        for part in range(parts):
+            rows = {name: values[:, part::parts] for name, values in batch.items()}
+            carry = more(carry, state.variables["params"], rows, inputs, np.int32(part))
+        return last(state, carry, inputs)
+
+    return in_parts
+
+
+def _row_sums(
+    model: nn.Module,
+    augmented: bool,
+    variables: dict[str, Any],
+    batch: dict[str, jax.Array],
+    inputs: StepInputs,
+    part: np.int32,
+) -> tuple[_Sums, dict[str, Any]]:
+    """Sums over this device's rows, and the new batch statistics; all that is random follows from the inputs."""
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(inputs.seed), inputs.step), part)
+    augment_key, dropout_key = jax.random.split(key)
+    images = standardise(batch["image"])
+    if augmented:
+        images = augment(images, augment_key, AXIS)
+
+    def weighted_loss(params: Any) -> tuple[jax.Array, Any]:
         logits, changed = model.apply(
-            {**rest, "params": params},
-            rows["image"],
+            {**variables, "params": params},
+            images,
             train=True,
-            mask=rows["weight"] > 0,
-            rngs={"dropout": key},
+            mask=batch["weight"] > 0,
+            rngs={"dropout": dropout_key},
             mutable=["batch_stats"],
         )
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-        losses = optax.sigmoid_binary_cross_entropy(logits, rows["target"])
-        return jnp.sum(rows["weight"] * losses), changed
+        losses = optax.sigmoid_binary_cross_entropy(logits, batch["target"])
+        return jnp.sum(batch["weight"] * losses), changed
 
-    differentiate = jax.value_and_grad(weighted_loss, has_aux=True)
-    loss, gradients = None, None
-    for part in range(parts):
-        rows = {name: values[part::parts] for name, values in batch.items()}
-        key = dropout_key if parts == 1 else jax.random.fold_in(dropout_key, part)
-        if loss is None:
-            (loss, rest), gradients = differentiate(params, rest, rows, key)
-            continue
-        rows, rest, gradients = jax.lax.optimization_barrier((rows, rest, gradients))
-        (more, rest), further = differentiate(params, rest, rows, key)
-        loss, gradients = loss + more, jax.tree.map(jnp.add, gradients, further)
-    weight, loss, gradients = total((jnp.sum(batch["weight"]), loss, gradients))
-    return jax.tree.map(lambda gradient: gradient / weight, gradients), loss / weight, rest
+    (loss, changed), gradients = jax.value_and_grad(weighted_loss, has_aux=True)(variables["params"])
+    return _Sums(gradients, loss, jnp.sum(batch["weight"])), dict(changed)
+
+
+def _update(
+    config: TrainingConfig,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    carry: tuple[_Sums, dict[str, Any]],
+    inputs: StepInputs,
+) -> tuple[TrainState, jax.Array]:
+    """Go one step against the gradient of the weighted mean of the log loss.
+
+    It is the sum over all devices of weighted gradients, over the sum of all weights: the same however the rows are
+    divided.
+    """
+    sums, rest = total(carry[0]), carry[1]
+    gradients = jax.tree.map(lambda gradient: gradient / sums.weight, sums.gradients)
+    params, backbone = state.variables["params"], _backbone_factor(config, model)
+    updates, optimizer_state = optimizer.update(gradients, state.optimizer, params)
+    moved = {}
+    for name, layer in params.items():
+        rate = inputs.learning_rate * (1.0 if name in _head(model) else backbone)
+        moved[name] = jax.tree.map(lambda value, update, rate=rate: value - rate * update, layer, updates[name])
+    return TrainState({**rest, "params": moved}, optimizer_state), sums.loss / sums.weight
 
 
 def _optimizer(config: TrainingConfig) -> optax.GradientTransformation:

@@ -1,23 +1,31 @@
 """One device and many give the same training, and the same as plain single-device code."""
 
 import os
+import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from flax.traverse_util import flatten_dict
+from synthetic_examples import blobs
 
-from mammo_jax.devices import DataParallel, keep_compiled_steps
-from mammo_jax.train_step import StepInputs, _build_steps, build_model
+from mammo_jax.devices import DataParallel, join_processes, keep_compiled_steps
+from mammo_jax.models import build_model
+from mammo_jax.train_step import StepInputs, _build_steps
+from mammo_jax.trained_model import load_model, predict
+from mammo_jax.training import train_model
 from mammo_jax.training_config import TrainingConfig
 
 ROWS = 11
 RANDOM_CONFIG = TrainingConfig(filters=(4, 8, 8), dropout=0.3, augment=True, weight_decay=0.1)
+ACCUMULATING_CONFIG = replace(RANDOM_CONFIG, accumulate=2)
 PLAIN_CONFIG = TrainingConfig(filters=(4, 8, 8), dropout=0.0, augment=False, weight_decay=0.1)
 
 
@@ -90,9 +98,10 @@ def assert_close(result, expected):
 
 def compare_device_counts():
     """Run in a process with eight devices."""
-    one = train(RANDOM_CONFIG, 1)
-    for count in (2, 8):
-        assert_close(train(RANDOM_CONFIG, count), one)
+    for config in (RANDOM_CONFIG, ACCUMULATING_CONFIG):
+        one = train(config, 1)
+        for count in (2, 8):
+            assert_close(train(config, count), one)
 
 
 def test_one_two_and_eight_devices_train_alike_with_dropout_and_augmentation():
@@ -109,6 +118,118 @@ def test_one_two_and_eight_devices_train_alike_with_dropout_and_augmentation():
 
 def test_one_device_trains_like_plain_code_without_padding():
     assert_close(train(PLAIN_CONFIG, 1), train_plainly(PLAIN_CONFIG))
+
+
+JOINT_CONFIG = TrainingConfig(filters=(4, 8, 8), dropout=0.2, epochs=2, batch_size=13, validation_parts=4)
+
+
+def train_jointly(place, port, out):
+    """Run in each of two processes of three devices: train one network together, and score all images."""
+    os.environ |= {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": place}
+    join_processes()
+    assert (jax.device_count(), jax.local_device_count()) == (6, 3)
+    examples = blobs(72, size=(16, 16))
+    trained = train_model(examples, 1, JOINT_CONFIG, 0, Path(out) / "trained", checkpoint_seconds=0)
+    np.save(Path(out) / f"scores{place}.npy", predict(trained, examples.images))
+
+
+def test_two_processes_train_one_network_like_one_process(tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    arguments = [f"'{place}', {port}, {str(tmp_path)!r}" for place in (0, 1)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"import test_devices as t; t.train_jointly({each})"],
+            env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
+            cwd=Path(__file__).parent,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for each in arguments
+    ]
+    for process in processes:
+        assert process.communicate(timeout=300)[1] is not None
+    assert [process.returncode for process in processes] == [0, 0]
+    examples = blobs(72, size=(16, 16))
+    alone = train_model(examples, 1, JOINT_CONFIG, 0, tmp_path / "alone")
+    jointly = load_model(tmp_path / "trained")
+    assert_close(named(jointly.variables, 0.0, 0.0), named(alone.variables, 0.0, 0.0))
+    assert jointly.record["best_epoch"] == alone.record["best_epoch"]
+    scores = [np.load(tmp_path / f"scores{place}.npy") for place in (0, 1)]
+    np.testing.assert_array_equal(*scores)
+    np.testing.assert_allclose(scores[0], predict(alone, examples.images), atol=1e-2)
+
+
+class NoBatchNorm(nn.Module):
+    @nn.compact
+    def __call__(self, images, train=False, mask=None):
+        return nn.Dense(1)(nn.relu(nn.Conv(4, (5, 5))(images)).max((1, 2)))[:, 0]
+
+
+def test_accumulation_changes_nothing_without_batch_statistics():
+    config = replace(PLAIN_CONFIG, model=f"{__name__}:NoBatchNorm")
+    expected = train(config, 1)
+    for parts in (2, 3):
+        result = train(replace(config, accumulate=parts), 1)
+        for name in expected:
+            np.testing.assert_allclose(result[name], expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_accumulation_saves_memory(monkeypatch):
+    sizes = []
+    parallel = DataParallel.parallel
+
+    def measured(self, step, in_axes, **options):
+        compiled = parallel(self, step, in_axes, **options)
+
+        def call(*arguments):
+            memory = compiled.lower(*arguments).compile().memory_analysis()
+            sizes[-1] = max(sizes[-1], memory.temp_size_in_bytes)
+            return compiled(*arguments)
+
+        return call
+
+    monkeypatch.setattr(DataParallel, "parallel", measured)
+    for parts in (1, 4):
+        sizes.append(0)
+        config = replace(PLAIN_CONFIG, accumulate=parts, weight_decay=0.11)
+        steps = _build_steps(config, tuple(jax.local_devices()[:1]))
+        images = np.zeros((32, 64, 64, 1), np.uint16)
+        state = steps.parallel.replicate(jax.device_get(steps.initialise(np.uint32(5), images[:1])))
+        batch = {"image": images, "target": np.zeros(32, np.float32), "weight": np.ones(32, np.float32)}
+        steps.train(state, steps.parallel.spread(batch), StepInputs(np.float32(1e-3), np.uint32(1), np.int32(0)))
+    assert 0 < sizes[1] < 0.5 * sizes[0], sizes
+
+
+def test_bfloat16_trains_near_to_float32_and_keeps_float32_weights():
+    expected = train(PLAIN_CONFIG, 1)
+    result = train(replace(PLAIN_CONFIG, compute="bfloat16"), 1)
+    assert all(values.dtype == expected[name].dtype for name, values in result.items())
+    np.testing.assert_allclose(result["losses"], expected["losses"], rtol=0.05)
+    assert not np.array_equal(result["losses"], expected["losses"])
+
+
+def test_the_backbone_learns_at_its_own_rate():
+    start = _build_steps(PLAIN_CONFIG, tuple(jax.local_devices()[:1])).initialise(
+        np.uint32(5), np.zeros((1, 24, 24, 1))
+    )
+    start = flatten_dict(start.variables, sep="/")
+    frozen = train(replace(PLAIN_CONFIG, backbone_learning_rate=0.0), 1)
+    for name, before in start.items():
+        moved = not np.array_equal(frozen[name], before)
+        assert moved == ("Dense" in name or "batch_stats" in name), name
+
+
+def test_every_process_has_its_rows_and_together_all():
+    class Device:
+        def __init__(self, process_index):
+            self.process_index = process_index
+
+    parallel = DataParallel([Device(process) for process in (0, 0, 1, 1)], parts=2)
+    assert parallel.rows(13) == range(8)
+    parallel.local = parallel.devices[2:]
+    assert parallel.rows(13) == range(8, 16)
 
 
 def test_spread_and_gather_are_inverse_and_pad_with_zeros():

@@ -111,6 +111,8 @@ def test_a_grid_killed_half_way_goes_on_to_the_same_bytes(finished, tmp_path):
     written = first.stat().st_mtime_ns
     grid(tmp_path)
     assert first.stat().st_mtime_ns == written, "a finished model is not trained again"
+    tables = [read_predictions(run / "predictions.parquet") for run in (tmp_path, finished)]
+    pd.testing.assert_frame_equal(*tables, rtol=0, atol=0)
     assert sha256_file(tmp_path / "predictions.parquet") == sha256_file(finished / "predictions.parquet")
 
 
