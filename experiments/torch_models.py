@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from mammo_jax.models.pretrained import to_torch
 from mammo_jax.models.resnet import STAGES
 
 PLACES = 4
@@ -76,3 +79,39 @@ class TorchResNet18(nn.Module):
         for number in range(1, len(STAGES) + 1):
             x = getattr(self, f"layer{number}")(x)
         return self.fc(x.mean((2, 3)))[:, 0]
+
+
+def transformers_resnet18(variables: dict[str, Any]) -> nn.Module:
+    """Return Hugging Face's own ResNet-18 with our weights, in float64, ready to predict."""
+    import transformers
+
+    config = transformers.ResNetConfig(
+        num_channels=1,
+        embedding_size=64,
+        hidden_sizes=[features for features, _ in STAGES],
+        depths=[2, 2, 2, 2],
+        layer_type="basic",
+        num_labels=1,
+    )
+    model = transformers.ResNetForImageClassification(config).double().eval()
+    own = model.state_dict()
+    ours = {_transformers_name(name): torch.from_numpy(np.array(value)) for name, value in to_torch(variables).items()}
+    if missing := {name for name in own if not name.endswith("num_batches_tracked")} ^ ours.keys():
+        raise RuntimeError(f"transformers names its layers in another way: {sorted(missing)[:3]}")
+    model.load_state_dict(ours, strict=False)
+    return model
+
+
+def _transformers_name(name: str) -> str:
+    """Name of an array of torchvision's in transformers' ResNet."""
+    module, leaf = name.rsplit(".", 1)
+    parts = {"conv": "convolution", "bn": "normalization"}
+    if module == "fc":
+        return f"classifier.1.{leaf}"
+    if module in ("conv1", "bn1"):
+        return f"resnet.embedder.embedder.{parts[module[:-1]]}.{leaf}"
+    stage, block, layer, *rest = module.split(".")
+    place = f"resnet.encoder.stages.{int(stage[-1]) - 1}.layers.{block}"
+    if layer == "downsample":
+        return f"{place}.shortcut.{'convolution' if rest == ['0'] else 'normalization'}.{leaf}"
+    return f"{place}.layer.{int(layer[-1]) - 1}.{parts[layer[:-1]]}.{leaf}"

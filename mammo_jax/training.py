@@ -165,7 +165,7 @@ class _Run:
         self.fitting = training.take(np.flatnonzero(~validating))
         self.validation = one_ratio_each(training.take(np.flatnonzero(validating)), seed)
         self.config, self.seed, self.features, self.name = config, seed, features, name
-        self.weights = _class_weights(self.fitting.targets)
+        self.weights = class_weights(self.fitting.targets)
         self.steps = build_steps(config)
         self.epoch_steps = steps_per_epoch(len(self.fitting), config.batch_size)
 
@@ -238,7 +238,7 @@ class _Run:
             raise TrainingError(f"{self.name}: a validation score is not finite; {self._way_out()}")
         auroc = auroc_and_auprc(targets == 1, logits, np.ones((len(targets), 1)))[0][0]
         losses = np.logaddexp(0, np.where(targets == 1, -logits, logits))
-        weights = _class_weights(targets)
+        weights = class_weights(targets)
         return {"validation_auroc": float(auroc), "validation_loss": float(np.average(losses, weights=weights))}
 
     def _way_out(self) -> str:
@@ -271,7 +271,7 @@ def _arrays(course: _Course) -> dict[str, Any]:
     return {"state": serialization.to_state_dict(course.state), "best_variables": course.best_variables}
 
 
-def _class_weights(targets: np.ndarray) -> np.ndarray:
+def class_weights(targets: np.ndarray) -> np.ndarray:
     """Weights that give both targets the same sum and have mean 1, as float32 [n]."""
     counts = np.bincount(targets, minlength=2)
     return (len(targets) / (2 * counts))[targets].astype(np.float32)

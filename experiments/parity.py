@@ -1,0 +1,149 @@
+"""What two frameworks must agree on: the cases, their weights and batches by formula, and what JAX makes of them.
+
+`check_against_torch` compares these figures with PyTorch's, live; the tests compare them with the ones that it wrote.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from mammo_jax.models import build_model, init_model
+from mammo_jax.models.pretrained import to_torch, torch_name
+from mammo_jax.train_step import StepInputs, build_steps, standardise
+from mammo_jax.training_config import TrainingConfig
+
+STEPS = 20
+RATES = {"sgd": 1e-3, "adamw": 1e-3}
+
+Optimizer = Literal["sgd", "adamw"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and its input; everything else follows."""
+
+    name: str
+    config: TrainingConfig
+    size: int
+    batch: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of a batch."""
+        return (self.batch, self.size, self.size, 1)
+
+
+_PLAIN = TrainingConfig(augment=False, weight_decay=0.05, pretrained="none")
+CASES = {
+    "cnn": Case("cnn", replace(_PLAIN, filters=(4, 8, 8)), 32, 6),
+    "resnet18": Case("resnet18", replace(_PLAIN, model="resnet18"), 64, 4),
+}
+
+
+@dataclass
+class Trajectory:
+    """A training from the case's weights, in PyTorch's names and layout.
+
+    Attributes
+    ----------
+    losses : list of float
+        Before each step.
+    state : dict of str to array
+        Weights and running statistics after the last step.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    state: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def waves(name: str, count: int) -> np.ndarray:
+    """Numbers in −1 … 1 that look random and are the same in every library: float64 [count]."""
+    phase = zlib.crc32(name.encode()) % 1000
+    return np.sin(np.sqrt(2.0) * np.arange(1, count + 1) * (1 + phase / 1000) + phase)
+
+
+def case_variables(case: Case, dtype: np.dtype | type) -> dict[str, Any]:
+    """Weights and running statistics of a case, of ordinary size."""
+    shapes = jax.eval_shape(lambda: init_model(case.config, jax.random.key(0), np.zeros(case.shape, np.float32)))
+    filled = {}
+    for path, leaf in flatten_dict(shapes).items():
+        values = waves(torch_name(path), leaf.size).reshape(leaf.shape)
+        if path[-1] == "kernel":
+            values = values * np.sqrt(4.0 / np.prod(leaf.shape[:-1]))
+        elif path[-1] in ("scale", "var"):
+            values = 1 + 0.2 * values
+        else:
+            values = 0.1 * values
+        filled[path] = values.astype(dtype)
+    return unflatten_dict(filled)
+
+
+def case_batches(case: Case, steps: int = STEPS) -> Iterator[dict[str, np.ndarray]]:
+    """Batches with weights that differ; the weights' sums are exact in every precision."""
+    for step in range(steps):
+        levels = 30000 + 15000 * waves(f"images {step}", int(np.prod(case.shape)))
+        yield {
+            "image": levels.astype(np.uint16).reshape(case.shape),
+            "target": (waves(f"targets {step}", case.batch) > 0).astype(np.float32),
+            "weight": np.resize(np.array([0.5, 1, 2], np.float32), case.batch),
+        }
+
+
+def seen(images: np.ndarray) -> np.ndarray:
+    """Images as the networks see them: standardised in float32, whatever is computed in."""
+    return np.asarray(standardise(jax.numpy.asarray(images)), np.float32)
+
+
+def jax_logits(case: Case, dtype: np.dtype | type) -> np.ndarray:
+    """Logits of the first batch by the case's running statistics."""
+    variables = case_variables(case, dtype)
+    images = seen(next(case_batches(case))["image"]).astype(dtype)
+    with jax.enable_x64(dtype == np.float64):
+        return np.asarray(jax.jit(build_model(case.config).apply)(variables, images))
+
+
+def jax_trajectory(
+    case: Case, optimizer: Optimizer, dtype: np.dtype | type, steps: int = STEPS, **changes: Any
+) -> Trajectory:
+    """Train with the very step that the study trains with."""
+    config = replace(case.config, optimizer=optimizer, **changes)
+    with jax.enable_x64(dtype == np.float64):
+        compiled = build_steps(config)
+        state = compiled.parallel.replicate(jax.device_get(compiled.start(case_variables(case, dtype))))
+        found = Trajectory()
+        for step, batch in enumerate(case_batches(case, steps)):
+            inputs = StepInputs(np.float64(_rate(config)), np.uint32(0), np.int32(step))  # type: ignore[arg-type]
+            state, loss = compiled.train(state, compiled.parallel.spread(batch), inputs)
+            found.losses.append(float(compiled.parallel.first(loss)))
+        found.state = to_torch(compiled.parallel.first(state.variables))
+    return found
+
+
+def jax_gradients(case: Case, dtype: np.dtype | type) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Gradients of the first batch's loss, read off a step of plain descent at rate 1, and the new statistics."""
+    after = jax_trajectory(case, "sgd", dtype, steps=1, weight_decay=0.0, learning_rate=1.0).state
+    before = to_torch(case_variables(case, dtype))
+    gradients = {name: before[name] - value for name, value in after.items() if "running" not in name}
+    return gradients, {name: value for name, value in after.items() if "running" in name}
+
+
+def _rate(config: TrainingConfig) -> float:
+    return 1.0 if config.learning_rate == 1.0 else RATES[config.optimizer]
+
+
+def digest(arrays: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    """Say an array in two numbers: its norm, and its product with fixed waves of norm near 1."""
+    return {
+        name: [
+            float(np.linalg.norm(values)),
+            float(np.ravel(values) @ waves(name + "?", values.size)) / float(np.sqrt(values.size)),
+        ]
+        for name, values in arrays.items()
+    }
