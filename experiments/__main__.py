@@ -9,6 +9,7 @@ JOBS = {
     "study": "the whole way from images to a verdict and a report",
     "prepare": "the study's first stage: compress, cut, write the dataset and its audit",
     "train": "the study's second stage: train on every fold and ratio, score the held-out folds",
+    "saliency": "where the networks look, and what compression changes of it (study --saliency)",
     "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
     "report": "build a run's report.html again",
     "benchmark_codec": "our codec beside OpenJPEG",

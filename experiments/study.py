@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from experiments.prepare import prepare
+from experiments.saliency import measure
 from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
 from experiments.train import train
 from mammo_jax.files import read_json, write_json
@@ -28,8 +29,9 @@ def study(config: StudyConfig) -> None:
         predictions = read_predictions(config.out / "predictions.parquet")
         figures = evaluate(predictions, margin=config.margin, resamples=config.resamples, target=config.units.target)
         write_json(metrics, figures)
+    measured = config.saliency and measure(config)
     report = config.out / "report.html"
-    if not report.exists():
+    if measured or not report.exists():
         build_report(config.out)
         log_event(config.out, "reported")
     found = read_json(metrics)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -27,6 +27,8 @@ from mammo_jax.predictions import PredictionsError
 from mammo_jax.provenance import environment, log_event
 from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.report.sections import ReportError
+from mammo_jax.saliency.methods import Method
+from mammo_jax.saliency.stage import SaliencyError
 from mammo_jax.sources import Source, SourceError
 from mammo_jax.sources.folder import Folder
 from mammo_jax.sources.hybrid import Hybrid
@@ -48,6 +50,7 @@ EXPECTED = (
     PredictionsError,
     StatisticsError,
     ReportError,
+    SaliencyError,
 )
 """Errors whose message already names the file, the field and the way out."""
 
@@ -133,6 +136,10 @@ class StudyConfig:
         Processes that compress; None takes every core.
     distributed : bool
         train: this is one of several processes that share each model, see `mammo_jax.devices.join_processes`.
+    saliency : bool
+        Also measure where the networks look (the job `saliency`); can be asked for later.
+    saliency_method : str
+        The method that the report's figures and panels show; all are computed.
     """
 
     out: Path = Path("runs/study")
@@ -151,6 +158,8 @@ class StudyConfig:
     features_from: Path | None = None
     workers: int | None = None
     distributed: bool = False
+    saliency: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    saliency_method: Method = "ig_mean"
     units: UnitConfig = field(default_factory=UnitConfig)
     phantom: PhantomConfig = field(default_factory=PhantomConfig)
     folder: FolderConfig = field(default_factory=FolderConfig)

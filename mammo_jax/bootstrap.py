@@ -95,12 +95,26 @@ def resample_patients(fold: Fold, resamples: int, rng: np.random.Generator) -> t
 
 
 def _draw(fold: Fold, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    counts = np.zeros((len(fold.positive_patients), resamples), np.int64)
-    for outcome in (True, False):
-        members = np.flatnonzero(fold.positive_patients == outcome)
-        if len(members):
-            shares = np.full(len(members), 1 / len(members))
-            counts[members] = rng.multinomial(max(1, len(members) - 1), shares, size=resamples).T
+    return draw_patients(~fold.positive_patients, resamples, rng)
+
+
+def draw_patients(strata: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each patient is drawn when n − 1 are drawn from the n of each stratum (see `resample_patients`).
+
+    Parameters
+    ----------
+    strata : array [patients]
+        The stratum of each patient; drawn in their sorted order.
+
+    Returns
+    -------
+    int64 [patients, resamples]
+    """
+    counts = np.zeros((len(strata), resamples), np.int64)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        shares = np.full(len(members), 1 / len(members))
+        counts[members] = rng.multinomial(max(1, len(members) - 1), shares, size=resamples).T
     return counts
 
 

@@ -179,15 +179,13 @@ def _process(
     lesions = np.zeros(mammogram.pixels.shape, bool)
     for lesion in mammogram.lesions:
         lesions |= lesion.filled(mammogram.pixels.shape)
-    masks = [unit.record_mask(lesions) for unit in units]
+    masks = [{"mask": unit.record_mask(lesions), "breast": unit.record_mask(breast)} for unit in units]
     fold = plan.folds[mammogram.patient_id]
 
     def record_all(ratio: float, pixels: np.ndarray, codestream_bytes: int, psnr: float) -> list[dict]:
         if is_example:
             write_example_crop(plan.directory.parent / "examples", mammogram, breast, ratio, pixels)
-        return [
-            _record(mammogram, unit, mask, pixels, fold, codestream_bytes, psnr) for unit, mask in zip(units, masks)
-        ]
+        return [_record(mammogram, unit, cut, pixels, fold, codestream_bytes, psnr) for unit, cut in zip(units, masks)]
 
     records = {split_name(1): record_all(1, mammogram.pixels, mammogram.pixels.nbytes, float("inf"))}
     rows = []
@@ -223,7 +221,7 @@ def _audit_row(
 def _record(
     mammogram: Mammogram,
     unit: Unit,
-    mask: np.ndarray,
+    masks: Mapping[str, np.ndarray],
     pixels: np.ndarray,
     fold: int,
     codestream_bytes: int,
@@ -231,7 +229,7 @@ def _record(
 ) -> dict[str, Any]:
     return {
         "image": unit.record_image(pixels, mammogram.bits_stored)[..., None],
-        "mask": mask[..., None],
+        **{name: mask[..., None] for name, mask in masks.items()},
         "label": label_number(unit.label),
         "target": unit.target,
         "fold": fold,
@@ -253,6 +251,7 @@ class _RecordWriter:
             {
                 "image": tfds.features.Image(shape=shape, dtype=np.uint16, encoding_format="png"),
                 "mask": tfds.features.Image(shape=shape, dtype=np.uint8, encoding_format="png"),
+                "breast": tfds.features.Image(shape=shape, dtype=np.uint8, encoding_format="png"),
                 "label": np.int64,
                 "target": np.int64,
                 "fold": np.int64,

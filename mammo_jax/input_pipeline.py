@@ -13,6 +13,8 @@ import numpy as np
 
 from mammo_jax.ratios import MIXED, ratio_text, split_name
 
+MASKS = ("mask", "breast")
+
 
 class DatasetError(Exception):
     """A dataset that cannot be read; the message names the folder and the way out."""
@@ -34,8 +36,8 @@ class Examples:
         0 normal, 1 benign, 2 malignant.
     folds : int64 [n]
     image_ids, patient_ids : str arrays [n]
-    masks : uint8 [n, rows, columns, 1] or None
-        255 inside a lesion, if asked for.
+    masks, breasts : uint8 [n, rows, columns, 1] or None
+        255 inside a lesion, and inside the breast, if asked for.
     """
 
     ratio: str
@@ -46,13 +48,14 @@ class Examples:
     image_ids: np.ndarray
     patient_ids: np.ndarray
     masks: np.ndarray | None = None
+    breasts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def take(self, indices: np.ndarray) -> Examples:
         """Return the examples at `indices`."""
-        arrays = ("images", "targets", "labels", "folds", "image_ids", "patient_ids", "masks")
+        arrays = ("images", "targets", "labels", "folds", "image_ids", "patient_ids", "masks", "breasts")
         taken = {name: getattr(self, name)[indices] for name in arrays if getattr(self, name) is not None}
         return replace(self, **taken)
 
@@ -74,7 +77,7 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
         The parts of one dataset, each with a split for the ratio.
     ratio : float
     masks : bool
-        Read the lesion masks as well.
+        Read the lesion and breast masks as well.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
     Raises
     ------
     DatasetError
-        If a folder holds no dataset, the ratio is not in it, or an image id comes twice.
+        If a folder holds no dataset, the ratio or the masks are not in it, or an image id comes twice.
     """
     _quiet_tensorflow()
     import tensorflow_datasets as tfds
@@ -98,7 +101,9 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
     if split not in builder.info.splits:
         known = ", ".join(sorted(builder.info.splits, key=lambda name: (len(name), name)))  # they come from a set
         raise DatasetError(f"{dataset_dirs[0]}: no split {split!r}; it has {known}: prepare the ratio or leave it out")
-    skipped = ["codestream_bytes", "psnr"] + ([] if masks else ["mask"])
+    if masks and not set(MASKS) <= set(builder.info.features):
+        raise DatasetError(f"{dataset_dirs[0]}: no breast masks in it; remove the dataset and prepare it anew")
+    skipped = {"codestream_bytes", "psnr", *(() if masks else MASKS)} & set(builder.info.features)
     dataset = builder.as_dataset(
         split=split, shuffle_files=False, decoders={name: tfds.decode.SkipDecoding() for name in skipped}
     )
@@ -107,7 +112,7 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
 
 def _collect(chunks: Iterable[dict[str, Any]], ratio: float, masks: bool, name: str) -> Examples:
     """Put the chunks of all parts together, in the order of their image ids."""
-    wanted = ["image", "target", "label", "fold", "image_id", "patient_id"] + (["mask"] if masks else [])
+    wanted = ["image", "target", "label", "fold", "image_id", "patient_id"] + (list(MASKS) if masks else [])
     columns: dict[str, list] = {key: [] for key in wanted}
     for chunk in chunks:
         for key in wanted:
@@ -132,6 +137,7 @@ def _collect(chunks: Iterable[dict[str, Any]], ratio: float, masks: bool, name: 
         image_ids=image_ids[order],
         patient_ids=patient_ids[order],
         masks=joined["mask"][order] if masks else None,
+        breasts=joined["breast"][order] if masks else None,
     )
 
 

@@ -81,11 +81,17 @@ def standardise(images: jax.Array) -> jax.Array:
     -------
     float32 [batch, rows, columns, 1]
     """
+    mean, deviation = own_units(images)
+    return (images.astype(jnp.float32) - mean) / deviation
+
+
+def own_units(images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviation of every image, float32 [batch, 1, 1, 1]; the deviation is at least `FAINTEST`."""
     levels = images.astype(jnp.float32)
     axes = (1, 2, 3)
-    centred = levels - levels.mean(axes, keepdims=True)
-    deviation = jnp.sqrt(jnp.square(centred).mean(axes, keepdims=True))
-    return centred / jnp.maximum(deviation, FAINTEST)
+    mean = levels.mean(axes, keepdims=True)
+    deviation = jnp.sqrt(jnp.square(levels - mean).mean(axes, keepdims=True))
+    return mean, jnp.maximum(deviation, FAINTEST)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:

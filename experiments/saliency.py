@@ -1,0 +1,89 @@
+"""Where the networks look, and what compression changes of it: `mammo-jax saliency`, same flags as study.
+
+Needs a trained study. Trains one model a fold on permuted labels and, where the study has one training seed, one with
+another seed, both at CR 1. Interrupted, it goes on where it was.
+
+Writes RUN/saliency/: maps/ (NumPy .npz), images.parquet (every measure of every image), faithfulness.parquet,
+summary.json, panels/; and the report anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
+from mammo_jax.dataset import parts
+from mammo_jax.files import read_json, write_json
+from mammo_jax.input_pipeline import DatasetError, Examples, read_examples
+from mammo_jax.provenance import log_event
+from mammo_jax.report import build_report
+from mammo_jax.saliency.panels import write_panels
+from mammo_jax.saliency.randomisation import read_with_permuted_targets
+from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, TRAINED, SaliencyPlan, measure_saliency
+from mammo_jax.saliency.summary import summarise
+from mammo_jax.training_grid import run_grid
+
+
+def measure(config: StudyConfig) -> bool:
+    """Run the whole stage; return False where it was done before. Another method alone changes the summary alone."""
+    directory = config.out / "saliency"
+    summary = directory / "summary.json"
+    if summary.exists() and read_json(summary)["primary"] == config.saliency_method:
+        return False
+    if not (config.out / "predictions.parquet").exists():
+        raise DatasetError(f"{config.out}: no trained models; run `mammo-jax study` with the same flags first")
+    dataset = parts(config.out / "dataset")
+    plan = SaliencyPlan(
+        directory=directory,
+        read=partial(read_examples, dataset, masks=True),
+        ratios=(1.0, *config.ratios),
+        folds=config.folds,
+        model_folders=_models(config, dataset),
+    )
+    images = measure_saliency(plan)
+    write_panels(directory, images, config.saliency_method)
+    faithfulness = pd.read_parquet(directory / "faithfulness.parquet")
+    figures = summarise(images, faithfulness, primary=config.saliency_method, resamples=config.resamples)
+    write_json(summary, figures)
+    log_event(config.out, "saliency", **figures["counts"])
+    return True
+
+
+def _models(config: StudyConfig, dataset: list[Path]) -> dict[str, Path]:
+    """Folders of the models trained at CR 1: the study's first seed, another seed, and one on permuted labels."""
+    seed = config.seeds[0]
+    folders = {TRAINED: config.out / "checkpoints" / f"seed_{seed}" / "ratio_1"}
+    if len(config.seeds) > 1:
+        folders[OTHER_SEED] = config.out / "checkpoints" / f"seed_{config.seeds[1]}" / "ratio_1"
+    elif config.features_from is None:  # else there are no features of that seed to start from
+        folders[OTHER_SEED] = _train(config, OTHER_SEED, partial(read_examples, dataset), seed + 1)
+    permuted = partial(read_with_permuted_targets, dataset, seed)
+    return folders | {RANDOM_LABELS: _train(config, RANDOM_LABELS, permuted, seed)}
+
+
+def _train(config: StudyConfig, name: str, read: Callable[[float], Examples], seed: int) -> Path:
+    """Train one model a fold at CR 1 into RUN/saliency/NAME."""
+    run_dir = config.out / "saliency" / name
+    run_grid(read, range(config.folds), [1.0], [1.0], [seed], config.training, run_dir, workers=config.workers)
+    return run_dir / "checkpoints" / f"seed_{seed}" / "ratio_1"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    config = parse(given, __doc__ or "")
+    with reporting_errors():
+        start_run(config, "saliency", given)
+        measured = measure(config)
+        if (config.out / "metrics.json").exists():
+            report = build_report(config.out) if measured else config.out / "report.html"
+            print(f"report: {report}")
+
+
+if __name__ == "__main__":
+    main()

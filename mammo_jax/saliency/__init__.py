@@ -1,0 +1,1 @@
+"""Where a network looks: attribution maps, how far compression moves them, and whether they can be believed."""

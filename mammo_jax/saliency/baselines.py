@@ -1,0 +1,64 @@
+"""What an image is compared with when its pixels are given credit: black, the image blurred, or the mean image."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import jax.numpy as jnp
+import numpy as np
+from scipy import ndimage
+
+from mammo_jax.train_step import own_units, standardise
+
+Baseline = Literal["black", "blurred", "mean"]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+
+BLUR = 0.1
+"""Standard deviation of the Gaussian that blurs an image, as a part of its longer side: no lesion is seen any more."""
+
+
+def network_inputs(images: np.ndarray) -> np.ndarray:
+    """Return what the network sees of records: uint16 [n, rows, columns, 1] → float32, standardised one by one."""
+    return np.asarray(standardise(jnp.asarray(images)))
+
+
+def baselines_for(images: np.ndarray, baseline: Baseline, mean_image: np.ndarray | None = None) -> np.ndarray:
+    """Baselines of images, each in its image's own standardised units.
+
+    The units come from the image, not from the baseline: black is (0 − mean) / deviation of that image, and the way
+    from baseline to image is the same as in grey levels.
+
+    Parameters
+    ----------
+    images : uint16 [n, rows, columns, 1]
+        Grey levels of records.
+    baseline : {"black", "blurred", "mean"}
+        Level 0; the image, blurred (see `BLUR`); or `mean_image`.
+    mean_image : float [rows, columns, 1], for "mean"
+        Mean of the training images, in grey levels.
+
+    Returns
+    -------
+    float32 [n, rows, columns, 1]
+
+    Raises
+    ------
+    ValueError
+        If the baseline is unknown, or "mean" comes without `mean_image`.
+    """
+    mean, deviation = (np.asarray(unit) for unit in own_units(jnp.asarray(images)))
+    if baseline == "black":
+        levels = np.zeros(images.shape, np.float32)
+    elif baseline == "blurred":
+        levels = blurred(images)
+    elif baseline == "mean" and mean_image is not None:
+        levels = np.broadcast_to(mean_image.astype(np.float32), images.shape)
+    else:
+        raise ValueError(f"baseline {baseline!r}: one of {', '.join(BASELINES)}; mean needs the mean training image")
+    return (levels - mean) / deviation
+
+
+def blurred(images: np.ndarray) -> np.ndarray:
+    """Blur images [n, rows, columns, 1] until lesions are gone; float32. The edge goes on as it ends."""
+    sigma = BLUR * max(images.shape[1:3])
+    return ndimage.gaussian_filter(images.astype(np.float32), sigma, axes=(1, 2), mode="nearest")

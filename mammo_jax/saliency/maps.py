@@ -1,0 +1,61 @@
+"""Map files: one a fold and ratio, all methods in it; half precision, scaled, no pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mammo_jax.files import atomic_path
+from mammo_jax.input_pipeline import Examples
+
+
+@dataclass(frozen=True)
+class MapFile:
+    """What a map file holds.
+
+    Attributes
+    ----------
+    image_ids : str array [n]
+    images : uint16 [n, rows, columns]
+    lesions : bool [n, rows, columns]
+    maps : dict
+        Method → float32 [n, rows, columns].
+    """
+
+    image_ids: np.ndarray
+    images: np.ndarray
+    lesions: np.ndarray
+    maps: dict[str, np.ndarray]
+
+
+def save_maps(path: Path, examples: Examples, maps: Mapping[str, np.ndarray]) -> None:
+    """Write maps as NumPy .npz, with what they are maps of, whole or not at all.
+
+    Beside "image_ids", "images" and "lesions", each method is two arrays: "METHOD" float16 [n, rows, columns], between
+    −1 and 1, and "METHOD_scale" float32 [n], what it is multiplied with.
+    """
+    assert examples.masks is not None
+    arrays = {
+        "image_ids": np.asarray(examples.image_ids, np.str_),
+        "images": examples.images[..., 0],
+        "lesions": examples.masks[..., 0] > 0,
+    }
+    for method, values in maps.items():
+        scale = np.maximum(np.abs(values).max((1, 2)), np.finfo(np.float32).tiny).astype(np.float32)
+        arrays[method] = (values / scale[:, None, None]).astype(np.float16)
+        arrays[f"{method}_scale"] = scale
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def load_maps(path: Path) -> MapFile:
+    """Read a map file; nothing in it is executed."""
+    with np.load(path, allow_pickle=False) as stored:
+        methods = [name.removesuffix("_scale") for name in stored.files if name.endswith("_scale")]
+        maps = {
+            method: stored[method].astype(np.float32) * stored[f"{method}_scale"][:, None, None] for method in methods
+        }
+        return MapFile(stored["image_ids"], stored["images"], stored["lesions"], maps)

@@ -1,0 +1,118 @@
+"""The picture: an image, its map laid over it, and the lesion's outline, one panel a ratio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import ndimage
+
+from mammo_jax.files import atomic_path
+from mammo_jax.localization import smooth
+from mammo_jax.ratios import ratio_text
+from mammo_jax.saliency.maps import load_maps
+from mammo_jax.saliency.methods import Method
+from mammo_jax.saliency.stage import TRAINED, map_path
+from mammo_jax.saliency.summary import THRESHOLD
+
+SIDE = 240
+"""Pixels of the longer side of a panel's two pictures."""
+OUTLINE = (64, 224, 208)
+PATIENTS = 3
+
+
+def choose_images(images: pd.DataFrame) -> list[str]:
+    """Ids of one image each of at most 3 patients: those called rightly at CR 1 first, then the rest, by id.
+
+    The order of ids has nothing to do with how well a map looks.
+
+    Parameters
+    ----------
+    images : DataFrame
+        Rows of the trained model at CR 1, one an image: image_id, patient_id, score.
+    """
+    ordered = images.assign(wrong=images["score"] <= THRESHOLD).sort_values(["wrong", "image_id"])
+    return ordered.drop_duplicates("patient_id")["image_id"].head(PATIENTS).tolist()
+
+
+def write_panel(
+    path: Path,
+    image: np.ndarray,
+    attributions: np.ndarray,
+    lesion: np.ndarray,
+    window: tuple[float, float],
+    full: float,
+) -> None:
+    """Write one panel as PNG: above the image with the lesion's outline, below the same with the map over it.
+
+    Parameters
+    ----------
+    path : Path
+    image : uint16 [rows, columns]
+    attributions : float [rows, columns]
+        Only what speaks for the finding is shown.
+    lesion : bool [rows, columns]
+    window : (low, high)
+        Grey levels shown black and white.
+    full : float
+        Smoothed contribution that is shown at full strength.
+    """
+    factor = max(1, round(SIDE / max(image.shape)))
+    low, high = window
+    grey = np.clip((image.astype(float) - low) / max(high - low, 1.0), 0, 1)
+    strength = np.clip(smooth(attributions) / full, 0, 1) if full > 0 else np.zeros(image.shape)
+    grey, strength = (_enlarged(values, factor) for values in (grey, strength))
+    outline = _outline(np.kron(lesion, np.ones((factor, factor), bool)))
+    plain = np.repeat(grey[..., None], 3, axis=2)
+    colours = matplotlib.colormaps["inferno"](0.25 + 0.75 * strength)[..., :3]
+    opacity = 0.75 * np.sqrt(strength)[..., None]
+    overlaid = plain * (1 - opacity) + colours * opacity
+    shown = np.rint(255 * np.concatenate([plain, np.ones((4, plain.shape[1], 3)), overlaid])).astype(np.uint8)
+    edge = np.concatenate([outline, np.zeros((4, outline.shape[1]), bool), outline])
+    shown[edge] = OUTLINE
+    with atomic_path(path) as temporary:
+        Image.fromarray(shown).save(temporary, format="PNG", optimize=True)
+
+
+def _enlarged(values: np.ndarray, factor: int) -> np.ndarray:
+    size = (values.shape[1] * factor, values.shape[0] * factor)
+    return np.clip(np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BICUBIC)), 0, 1)
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    return ndimage.binary_dilation(mask, iterations=2) & ~mask
+
+
+def write_panels(directory: Path, images: pd.DataFrame, method: Method) -> None:
+    """Write `panels/IMAGE_RATIO.png` for every ratio of the chosen images; what is there already is left alone.
+
+    Grey levels and strength of an image are scaled alike at all ratios, by what it shows at CR 1, so that evidence that
+    fades is seen to fade.
+
+    Parameters
+    ----------
+    directory : Path
+        RUN/saliency, with maps/.
+    images : DataFrame
+        images.parquet.
+    method : str
+        Whose maps are shown.
+    """
+    trained = images[(images["model"] == TRAINED) & (images["method"] == method)]
+    first = trained[trained["ratio"] == 1].set_index("image_id")
+    for image_id in choose_images(first.reset_index()):
+        fold = int(first["fold"][image_id])
+        window, full = (0.0, 0.0), 0.0
+        for ratio in sorted(trained["ratio"].unique()):  # 1 comes first
+            stored = load_maps(map_path(directory, fold, ratio))
+            index = int(np.flatnonzero(stored.image_ids == image_id)[0])
+            image, attributions = stored.images[index], stored.maps[method][index]
+            if ratio == 1:
+                low, high = np.percentile(image, (0.5, 99.5))
+                window, full = (float(low), float(high)), float(smooth(attributions).max())
+            path = directory / "panels" / f"{image_id}_{ratio_text(ratio)}.png"
+            if not path.exists():
+                write_panel(path, image, attributions, stored.lesions[index], window, full)

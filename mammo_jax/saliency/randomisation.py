@@ -1,0 +1,70 @@
+"""Networks that know nothing, whose maps a trained network's must not resemble (Adebayo et al., NeurIPS 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from mammo_jax.input_pipeline import Examples, read_examples
+
+
+def parameter_cascade(
+    network: nn.Module, variables: dict[str, Any], images: np.ndarray, seed: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a network's weights with ever more layers drawn anew, from the last layer down to the first.
+
+    Parameters
+    ----------
+    network : nn.Module
+    variables : dict
+        Trained "params" and other collections, such as "batch_stats".
+    images : float [n, rows, columns, channels]
+        Any images of the right shape.
+    seed : int
+        Of the fresh weights, which are drawn as before training.
+
+    Yields
+    ------
+    layer : str
+        The top-level layer that was drawn anew last.
+    variables : dict
+        After the last layer no trained weight is left.
+    """
+    fresh = jax.device_get(network.init(jax.random.key(seed), images[:1]))
+    mixed = {collection: dict(values) for collection, values in variables.items()}
+    for layer in reversed(layers_in_order(network, variables, images)):
+        for collection, values in fresh.items():
+            if layer in values:
+                mixed[collection] = {**mixed[collection], layer: values[layer]}
+        yield layer, mixed
+        mixed = dict(mixed)
+
+
+def layers_in_order(network: nn.Module, variables: dict[str, Any], images: np.ndarray) -> list[str]:
+    """Names of the top-level layers that have weights, in the order in which an image passes them."""
+    called: dict[str, None] = {}
+
+    def intercept(call: Callable, arguments: tuple, options: dict, context: nn.module.InterceptorContext) -> Any:
+        output = call(*arguments, **options)
+        if context.module.path:
+            called.setdefault(context.module.path[0])
+        return output
+
+    with nn.intercept_methods(intercept):
+        jax.eval_shape(partial(network.apply), variables, images[:1])
+    known = {layer for values in variables.values() for layer in values}
+    return [layer for layer in called if layer in known]
+
+
+def read_with_permuted_targets(dataset_dirs: list[Path], seed: int, ratio: float) -> Examples:
+    """Read the examples of a ratio with their targets dealt out at random: what is learnt from them is no finding."""
+    examples = read_examples(dataset_dirs, ratio)
+    targets = np.random.default_rng(seed).permutation(examples.targets)
+    return replace(examples, targets=targets)

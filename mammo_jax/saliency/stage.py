@@ -1,0 +1,258 @@
+"""The saliency stage of a study: maps and measures of every held-out positive image, cell by cell, resumable.
+
+A cell is one model at one ratio on one fold. The model trained on uncompressed images is followed over all ratios; at
+CR 1 stand beside it a model of another training seed (the floor: what training again changes), a model trained on
+permuted labels, and the model with its layers drawn anew one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from mammo_jax.files import atomic_path
+from mammo_jax.input_pipeline import Examples
+from mammo_jax.localization import localize
+from mammo_jax.ratios import split_name
+from mammo_jax.saliency.baselines import baselines_for, network_inputs
+from mammo_jax.saliency.drift import similarity
+from mammo_jax.saliency.faithfulness import FRACTIONS, insertion_and_deletion, salient_first
+from mammo_jax.saliency.maps import load_maps, save_maps
+from mammo_jax.saliency.methods import CONTROL, METHODS, compute_maps
+from mammo_jax.saliency.randomisation import parameter_cascade
+from mammo_jax.train_step import build_model
+from mammo_jax.trained_model import TrainedModel, load_model, predict
+
+TRAINED, OTHER_SEED, RANDOM_LABELS, CASCADE = "trained", "other_seed", "random_labels", "cascade"
+RANDOM_ORDER = "random"
+CASCADE_SEED = 1
+
+
+class SaliencyError(Exception):
+    """A run whose saliency cannot be measured; the message says the way out."""
+
+
+@dataclass(frozen=True)
+class SaliencyPlan:
+    """What the stage works on.
+
+    Attributes
+    ----------
+    directory : Path
+        RUN/saliency.
+    read : callable
+        ratio → `Examples` with masks.
+    ratios : tuple of float
+        1 first.
+    folds : int
+    model_folders : dict
+        TRAINED, RANDOM_LABELS and, where there is one, OTHER_SEED → the folder that holds fold_0, fold_1, ….
+    """
+
+    directory: Path
+    read: Callable[[float], Examples]
+    ratios: tuple[float, ...]
+    folds: int
+    model_folders: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    model: str
+    ratio: float
+    fold: int
+
+
+def measure_saliency(plan: SaliencyPlan) -> pd.DataFrame:
+    """Compute every cell that is missing, and merge them into images.parquet and faithfulness.parquet.
+
+    Returns
+    -------
+    DataFrame
+        images.parquet: one row an image, model, ratio and method.
+
+    Raises
+    ------
+    SaliencyError
+        If no held-out positive image has a lesion mark.
+    """
+    models = [TRAINED, *(name for name in (OTHER_SEED, RANDOM_LABELS) if name in plan.model_folders), CASCADE]
+    cells = [_Cell(model, 1.0, fold) for fold in range(plan.folds) for model in models]
+    cells += [_Cell(TRAINED, ratio, fold) for ratio in plan.ratios[1:] for fold in range(plan.folds)]
+    missing = [cell for cell in cells if not _table_path(plan, cell).exists()]
+    with tqdm(total=len(cells), initial=len(cells) - len(missing), desc="saliency", unit="cell") as bar:
+        folds = _Folds(plan)
+        for cell in missing:
+            folds.measure(cell)
+            bar.update()
+    faithful = [plan.directory / "faithfulness" / f"fold_{fold}.parquet" for fold in range(plan.folds)]
+    merge_tables(faithful, plan.directory / "faithfulness.parquet")
+    return merge_tables([_table_path(plan, cell) for cell in cells], plan.directory / "images.parquet")
+
+
+def map_path(directory: Path, fold: int, ratio: float) -> Path:
+    """Where the maps of the trained model on one fold at one ratio lie."""
+    return directory / "maps" / f"fold_{fold}" / f"{split_name(ratio)}.npz"
+
+
+def _table_path(plan: SaliencyPlan, cell: _Cell) -> Path:
+    return plan.directory / "cells" / f"fold_{cell.fold}" / f"{cell.model}-{split_name(cell.ratio)}.parquet"
+
+
+def merge_tables(parts: list[Path], path: Path) -> pd.DataFrame:
+    """Put Parquet tables together into one, if it isn't there yet, and return it."""
+    tables = [table for table in (pq.read_table(part) for part in parts) if table.num_rows]
+    if not tables:
+        raise SaliencyError(
+            f"{path.parent}: no held-out positive image has a lesion mark in it, so there is nothing that a map could"
+            " be held against; leave --saliency out"
+        )
+    merged = pa.concat_tables(tables)
+    if not path.exists():
+        _write_table(path, merged)
+    return merged.to_pandas()
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    with atomic_path(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(None), temporary)
+
+
+class _Folds:
+    """Computes cells; keeps the examples of one ratio and what is the same for all cells of a fold."""
+
+    def __init__(self, plan: SaliencyPlan):
+        self.plan = plan
+        self.held: Examples | None = None
+        self.models: dict[tuple[str, int], TrainedModel] = {}
+        self.mean_images: list[np.ndarray] = []
+
+    def measure(self, cell: _Cell) -> None:
+        """Compute a cell's maps and write its table, and at CR 1 the trained model's faithfulness."""
+        examples = self._marked(cell)
+        tables = [
+            self._table(cell, layer, model, examples) for layer, model in self._models(cell, examples) if len(examples)
+        ]
+        rows = pd.DataFrame([row for table in tables for row in table])
+        if cell.model == TRAINED and cell.ratio == 1:
+            path = self.plan.directory / "faithfulness" / f"fold_{cell.fold}.parquet"
+            _write_table(path, pa.Table.from_pandas(self._faithfulness(cell, examples), preserve_index=False))
+        _write_table(_table_path(self.plan, cell), pa.Table.from_pandas(rows, preserve_index=False))
+
+    def _examples(self, ratio: float) -> Examples:
+        if self.held is None or float(self.held.ratio) != ratio:
+            self.held = self.plan.read(ratio)
+        return self.held
+
+    def _marked(self, cell: _Cell) -> Examples:
+        """Positive images of the held-out fold whose lesion is marked."""
+        examples = self._examples(cell.ratio)
+        assert examples.masks is not None
+        marked = examples.masks.reshape(len(examples), -1).any(1)
+        return examples.take(np.flatnonzero((examples.folds == cell.fold) & (examples.targets == 1) & marked))
+
+    def _mean_image(self, fold: int) -> np.ndarray:
+        """Mean of the images at CR 1 that the fold's models were trained with, float32 [rows, columns, 1]."""
+        path = self.plan.directory / "maps" / f"fold_{fold}" / "mean_image.npy"
+        if not path.exists():
+            examples = self._examples(1.0)
+            mean = examples.images[examples.folds != fold].mean(0, dtype=np.float64).astype(np.float32)
+            with atomic_path(path) as temporary, temporary.open("wb") as stream:
+                np.save(stream, mean, allow_pickle=False)
+        return np.load(path, allow_pickle=False)
+
+    def _model(self, name: str, fold: int) -> TrainedModel:
+        if (name, fold) not in self.models:
+            self.models[name, fold] = load_model(self.plan.model_folders[name] / f"fold_{fold}")
+        return self.models[name, fold]
+
+    def _models(self, cell: _Cell, examples: Examples) -> Iterator[tuple[str, TrainedModel]]:
+        """Yield the models of a cell, each with the layer that was drawn anew last ("" where none was)."""
+        if cell.model != CASCADE:
+            yield "", self._model(cell.model, cell.fold)
+            return
+        trained = self._model(TRAINED, cell.fold)
+        network = build_model(trained.config)
+        inputs = network_inputs(examples.images[:1])
+        if len(inputs):
+            for layer, variables in parameter_cascade(network, trained.variables, inputs, CASCADE_SEED):
+                yield layer, TrainedModel(trained.config, variables, trained.record)
+
+    def _table(self, cell: _Cell, layer: str, model: TrainedModel, examples: Examples) -> list[dict[str, Any]]:
+        """Rows of one model: every image and method. The trained model's maps are written first."""
+        network, mean_image = build_model(model.config), self._mean_image(cell.fold)
+        methods = METHODS if cell.model != TRAINED else (*METHODS, CONTROL)
+        found = {name: compute_maps(name, network, model.variables, examples.images, mean_image) for name in methods}
+        if cell.model == TRAINED:
+            path = map_path(self.plan.directory, cell.fold, cell.ratio)
+            save_maps(path, examples, {name: computed.maps for name, computed in found.items()})
+        # From the file, so that a resumed run sees the same half-precision maps.
+        reference = load_maps(map_path(self.plan.directory, cell.fold, 1.0)).maps
+        scores = predict(model, examples.images)
+        rows = []
+        for name, computed in found.items():
+            for index in range(len(examples)):
+                attributions = computed.maps[index]
+                rows.append(
+                    {
+                        "model": cell.model,
+                        "layer": layer,
+                        "ratio": cell.ratio,
+                        "fold": cell.fold,
+                        "method": name,
+                        "image_id": str(examples.image_ids[index]),
+                        "patient_id": str(examples.patient_ids[index]),
+                        "score": float(scores[index]),
+                        "gap": float(computed.gaps[index]),
+                        "steps": int(computed.steps[index]),
+                        "complete": bool(computed.complete[index]),
+                        **localize(attributions, *_masks(examples, index)),
+                        **similarity(attributions, reference[name][index], _masks(examples, index)[1]),
+                    }
+                )
+        return rows
+
+    def _faithfulness(self, cell: _Cell, examples: Examples) -> pd.DataFrame:
+        """Insertion and deletion curves of the trained model at CR 1: a row an image, order and fraction."""
+        model = self._model(TRAINED, cell.fold)
+        network = build_model(model.config)
+        rows = []
+        if len(examples):
+            maps = load_maps(map_path(self.plan.directory, cell.fold, 1.0)).maps
+            inputs, replacements = network_inputs(examples.images), baselines_for(examples.images, "blurred")
+        for index in range(len(examples)):
+            breast = _masks(examples, index)[1]
+            orders = {name: salient_first(values[index], breast) for name, values in maps.items()}
+            random = np.random.default_rng(index)
+            orders[RANDOM_ORDER] = random.permutation(orders[CONTROL])
+            for name, order in orders.items():
+                curves = insertion_and_deletion(network, model.variables, inputs[index], replacements[index], order)
+                for kind, curve in zip(("insertion", "deletion"), curves):
+                    rows += [
+                        {
+                            "image_id": str(examples.image_ids[index]),
+                            "patient_id": str(examples.patient_ids[index]),
+                            "fold": cell.fold,
+                            "method": name,
+                            "curve": kind,
+                            "fraction": float(fraction),
+                            "probability": float(probability),
+                        }
+                        for fraction, probability in zip(FRACTIONS, curve)
+                    ]
+        return pd.DataFrame(rows)
+
+
+def _masks(examples: Examples, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lesion and breast of one example; bool [rows, columns]."""
+    assert examples.masks is not None
+    assert examples.breasts is not None
+    return examples.masks[index, ..., 0] > 0, examples.breasts[index, ..., 0] > 0

@@ -1,0 +1,195 @@
+"""Integrated gradients against closed forms and a slow loop in float64."""
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from mammo_jax.models.cnn import CNN
+from mammo_jax.saliency.first_layer import starts_with_convolution
+from mammo_jax.saliency.integrated_gradients import CHUNK_BYTES, _path, integrated_gradients, quadrature
+from mammo_jax.saliency.smoothgrad import smoothgrad_integrated_gradients
+
+SHAPE = (3, 16, 20, 1)
+RULES = ("gauss-legendre", "trapezoid")
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+class TwoBranches(nn.Module):
+    """The images go past the first convolution as well."""
+
+    @nn.compact
+    def __call__(self, images):
+        return nn.Conv(3, (3, 3))(images).max((1, 2, 3)) + images.sum((1, 2, 3)) ** 2
+
+
+class Strided(nn.Module):
+    """A first convolution with stride, bias and its own padding, then something smooth."""
+
+    @nn.compact
+    def __call__(self, images):
+        x = nn.tanh(nn.Conv(4, (5, 5), strides=2, padding=((2, 1), (0, 3)))(images))
+        return nn.Dense(1)(x.reshape(len(x), -1))[:, 0]
+
+
+class NoConvolution(nn.Module):
+    @nn.compact
+    def __call__(self, images):
+        return nn.Dense(1)(nn.tanh(nn.Dense(5)(images.reshape(len(images), -1))))[:, 0]
+
+
+MODULES = (CNN(filters=(3, 4, 5), dense=(8, 6)), Strided(), TwoBranches(), NoConvolution())
+
+
+def naive(apply, variables, images, baselines, rule, steps):
+    """One image and one step at a time, the whole network each time."""
+    nodes, weights = quadrature(rule, steps)
+    maps = []
+    slope = jax.jit(jax.grad(lambda x: apply(variables, x[None])[0]))
+    for image, baseline in zip(images, baselines):
+        gradient = np.zeros_like(image)
+        for node, weight in zip(nodes, weights):
+            gradient += weight * np.asarray(slope(baseline + node * (image - baseline)))
+        maps.append(((image - baseline) * gradient).sum(-1))
+    return np.stack(maps)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: type(module).__name__)
+@pytest.mark.parametrize("rule", RULES)
+def test_every_network_gives_what_a_slow_loop_gives(module, rule, monkeypatch):
+    monkeypatch.setattr("mammo_jax.saliency.integrated_gradients.CHUNK_BYTES", 20_000)  # chunks that do not divide 11
+    with jax.enable_x64(True):
+        images, baselines = normal(*SHAPE), normal(*SHAPE, seed=1)
+        variables = jax.tree.map(
+            lambda leaf: np.asarray(leaf, np.float64), jax.jit(module.init)(jax.random.key(3), images)
+        )
+        found = integrated_gradients(module, variables, images, baselines, rule=rule, steps=11, max_steps=11)
+        expected = naive(module.apply, variables, images, baselines, rule, 11)
+    assert found.maps.dtype == np.float64
+    np.testing.assert_allclose(found.maps, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("module", "expected"), list(zip(MODULES, (True, True, False, False))))
+def test_only_a_single_way_through_a_first_convolution_is_split_off(module, expected):
+    images = np.zeros(SHAPE, np.float32)
+    variables = jax.jit(module.init)(jax.random.key(0), images)
+    assert starts_with_convolution(module, variables, images) == expected
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_linear_network_is_credited_exactly(rule):
+    weights = normal(*SHAPE[1:]).astype(np.float32)
+    images, baselines = (normal(*SHAPE, seed=seed).astype(np.float32) for seed in (1, 2))
+
+    def linear(variables, x):
+        return (x * variables[None]).sum((1, 2, 3)) + 5
+
+    found = integrated_gradients(linear, weights, images, baselines, rule=rule, steps=2)
+    expected = ((images - baselines) * weights).sum(-1)
+    np.testing.assert_allclose(found.maps, expected, atol=1e-5)
+    assert found.complete.all()
+    assert (found.steps == 2).all()
+
+
+def test_a_square_is_credited_exactly_by_one_gauss_legendre_point():
+    images, baselines = (normal(*SHAPE, seed=seed).astype(np.float32) for seed in (1, 2))
+    found = integrated_gradients(squares, None, images, baselines, steps=1, max_steps=1)
+    np.testing.assert_allclose(found.maps, (images**2 - baselines**2).sum(-1), atol=1e-5)
+
+
+def squares(_, x):
+    return (x**2).sum((1, 2, 3))
+
+
+def step_like(_, x):
+    """Rise steeply somewhere on the path: few points miss it."""
+    return jax.nn.sigmoid(60 * (x.mean((1, 2, 3)) - 0.37))
+
+
+def test_steps_are_doubled_for_the_images_that_need_it_alone():
+    images = np.ones((2, 8, 8, 1), np.float32)
+    images[1] = 0.1  # its path ends before the rise
+    found = integrated_gradients(step_like, None, images, np.zeros_like(images), steps=4, max_steps=256)
+    assert found.steps[1] == 4
+    assert found.steps[0] > 16
+    assert found.complete.all()
+    assert abs(found.gaps[0]) <= 0.01
+    np.testing.assert_allclose(found.maps.sum((1, 2)) - (found.scores - found.baseline_scores), found.gaps, atol=1e-6)
+
+
+def test_a_map_that_stays_incomplete_is_flagged_with_its_gap():
+    images = np.ones((1, 8, 8, 1), np.float32)
+    found = integrated_gradients(step_like, None, images, np.zeros_like(images), steps=4, max_steps=4)
+    assert not found.complete[0]
+    assert abs(found.gaps[0]) > 0.1
+
+
+def test_relu_networks_become_complete():
+    module = CNN(filters=(4, 8, 8), dense=(16, 8))
+    images = normal(6, 32, 32, 1).astype(np.float32)
+    variables = jax.jit(module.init)(jax.random.key(0), images)
+    found = integrated_gradients(module, variables, images, np.full_like(images, -2))
+    assert found.complete.all()
+    np.testing.assert_allclose(found.scores, module.apply(variables, images), atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_integrate_what_they_must(rule, steps):
+    if rule == "trapezoid" and steps == 1:
+        with pytest.raises(ValueError, match="trapezoid"):
+            quadrature(rule, steps)
+        return
+    nodes, weights = quadrature(rule, steps)
+    assert len(nodes) == len(weights) == steps
+    assert weights.sum() == pytest.approx(1)
+    assert weights @ nodes == pytest.approx(1 / 2)
+    if rule == "gauss-legendre":
+        assert weights @ nodes ** (2 * steps - 1) == pytest.approx(1 / (2 * steps))
+
+
+def test_memory_does_not_grow_with_the_steps():
+    """XLA says how much a compiled chunk takes; the loop calls the same one more often."""
+    module = CNN(filters=(4, 8, 8), dense=(16, 8))
+    images = np.zeros((1, 64, 64, 1), np.float32)
+    variables = jax.jit(module.init)(jax.random.key(0), images)
+    path = _path(module, variables, images)
+    assert path.point_bytes == 64 * 64 * 4 * 4
+    calls = []
+
+    def sizes(steps):
+        original = path.add
+        counted = lambda *arguments: calls.append(len(arguments[3])) or original(*arguments)  # noqa: E731
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mammo_jax.saliency.integrated_gradients._path", lambda *_: type(path)(
+                path.ends, counted, path.back, path.point_bytes))  # fmt: skip
+            calls.clear()
+            integrated_gradients(module, variables, images, images - 1, steps=steps, max_steps=steps)
+        return list(calls)
+
+    most = CHUNK_BYTES // path.point_bytes
+    assert sizes(512) == [most] * (512 // most)
+    assert sizes(2048) == [most] * (2048 // most)
+
+
+def test_damaged_input_is_refused():
+    images = np.ones((1, 8, 8, 1), np.float32)
+    with pytest.raises(ValueError, match="must be alike"):
+        integrated_gradients(squares, None, images, images[:, :4])
+    with pytest.raises(ValueError, match="not finite"):
+        integrated_gradients(squares, None, images * np.nan, images)
+
+
+def test_smoothgrad_is_the_mean_over_noisy_copies():
+    images = normal(2, 8, 8, 1).astype(np.float32)
+    found = smoothgrad_integrated_gradients(squares, None, images, np.zeros_like(images), samples=4000, steps=1)
+    spread = 0.15 * np.ptp(images.reshape(2, -1), axis=1)
+    expected = images[..., 0] ** 2 + spread[:, None, None] ** 2  # E (x + s n)² = x² + s²
+    np.testing.assert_allclose(found.maps, expected, atol=0.25)
+    assert found.maps.mean() == pytest.approx(expected.mean(), rel=0.02)
+    assert found.complete.all()
+    again = smoothgrad_integrated_gradients(squares, None, images[:1], np.zeros_like(images[:1]), samples=4000, steps=1)
+    np.testing.assert_array_equal(again.maps[0], found.maps[0])
