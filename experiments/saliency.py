@@ -18,7 +18,7 @@ import pandas as pd
 
 from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
 from mammo_jax.dataset import parts
-from mammo_jax.files import read_json, write_json
+from mammo_jax.files import write_json
 from mammo_jax.input_pipeline import DatasetError, Examples, read_examples
 from mammo_jax.provenance import log_event
 from mammo_jax.report import build_report
@@ -30,10 +30,10 @@ from mammo_jax.training_grid import run_grid
 
 
 def measure(config: StudyConfig) -> bool:
-    """Run the whole stage; return False where it was done before. Another method alone changes the summary alone."""
+    """Run the whole stage; return False where it was done before."""
     directory = config.out / "saliency"
     summary = directory / "summary.json"
-    if summary.exists() and read_json(summary)["primary"] == config.saliency_method:
+    if summary.exists():
         return False
     if not (config.out / "predictions.parquet").exists():
         raise DatasetError(f"{config.out}: no trained models; run `mammo-jax study` with the same flags first")
@@ -43,6 +43,7 @@ def measure(config: StudyConfig) -> bool:
         read=partial(read_examples, dataset, masks=True),
         ratios=(1.0, *config.ratios),
         folds=config.folds,
+        method=config.saliency_method,
         model_folders=_models(config, dataset),
     )
     images = measure_saliency(plan)

@@ -139,7 +139,8 @@ class StudyConfig:
     saliency : bool
         Also measure where the networks look (the job `saliency`); can be asked for later.
     saliency_method : str
-        The method that the report's figures and panels show; all are computed.
+        The method that is followed over the ratios; the others are compared with it at CR 1. From the blurred image, a
+        map shows what the detail adds, not what is bright.
     """
 
     out: Path = Path("runs/study")
@@ -159,7 +160,7 @@ class StudyConfig:
     workers: int | None = None
     distributed: bool = False
     saliency: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    saliency_method: Method = "ig_mean"
+    saliency_method: Method = "ig_blurred"
     units: UnitConfig = field(default_factory=UnitConfig)
     phantom: PhantomConfig = field(default_factory=PhantomConfig)
     folder: FolderConfig = field(default_factory=FolderConfig)

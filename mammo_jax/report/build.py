@@ -12,6 +12,7 @@ from mammo_jax.files import atomic_path, read_json, write_text
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
 from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure
+from mammo_jax.report.saliency import saliency_section
 from mammo_jax.report.sections import ReportError
 from mammo_jax.statistics import SCHEMA
 from mammo_jax.verdict import verdict_sentence
@@ -23,8 +24,8 @@ def build_report(run_dir: Path) -> Path:
     Parameters
     ----------
     run_dir : Path
-        Holds metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, config.json and log.jsonl are
-        used where they are; what is missing is named in the report.
+        Holds metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, config.json and
+        log.jsonl are used where they are; what is missing is named in the report.
 
     Returns
     -------
@@ -77,13 +78,15 @@ def load_metrics(run_dir: Path) -> dict[str, Any]:
 def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     """Gather everything that the template shows."""
     audit = sections.audit_summary(run_dir)
-    examples, refused = sections.example_rows(run_dir)
+    examples, refused = sections.example_rows(run_dir / "examples")
+    saliency = saliency_section(run_dir)
     classes = sections.classes_by_fold(run_dir)
     origin = sections.provenance(run_dir, metrics)
     missing = {
         "the compression audit (audit.csv)": audit is None,
         "example crops (examples/)": not examples,
         "the classes of each fold (folds.csv and images.csv)": classes is None,
+        "where the model looks (mammo-jax saliency)": saliency is None,
         "the configuration (config.json)": origin["settings"] is None,
     }
     models = sorted(metrics["models"], key=lambda model: (model["name"] != metrics["primary_model"], model["name"]))
@@ -93,6 +96,7 @@ def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
         "models": [_model_context(model) for model in models],
         "audit": audit,
         "left_out": sections.left_out(run_dir),
+        "saliency": saliency,
         "examples": examples,
         "refused_crops": refused,
         "classes": classes,

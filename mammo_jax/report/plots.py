@@ -146,12 +146,17 @@ def _draw_levels(axes: Axes, model: Mapping[str, Any], metric: Metric) -> None:
 def _finish_axes(axes: Axes, drawn: Sequence[Curve], metric: Metric) -> None:
     lowest = min([0.45, *(low for curve in drawn for low in curve.lows)]) if metric == "auroc" else 0.0
     axes.set_ylim(max(0.0, lowest - 0.03), 1.02)
+    axes.set_ylabel(NAMES[metric], fontsize=11)
+    finish_ratio_axis(axes)
+
+
+def finish_ratio_axis(axes: Axes) -> None:
+    """Let x be the compression ratio on a log scale, and draw a quiet grid."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(TICKS))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([f"{tick // 1000}k" if tick >= 1000 else ratio_text(tick) for tick in TICKS])
     axes.set_xlabel("compression ratio (1: uncompressed; log scale)", fontsize=11)
-    axes.set_ylabel(NAMES[metric], fontsize=11)
     axes.tick_params(labelsize=10.5)
     axes.grid(color="#E4E4E4", linewidth=0.7)
     axes.set_axisbelow(True)

@@ -107,14 +107,14 @@ def classes_by_fold(run_dir: Path) -> list[dict[str, Any]] | None:
     ]
 
 
-def example_rows(run_dir: Path) -> tuple[list[dict[str, Any]], list[str]]:
+def example_rows(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Collect the example crops, one row an image with its ratios rising, and the names of files left out.
 
-    Files are `examples/<image_id>_<ratio>.png`; at most 6 images, and no file above 1 MiB or that is no PNG.
+    Files are `<image_id>_<ratio>.png`; at most 6 images, and no file above 1 MiB or that is no PNG.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     refused = []
-    for path in sorted((run_dir / "examples").glob("*.png")):
+    for path in sorted(folder.glob("*.png")):
         image_id, _, ratio = path.stem.rpartition("_")
         content = path.read_bytes() if path.stat().st_size <= MAX_CROP_BYTES else b""
         full = image_id not in rows and len(rows) == MAX_EXAMPLES

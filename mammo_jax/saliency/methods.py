@@ -20,7 +20,7 @@ TITLES = {
     "ig_black": "integrated gradients from black",
     "ig_blurred": "integrated gradients from the blurred image",
     "ig_mean": "integrated gradients from the mean training image",
-    "smoothgrad_ig": "SmoothGrad over integrated gradients from the mean training image",
+    "smoothgrad_ig": "SmoothGrad over integrated gradients from the blurred image",
     "grad_cam": "Grad-CAM",
     CONTROL: "plain intensity (no network)",
 }
@@ -69,7 +69,7 @@ def compute_maps(
     if method == "grad_cam":
         return _without_path(grad_cam(network, variables, inputs))
     if method == "smoothgrad_ig":
-        baselines = baselines_for(images, "mean", mean_image)
+        baselines = baselines_for(images, "blurred")
         return _with_path(smoothgrad_integrated_gradients(network, variables, inputs, baselines))
     baselines = baselines_for(images, cast(Baseline, method.removeprefix("ig_")), mean_image)
     return _with_path(integrated_gradients(network, variables, inputs, baselines))

@@ -33,22 +33,24 @@ def parameter_cascade(
     Yields
     ------
     layer : str
-        The top-level layer that was drawn anew last.
+        The top-level layer that was drawn anew last; a normalisation goes with the layer before it.
     variables : dict
         After the last layer no trained weight is left.
     """
-    fresh = jax.device_get(network.init(jax.random.key(seed), images[:1]))
+    fresh = jax.device_get(jax.jit(network.init)(jax.random.key(seed), images[:1]))
     mixed = {collection: dict(values) for collection, values in variables.items()}
-    for layer in reversed(layers_in_order(network, variables, images)):
+    for layer, *norms in reversed(layers_in_order(network, variables, images)):
         for collection, values in fresh.items():
-            if layer in values:
-                mixed[collection] = {**mixed[collection], layer: values[layer]}
+            drawn = {name: values[name] for name in (layer, *norms) if name in values}
+            mixed = {**mixed, collection: {**mixed[collection], **drawn}}
         yield layer, mixed
-        mixed = dict(mixed)
 
 
-def layers_in_order(network: nn.Module, variables: dict[str, Any], images: np.ndarray) -> list[str]:
-    """Names of the top-level layers that have weights, in the order in which an image passes them."""
+def layers_in_order(network: nn.Module, variables: dict[str, Any], images: np.ndarray) -> list[list[str]]:
+    """Names of the top-level layers that have weights, in the order in which an image passes them.
+
+    Each entry is a layer with kernels, followed by the normalisations between it and the next one.
+    """
     called: dict[str, None] = {}
 
     def intercept(call: Callable, arguments: tuple, options: dict, context: nn.module.InterceptorContext) -> Any:
@@ -59,8 +61,14 @@ def layers_in_order(network: nn.Module, variables: dict[str, Any], images: np.nd
 
     with nn.intercept_methods(intercept):
         jax.eval_shape(partial(network.apply), variables, images[:1])
-    known = {layer for values in variables.values() for layer in values}
-    return [layer for layer in called if layer in known]
+    groups: list[list[str]] = []
+    for layer in called:
+        if layer in variables["params"]:
+            paths = jax.tree_util.tree_leaves_with_path(variables["params"][layer])
+            if not groups or any("kernel" in jax.tree_util.keystr(path) for path, _ in paths):
+                groups.append([])
+            groups[-1].append(layer)
+    return groups
 
 
 def read_with_permuted_targets(dataset_dirs: list[Path], seed: int, ratio: float) -> Examples:

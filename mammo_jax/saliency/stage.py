@@ -26,7 +26,7 @@ from mammo_jax.saliency.baselines import baselines_for, network_inputs
 from mammo_jax.saliency.drift import similarity
 from mammo_jax.saliency.faithfulness import FRACTIONS, insertion_and_deletion, salient_first
 from mammo_jax.saliency.maps import load_maps, save_maps
-from mammo_jax.saliency.methods import CONTROL, METHODS, compute_maps
+from mammo_jax.saliency.methods import CONTROL, METHODS, Method, compute_maps
 from mammo_jax.saliency.randomisation import parameter_cascade
 from mammo_jax.train_step import build_model
 from mammo_jax.trained_model import TrainedModel, load_model, predict
@@ -53,6 +53,8 @@ class SaliencyPlan:
     ratios : tuple of float
         1 first.
     folds : int
+    method : str
+        The method that is followed over the ratios, with Grad-CAM and the plain image; at CR 1 all are computed.
     model_folders : dict
         TRAINED, RANDOM_LABELS and, where there is one, OTHER_SEED → the folder that holds fold_0, fold_1, ….
     """
@@ -61,6 +63,7 @@ class SaliencyPlan:
     read: Callable[[float], Examples]
     ratios: tuple[float, ...]
     folds: int
+    method: Method
     model_folders: dict[str, Path]
 
 
@@ -186,11 +189,17 @@ class _Folds:
             for layer, variables in parameter_cascade(network, trained.variables, inputs, CASCADE_SEED):
                 yield layer, TrainedModel(trained.config, variables, trained.record)
 
+    def _methods(self, cell: _Cell) -> list[str]:
+        methods = METHODS if cell.ratio == 1 else [name for name in METHODS if name in (self.plan.method, "grad_cam")]
+        return [*methods, CONTROL] if cell.model == TRAINED else [*methods]
+
     def _table(self, cell: _Cell, layer: str, model: TrainedModel, examples: Examples) -> list[dict[str, Any]]:
         """Rows of one model: every image and method. The trained model's maps are written first."""
         network, mean_image = build_model(model.config), self._mean_image(cell.fold)
-        methods = METHODS if cell.model != TRAINED else (*METHODS, CONTROL)
-        found = {name: compute_maps(name, network, model.variables, examples.images, mean_image) for name in methods}
+        found = {
+            name: compute_maps(name, network, model.variables, examples.images, mean_image)
+            for name in self._methods(cell)
+        }
         if cell.model == TRAINED:
             path = map_path(self.plan.directory, cell.fold, cell.ratio)
             save_maps(path, examples, {name: computed.maps for name, computed in found.items()})

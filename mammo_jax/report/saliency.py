@@ -1,0 +1,165 @@
+"""The report's section on saliency, from RUN/saliency/summary.json and panels/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from mammo_jax.files import read_json
+from mammo_jax.localization import MEASURES
+from mammo_jax.report.plots import figure_bytes
+from mammo_jax.report.saliency_plots import SHOWN, drift_figure, faithfulness_figure, localization_figure
+from mammo_jax.report.sections import ReportError, data_uri, example_rows
+from mammo_jax.saliency.methods import CONTROL, METHODS, TITLES
+from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
+from mammo_jax.saliency.summary import RANDOM_WEIGHTS, SCHEMA
+
+FEW = 100
+"""Below this many patients the report says that they are few."""
+OPPONENTS = {
+    "chance": "chance",
+    RANDOM_WEIGHTS: "random weights",
+    RANDOM_LABELS: "permuted labels",
+    CONTROL: "plain intensity",
+}
+FIGURES: dict[str, tuple[Callable[[Mapping[str, Any]], Figure], str]] = {
+    "localization": (
+        localization_figure,
+        "Localisation against compression. Bars and bands: 95 % intervals.",
+    ),
+    "drift": (drift_figure, "Likeness of the maps to those of the same model at CR 1. Bars and bands: 95 % intervals."),
+    "faithfulness": (faithfulness_figure, "Insertion and deletion at CR 1, mean over the images."),
+}
+
+
+def saliency_section(run_dir: Path) -> dict[str, Any] | None:
+    """Gather what the section shows; None where the run has no saliency.
+
+    Raises
+    ------
+    ReportError
+        If summary.json is damaged or of another version.
+    """
+    path = run_dir / "saliency" / "summary.json"
+    if not path.exists():
+        return None
+    try:
+        summary: dict[str, Any] = read_json(path)
+    except ValueError as error:
+        raise ReportError(f"{path}: not readable JSON ({error}); remove it and run mammo-jax saliency") from error
+    if summary.get("schema") != SCHEMA:
+        raise ReportError(f"{path}: field schema is not {SCHEMA!r}; remove it and run mammo-jax saliency again")
+    panels, refused = example_rows(run_dir / "saliency" / "panels")
+    return {
+        "summary": summary,
+        "primary": TITLES[summary["primary"]],
+        "few": summary["counts"]["patients"] < FEW,
+        "figures": [
+            {
+                "uri": data_uri(figure_bytes(draw(summary), "svg"), "image/svg+xml"),
+                "caption": caption,
+                "description": describe(summary, name),
+            }
+            for name, (draw, caption) in FIGURES.items()
+        ],
+        "comparisons": _comparisons(summary),
+        "opponents": OPPONENTS,
+        "methods": _methods(summary),
+        "failed": [TITLES[row["method"]] for row in summary["sanity"] if row["passed"] is False],
+        "has_floor": any(row["model"] == OTHER_SEED for row in summary["drift"]),
+        "groups": _groups(summary),
+        "shown": {measure: MEASURES[measure] for measure in SHOWN},
+        "completeness": _completeness(summary),
+        "faithfulness": _faithfulness(summary),
+        "panels": panels,
+        "refused": refused,
+    }
+
+
+def describe(summary: Mapping[str, Any], name: str) -> str:
+    """Say in words what a figure shows, for readers who cannot see it."""
+    if name == "localization":
+        rows = _select(summary["localization"], model=TRAINED, method=summary["primary"], group="all", measure="energy")
+        points = [(row["ratio"], row["value"]["mean"]) for row in rows]
+        what = f"Energy inside the lesion, chance {rows[0]['chance']['mean']:.2f} at CR 1"
+    elif name == "drift":
+        rows = _select(summary["drift"], model=TRAINED, method=summary["primary"], measure="spearman")
+        points = [(row["ratio"], row["mean"]) for row in rows]
+        what = "Spearman's correlation with the map at CR 1"
+    else:
+        rows = _select(summary["faithfulness"], method=summary["primary"])
+        return "; ".join(f"{row['curve']} curve: area {row['area']['mean']:.2f}" for row in rows)
+    return f"{what}: " + ", ".join(f"{value:.2f} at CR {ratio:g}" for ratio, value in sorted(points))
+
+
+def _select(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+def _comparisons(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a measure at CR 1: the primary method's value, its chance, and its paired differences."""
+    rows = []
+    for measure, title in MEASURES.items():
+        (own,) = _select(
+            summary["localization"], model=TRAINED, ratio=1.0, method=summary["primary"], group="all", measure=measure
+        )
+        found = _select(summary["comparisons"], method=summary["primary"], measure=measure)
+        against = {row["against"]: row for row in found}
+        rows.append({"title": title, "value": own["value"], "chance": own["chance"], "against": against})
+    return rows
+
+
+def _methods(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a method at CR 1: what it finds, and whether its maps are the network's doing."""
+    rows = []
+    for method in (*METHODS, CONTROL):
+        own = _select(summary["localization"], model=TRAINED, ratio=1.0, method=method, group="all")
+        likeness = {
+            model: _select(summary["drift"], model=model, method=method, measure="spearman")
+            for model in (OTHER_SEED, RANDOM_LABELS, RANDOM_WEIGHTS)
+        }
+        sanity = _select(summary["sanity"], method=method)
+        rows.append(
+            {
+                "title": TITLES[method],
+                "control": method == CONTROL,
+                "measures": {row["measure"]: row for row in own},
+                "likeness": {model: found[0] if found else None for model, found in likeness.items()},
+                "passed": sanity[0]["passed"] if sanity else None,
+            }
+        )
+    return rows
+
+
+def _groups(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a ratio and group: the measures of images called rightly and wrongly."""
+    rows = []
+    own = _select(summary["localization"], model=TRAINED, method=summary["primary"])
+    for ratio in sorted({row["ratio"] for row in own}):
+        for group in ("all", "correct", "wrong"):
+            measures = {row["measure"]: row for row in own if row["ratio"] == ratio and row["group"] == group}
+            if measures:
+                images = next(iter(measures.values()))["images"]
+                rows.append({"ratio": ratio, "group": group, "images": images, "measures": measures})
+    return rows
+
+
+def _completeness(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the lowest and the highest ratio; summary.json has them all."""
+    ends = {pick(row["ratio"] for row in summary["completeness"]) for pick in (min, max)}
+    rows = [row | {"title": TITLES[row["method"]]} for row in summary["completeness"] if row["ratio"] in ends]
+    return sorted(rows, key=lambda row: row["ratio"])
+
+
+def _faithfulness(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row an order of pixels: the areas under both curves, and what they gain over a random order."""
+    titles = {**TITLES, RANDOM_ORDER: "random order"}
+    rows = []
+    for method, title in titles.items():
+        curves = {row["curve"]: row for row in _select(summary["faithfulness"], method=method)}
+        if curves:
+            rows.append({"title": title, "random": method == RANDOM_ORDER, **curves})
+    return rows

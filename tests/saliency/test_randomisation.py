@@ -1,0 +1,51 @@
+import jax
+import numpy as np
+from synthetic_examples import blobs
+
+from mammo_jax.models.cnn import CNN
+from mammo_jax.saliency import randomisation
+from mammo_jax.saliency.randomisation import layers_in_order, parameter_cascade
+
+IMAGES = np.zeros((1, 16, 16, 1), np.float32)
+MODULE = CNN(filters=(2, 3, 4), dense=(5, 6))
+
+
+def test_the_cascade_goes_from_the_last_layer_to_the_first_and_spares_the_original():
+    variables = jax.device_get(jax.jit(MODULE.init)(jax.random.key(0), IMAGES))
+    trained = jax.tree.map(lambda leaf: np.full_like(leaf, 7), variables)
+    stages = list(parameter_cascade(MODULE, trained, IMAGES, seed=1))
+    assert [layer for layer, _ in stages] == ["Dense_2", "Dense_1", "Dense_0", "Conv_2", "Conv_1", "Conv_0"]
+
+    def kept(tree):
+        return {layer for part in tree.values() for layer, leaf in part.items() if _is_trained(leaf)}
+
+    before = kept(trained)
+    assert len(before) == 9
+    for layer, mixed in stages:
+        lost = before - kept(mixed)
+        assert lost == ({layer, layer.replace("Conv", "MaskedBatchNorm")} if "Conv" in layer else {layer})
+        before = kept(mixed)
+    assert before == set()
+    assert kept(trained) == {*trained["params"]}
+    again = list(parameter_cascade(MODULE, trained, IMAGES, seed=1))
+    jax.tree.map(np.testing.assert_array_equal, stages[-1][1], again[-1][1])
+
+
+def _is_trained(leaves):
+    return all((leaf == 7).all() for leaf in jax.tree.leaves(leaves))
+
+
+def test_normalisations_go_with_their_convolution():
+    variables = jax.jit(MODULE.init)(jax.random.key(0), IMAGES)
+    found = layers_in_order(MODULE, variables, IMAGES)
+    assert found[:2] == [["Conv_0", "MaskedBatchNorm_0"], ["Conv_1", "MaskedBatchNorm_1"]]
+
+
+def test_permuted_targets_are_the_same_targets_in_another_order(monkeypatch):
+    examples = blobs(60)
+    monkeypatch.setattr(randomisation, "read_examples", lambda dirs, ratio: examples)
+    permuted = randomisation.read_with_permuted_targets([], 3, 1.0)
+    assert sorted(permuted.targets) == sorted(examples.targets)
+    assert 0.3 < (permuted.targets == examples.targets).mean() < 0.7
+    np.testing.assert_array_equal(permuted.image_ids, examples.image_ids)
+    np.testing.assert_array_equal(permuted.targets, randomisation.read_with_permuted_targets([], 3, 1.0).targets)
