@@ -15,15 +15,21 @@ def blobs(
     contrast: float = 4.0,
     seed: int = 0,
 ) -> Examples:
-    """Every second patient is positive; `views` images a patient; the noise of an image is the same at every ratio."""
+    """Every second patient is positive; `views` images a patient; the noise of an image is the same at every ratio.
+
+    The lesion mask is a disk around the blob; the breast fills the image.
+    """
     random = np.random.default_rng(seed)
     rows, columns = np.ogrid[: size[0], : size[1]]
     patients = np.arange(count) // views
     targets = patients % 2
     images = random.normal(size=(count, *size))
     centres = random.uniform(0.25, 0.75, (count, 2)) * size
-    for image, target, (row, column) in zip(images, targets, centres):
-        image += target * contrast * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 18)
+    masks = np.zeros((count, *size), np.uint8)
+    for image, mask, target, (row, column) in zip(images, masks, targets, centres):
+        squared = (rows - row) ** 2 + (columns - column) ** 2
+        image += target * contrast * np.exp(-squared / 18)
+        mask[(squared <= 25) & (target == 1)] = 255
     return Examples(
         ratio=ratio,
         images=np.clip(20000 + 4000 * images, 0, 65535).astype(np.uint16)[..., None],
@@ -32,4 +38,6 @@ def blobs(
         folds=((patients // 2) % folds).astype(np.int64),
         image_ids=np.array([f"image{i:04}" for i in range(count)]),
         patient_ids=np.array([f"patient{p:04}" for p in patients]),
+        masks=masks[..., None],
+        breasts=np.full((count, *size, 1), 255, np.uint8),
     )

@@ -27,6 +27,7 @@ def write_part(directory, examples: Examples, ratios=(1.0, 15.0)):
         {
             "image": tfds.features.Image(shape=shape, dtype=np.uint16, encoding_format="png"),
             "mask": tfds.features.Image(shape=shape, dtype=np.uint8, encoding_format="png"),
+            "breast": tfds.features.Image(shape=shape, dtype=np.uint8, encoding_format="png"),
             "label": np.int64,
             "target": np.int64,
             "fold": np.int64,
@@ -46,6 +47,7 @@ def write_part(directory, examples: Examples, ratios=(1.0, 15.0)):
     for i in range(len(examples)):
         record = {
             "mask": np.full(shape, 255 * (examples.targets[i] == 1), np.uint8),
+            "breast": np.full(shape, 255 * (i % 2), np.uint8),
             "label": examples.labels[i],
             "target": examples.targets[i],
             "fold": examples.folds[i],
@@ -84,6 +86,7 @@ def test_parts_are_read_in_the_order_of_image_ids(parts, examples, order):
     assert read.images.dtype == np.uint16
     assert read.ratio == "1"
     assert read.masks is None
+    assert read.breasts is None
 
 
 def test_a_ratio_has_its_own_images_and_masks_are_read_when_asked_for(parts, examples):
@@ -91,6 +94,8 @@ def test_a_ratio_has_its_own_images_and_masks_are_read_when_asked_for(parts, exa
     np.testing.assert_array_equal(read.images, 65535 - examples.images)
     assert read.ratio == "15"
     np.testing.assert_array_equal(read.masks[:, 0, 0, 0], 255 * examples.targets)
+    assert read.breasts.shape == read.images.shape
+    assert set(np.unique(read.breasts)) == {0, 255}
 
 
 def test_what_is_missing_is_named(parts, tmp_path):

@@ -7,7 +7,7 @@ copes with blurred pixels, so these curves may not be read as independent of the
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ import numpy as np
 from flax import linen as nn
 
 from mammo_jax.localization import smooth
+from mammo_jax.saliency.first_layer import apply_module
 
 FRACTIONS = np.linspace(0, 1, 21)
 """Parts of the breast's pixels that are replaced."""
@@ -66,4 +67,4 @@ def area(curve: np.ndarray) -> float:
 
 @lru_cache(maxsize=16)
 def _scores(network: nn.Module) -> Callable:
-    return jax.jit(network.apply)
+    return jax.jit(partial(apply_module, network))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +14,20 @@ from jax.extend.core import Literal
 
 Network = nn.Module | Callable[[Any, jax.Array], jax.Array]
 """A Flax linen module, or any jittable function: (variables, images [n, rows, columns, 1]) → logits [n]."""
+
+INFERENCE = {"train": False, "mask": None}
+"""What a study's networks are told when they are not trained; given to modules that ask for it."""
+
+
+def apply_module(module: nn.Module, variables: Any, images: jax.Array) -> jax.Array:
+    """Logits [n] of a module at inference."""
+    return jnp.asarray(module.apply(variables, images, **inference_options(module)))
+
+
+def inference_options(module: nn.Module) -> dict[str, Any]:
+    """Return those of `INFERENCE` that a module's call asks for."""
+    asked = inspect.signature(type(module).__call__).parameters
+    return {name: value for name, value in INFERENCE.items() if name in asked}
 
 
 def starts_with_convolution(module: nn.Module, variables: Any, image: Any) -> bool:
@@ -50,7 +66,7 @@ def in_two_parts(network: Network, split: bool, shape: tuple[int, ...]) -> tuple
     if not isinstance(network, nn.Module):
         return lambda _, images: images, network
     if not split:
-        return lambda _, images: images, network.apply
+        return lambda _, images: images, partial(apply_module, network)
 
     def first(variables: Any, images: jax.Array) -> jax.Array:
         return _run(network, variables, images, None)[1]
@@ -74,5 +90,5 @@ def _run(module: nn.Module, variables: Any, images: jax.Array, hidden: jax.Array
         return result
 
     with nn.intercept_methods(intercept):
-        logits = module.apply(variables, images)
-    return jnp.asarray(logits), outputs[0] if outputs else None
+        logits = apply_module(module, variables, images)
+    return logits, outputs[0] if outputs else None

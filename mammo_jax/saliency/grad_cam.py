@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from mammo_jax.saliency.first_layer import apply_module
+
 BATCH = 32
 
 
@@ -78,7 +80,7 @@ def feature_layers(module: nn.Module, variables: Any, images: Any) -> list[tuple
         return output
 
     with nn.intercept_methods(intercept):
-        jax.eval_shape(partial(module.apply), variables, images)
+        jax.eval_shape(partial(apply_module, module), variables, images)
     return found
 
 
@@ -96,5 +98,5 @@ def _run(
         return output
 
     with nn.intercept_methods(intercept):
-        logits = module.apply(variables, images)
-    return jnp.asarray(logits), outputs[0]
+        logits = apply_module(module, variables, images)
+    return logits, outputs[0]

@@ -13,6 +13,7 @@ import numpy as np
 from flax import linen as nn
 
 from mammo_jax.input_pipeline import Examples, read_examples
+from mammo_jax.saliency.first_layer import apply_module, inference_options
 
 
 def parameter_cascade(
@@ -37,7 +38,8 @@ def parameter_cascade(
     variables : dict
         After the last layer no trained weight is left.
     """
-    fresh = jax.device_get(jax.jit(network.init)(jax.random.key(seed), images[:1]))
+    init = jax.jit(partial(network.init, **inference_options(network)))
+    fresh = jax.device_get(init(jax.random.key(seed), images[:1]))
     mixed = {collection: dict(values) for collection, values in variables.items()}
     for layer, *norms in reversed(layers_in_order(network, variables, images)):
         for collection, values in fresh.items():
@@ -60,7 +62,7 @@ def layers_in_order(network: nn.Module, variables: dict[str, Any], images: np.nd
         return output
 
     with nn.intercept_methods(intercept):
-        jax.eval_shape(partial(network.apply), variables, images[:1])
+        jax.eval_shape(partial(apply_module, network), variables, images[:1])
     groups: list[list[str]] = []
     for layer in called:
         if layer in variables["params"]:

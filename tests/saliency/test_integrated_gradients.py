@@ -7,7 +7,7 @@ import pytest
 
 from mammo_jax.models.cnn import CNN
 from mammo_jax.saliency.first_layer import starts_with_convolution
-from mammo_jax.saliency.integrated_gradients import CHUNK_BYTES, _path, integrated_gradients, quadrature
+from mammo_jax.saliency.integrated_gradients import CHUNK_BYTES, CHUNK_STEPS, _path, integrated_gradients, quadrature
 from mammo_jax.saliency.smoothgrad import smoothgrad_integrated_gradients
 
 SHAPE = (3, 16, 20, 1)
@@ -170,9 +170,9 @@ def test_memory_does_not_grow_with_the_steps():
             integrated_gradients(module, variables, images, images - 1, steps=steps, max_steps=steps)
         return list(calls)
 
-    most = CHUNK_BYTES // path.point_bytes
-    assert sizes(512) == [most] * (512 // most)
-    assert sizes(2048) == [most] * (2048 // most)
+    assert CHUNK_STEPS * path.point_bytes <= CHUNK_BYTES
+    assert sizes(512) == [CHUNK_STEPS] * (512 // CHUNK_STEPS)
+    assert sizes(2048) == [CHUNK_STEPS] * (2048 // CHUNK_STEPS)
 
 
 def test_damaged_input_is_refused():
