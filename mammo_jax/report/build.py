@@ -86,7 +86,6 @@ def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
         "the compression audit (audit.csv)": audit is None,
         "example crops (examples/)": not examples,
         "the classes of each fold (folds.csv and images.csv)": classes is None,
-        "where the model looks (mammo-jax saliency)": saliency is None,
         "the configuration (config.json)": origin["settings"] is None,
     }
     models = sorted(metrics["models"], key=lambda model: (model["name"] != metrics["primary_model"], model["name"]))

@@ -101,8 +101,8 @@ def _line(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str | None, **styl
     """Draw means with their intervals; the figures lie in the rows themselves, or under `key`."""
     figures = [row if key is None else row[key] for row in rows]
     means = [figure["mean"] for figure in figures]
-    below = [figure["mean"] - figure["low"] for figure in figures]
-    above = [figure["high"] - figure["mean"] for figure in figures]
+    below = [max(0.0, figure["mean"] - figure["low"]) for figure in figures]  # a percentile may pass it by rounding
+    above = [max(0.0, figure["high"] - figure["mean"]) for figure in figures]
     axes.errorbar(
         [row["ratio"] for row in rows], means, yerr=[below, above],
         markersize=4.5, linewidth=1.5, elinewidth=1, capsize=2, **style,

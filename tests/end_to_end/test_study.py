@@ -23,8 +23,8 @@ FLAGS = [
 ]
 
 
-def start(out):
-    command = [sys.executable, "-m", "experiments.study", "--out", str(out), *FLAGS]
+def start(out, *more):
+    command = [sys.executable, "-m", "experiments.study", "--out", str(out), *FLAGS, *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -108,3 +108,20 @@ def test_a_killed_run_goes_on_to_the_same_predictions(run, tmp_path, moment):
     )
     assert pd.read_csv(out / "audit.csv").equals(pd.read_csv(run[0] / "audit.csv"))
     shutil.rmtree(out)
+
+
+def test_saliency_can_be_asked_for_later(run, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(run[0], out)
+    output = finish(start(out, "--saliency"))
+    assert output.replace(str(out), str(run[0])) == run[1]
+    page = (out / "report.html").read_text()
+    assert "Where the model looks" in page
+    assert "Masking resembles compression" in page
+    assert len(list((out / "saliency" / "panels").glob("*.png"))) == 3 * (1 + len(RATIOS))
+    summary = read_json(out / "saliency" / "summary.json")
+    examples = read_examples(sorted((out / "dataset").glob("part-*")), 1.0, masks=True)
+    assert summary["counts"]["images"] == (examples.targets == 1).sum()
+    written = (out / "report.html").stat().st_mtime_ns
+    assert finish(start(out, "--saliency")) == output
+    assert (out / "report.html").stat().st_mtime_ns == written

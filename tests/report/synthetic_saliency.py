@@ -1,0 +1,74 @@
+"""A run's saliency made of nothing but numbers: tables that `summarise` turns into a summary, and panels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from synthetic_run import png
+
+from mammo_jax.localization import MEASURES
+from mammo_jax.ratios import LADDER, ratio_text
+from mammo_jax.saliency.faithfulness import FRACTIONS
+from mammo_jax.saliency.methods import CONTROL, METHODS
+from mammo_jax.saliency.stage import CASCADE, OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
+from mammo_jax.saliency.summary import summarise
+
+PRIMARY = "ig_blurred"
+LAYERS = ("Dense_0", "Conv_0")
+
+
+def image_table(images: int = 24, floor: bool = True) -> pd.DataFrame:
+    """The trained model finds lesions better than the rest; Grad-CAM's maps are the same whatever the model."""
+    cells = [(TRAINED, "", ratio, method) for ratio in (1.0, *LADDER) for method in (PRIMARY, "grad_cam", CONTROL)]
+    cells += [(TRAINED, "", 1.0, method) for method in METHODS if method not in (PRIMARY, "grad_cam")]
+    models = [(RANDOM_LABELS, ""), *((CASCADE, layer) for layer in LAYERS), *([(OTHER_SEED, "")] if floor else [])]
+    cells += [(model, layer, 1.0, method) for model, layer in models for method in METHODS]
+    rows = []
+    for model, layer, ratio, method in cells:
+        rng = np.random.default_rng(len(rows))
+        skill = {TRAINED: 0.4 / (1 + ratio / 3000), OTHER_SEED: 0.4}.get(model, 0.0) * (method != CONTROL)
+        unlike = 0.7 if method == "grad_cam" else 0.1
+        likeness = {TRAINED: 1 / (1 + (ratio - 1) / 3000), OTHER_SEED: 0.7}.get(model, unlike)
+        for image in range(images):
+            noise = rng.normal(0, 0.05, 1 + len(MEASURES))
+            row = {
+                "model": model, "layer": layer, "ratio": ratio, "fold": image // 2 % 3, "method": method,
+                "image_id": f"image {image:02}", "patient_id": f"patient {image // 2:02}",
+                "score": image % 4 - 0.5 - ratio / 5000, "positions": 150, "steps": 64,
+                "gap": np.nan if method in ("grad_cam", CONTROL) else 1e-3, "complete": image > 0 or method != PRIMARY,
+                "spearman": likeness - abs(noise[0]) * (likeness < 1), "ssim": likeness,
+            }  # fmt: skip
+            for measure, extra in zip(MEASURES, noise[1:]):
+                row |= {measure: 0.3 + skill + extra, f"{measure}_chance": 0.3}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def faithfulness_table(images: int = 24) -> pd.DataFrame:
+    rows = []
+    for method in (*METHODS, CONTROL, RANDOM_ORDER):
+        for image in range(images):
+            for curve in ("insertion", "deletion"):
+                for fraction in FRACTIONS:
+                    reached = fraction ** (1.0 if method == RANDOM_ORDER else 0.5)
+                    rows.append(
+                        {
+                            "image_id": f"image {image:02}", "patient_id": f"patient {image // 2:02}",
+                            "fold": image // 2 % 3, "method": method, "curve": curve, "fraction": fraction,
+                            "probability": reached if curve == "insertion" else 1 - reached,
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def write_saliency(run: Path, floor: bool = True) -> dict:
+    folder = run / "saliency"
+    (folder / "panels").mkdir(parents=True)
+    summary = summarise(image_table(floor=floor), faithfulness_table(), primary=PRIMARY, resamples=200)
+    (folder / "summary.json").write_text(json.dumps(summary))
+    for ratio in (1.0, *LADDER):
+        (folder / "panels" / f"image 01_{ratio_text(ratio)}.png").write_bytes(png(40))
+    return summary

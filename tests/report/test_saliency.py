@@ -1,0 +1,85 @@
+"""The report's saliency section from a summary of known numbers."""
+
+import json
+import re
+
+import pytest
+from synthetic_run import write_run
+from synthetic_saliency import write_saliency
+from test_build import Page
+
+from mammo_jax.report import ReportError, build_report
+from mammo_jax.saliency.methods import TITLES
+from mammo_jax.statistics import SCHEMA as METRICS_SCHEMA
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    run = write_run(tmp_path_factory.mktemp("report") / "run")
+    summary = write_saliency(run)
+    return run, summary, Page(build_report(run).read_text(encoding="utf-8"))
+
+
+def test_the_section_counts_images_and_says_that_they_are_few(built):
+    text = built[2].text
+    counts = "24 held-out positive images of 12 patients have a marked lesion; at CR 1 18 of them are called positive"
+    assert counts in text
+    assert "Few patients. 12 patients with a marked lesion are few" in text
+    assert f"Maps: {TITLES['ig_blurred']}, chosen before the run" in text
+
+
+def test_a_method_that_does_not_pass_is_named(built):
+    _, summary, page = built
+    passed = {row["method"]: row["passed"] for row in summary["sanity"]}
+    assert passed == {method: method != "grad_cam" for method in passed}
+    assert "Not to be believed here: Grad-CAM." in page.text
+    table = page.text[page.text.index("All methods, uncompressed") :]
+    assert re.search(r" Grad-CAM (\S+ \(\S+\) ){7}no", table)
+    assert len(re.findall(r"\) yes ", table)) == 4
+
+
+def test_figures_panels_and_the_warning_are_there(built):
+    page = built[2]
+    images = page.attributes("img")
+    assert sum("with the map laid over it" in image["alt"] for image in images) == 11
+    described = [image["alt"] for image in images if "at CR 11000" in image["alt"] and "CR 500" in image["alt"]]
+    assert any(text.startswith("Energy inside the lesion, chance 0.30 at CR 1") for text in described)
+    assert any(text.startswith("Spearman's correlation with the map at CR 1: 1.00 at CR 1") for text in described)
+    assert "Masking resembles compression." in page.text
+    assert "Turquoise: the lesion's outline" in page.text
+
+
+def test_numbers_of_the_summary_are_in_the_tables(built):
+    _, summary, page = built
+    (own,) = (
+        row
+        for row in summary["localization"]
+        if (row["model"], row["ratio"], row["method"], row["group"], row["measure"])
+        == ("trained", 1.0, "ig_blurred", "all", "energy")
+    )
+    value = own["value"]
+    assert f"energy inside the lesion {value['mean']:.2f} ({value['low']:.2f}–{value['high']:.2f}) 0.30" in page.text
+    assert "1 of 24 0.001 0.001 64 64" in page.text
+    assert summary["completeness"][0]["flagged"] in (0, 1)
+
+
+def test_without_a_second_seed_the_report_says_so(tmp_path):
+    run = write_run(tmp_path / "run")
+    summary = write_saliency(run, floor=False)
+    assert {row["passed"] for row in summary["sanity"]} == {None}
+    text = Page(build_report(run).read_text()).text
+    assert "No floor. The study has one training seed" in text
+    assert "cannot tell" in text
+    assert "Not to be believed here" not in text
+
+
+def test_a_damaged_or_older_summary_is_refused(built, tmp_path):
+    run = write_run(tmp_path / "run")
+    write_saliency(run)
+    path = run / "saliency" / "summary.json"
+    path.write_text(json.dumps({"schema": METRICS_SCHEMA}))
+    with pytest.raises(ReportError, match=r"summary\.json: field schema is not .* run mammo-jax saliency again"):
+        build_report(run)
+    path.write_text("{")
+    with pytest.raises(ReportError, match=r"summary\.json: not readable JSON"):
+        build_report(run)
