@@ -19,7 +19,7 @@ MEASURES = {
     "dice_area": "Dice at the lesion's area",
     "iou_otsu": "IoU at Otsu's threshold",
     "dice_otsu": "Dice at Otsu's threshold",
-    "average_precision": "area under the precision-recall curve of pixels",
+    "average_precision": "AUPRC of pixels",
 }
 """Keys of the results, and what they are called."""
 

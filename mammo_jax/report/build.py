@@ -12,7 +12,7 @@ from mammo_jax.files import atomic_path, read_json, write_text
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
 from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure
-from mammo_jax.report.saliency import saliency_section
+from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
 from mammo_jax.statistics import SCHEMA
 from mammo_jax.verdict import verdict_sentence
@@ -159,12 +159,12 @@ def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | N
 
 
 def _write_figures(run_dir: Path, metrics: Mapping[str, Any]) -> None:
-    """Write the primary model's figures as figures/auroc.svg, .png and so on."""
+    """Write the primary model's figures, and those on saliency, as figures/auroc.svg, .png and so on."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
-    for metric in ("auroc", "auprc"):
-        figure = performance_figure(model, metric)
+    figures = {metric: performance_figure(model, metric) for metric in ("auroc", "auprc")}
+    for name, figure in (figures | saliency_figures(run_dir)).items():
         for kind in ("svg", "png"):
-            with atomic_path(run_dir / "figures" / f"{metric}.{kind}") as temporary:
+            with atomic_path(run_dir / "figures" / f"{name}.{kind}") as temporary:
                 temporary.write_bytes(figure_bytes(figure, kind))
 
 

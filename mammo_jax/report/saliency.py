@@ -17,7 +17,7 @@ from mammo_jax.saliency.methods import CONTROL, METHODS, TITLES
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
 from mammo_jax.saliency.summary import RANDOM_WEIGHTS, SCHEMA
 
-FEW = 100
+FEW = 150
 """Below this many patients the report says that they are few."""
 OPPONENTS = {
     "chance": "chance",
@@ -28,20 +28,20 @@ OPPONENTS = {
 FIGURES: dict[str, tuple[Callable[[Mapping[str, Any]], Figure], str]] = {
     "localization": (
         localization_figure,
-        "Localisation against compression. Bars and bands: 95 % intervals.",
+        "Localisation against compression. Bars and bands: 95 % intervals; the table has the paired differences.",
     ),
     "drift": (drift_figure, "Likeness of the maps to those of the same model at CR 1. Bars and bands: 95 % intervals."),
     "faithfulness": (faithfulness_figure, "Insertion and deletion at CR 1, mean over the images."),
 }
 
 
-def saliency_section(run_dir: Path) -> dict[str, Any] | None:
-    """Gather what the section shows; None where the run has no saliency.
+def load_summary(run_dir: Path) -> dict[str, Any] | None:
+    """Read saliency/summary.json; None where the run has no saliency.
 
     Raises
     ------
     ReportError
-        If summary.json is damaged or of another version.
+        If it is damaged or of another version.
     """
     path = run_dir / "saliency" / "summary.json"
     if not path.exists():
@@ -52,6 +52,20 @@ def saliency_section(run_dir: Path) -> dict[str, Any] | None:
         raise ReportError(f"{path}: not readable JSON ({error}); remove it and run mammo-jax saliency") from error
     if summary.get("schema") != SCHEMA:
         raise ReportError(f"{path}: field schema is not {SCHEMA!r}; remove it and run mammo-jax saliency again")
+    return summary
+
+
+def saliency_figures(run_dir: Path) -> dict[str, Figure]:
+    """Draw the section's figures; none where the run has no saliency."""
+    summary = load_summary(run_dir)
+    return {} if summary is None else {name: draw(summary) for name, (draw, _) in FIGURES.items()}
+
+
+def saliency_section(run_dir: Path) -> dict[str, Any] | None:
+    """Gather what the section shows; None where the run has no saliency."""
+    summary = load_summary(run_dir)
+    if summary is None:
+        return None
     panels, refused = example_rows(run_dir / "saliency" / "panels")
     return {
         "summary": summary,
@@ -59,11 +73,11 @@ def saliency_section(run_dir: Path) -> dict[str, Any] | None:
         "few": summary["counts"]["patients"] < FEW,
         "figures": [
             {
-                "uri": data_uri(figure_bytes(draw(summary), "svg"), "image/svg+xml"),
-                "caption": caption,
+                "uri": data_uri(figure_bytes(figure, "svg"), "image/svg+xml"),
+                "caption": FIGURES[name][1],
                 "description": describe(summary, name),
             }
-            for name, (draw, caption) in FIGURES.items()
+            for name, figure in saliency_figures(run_dir).items()
         ],
         "comparisons": _comparisons(summary),
         "opponents": OPPONENTS,

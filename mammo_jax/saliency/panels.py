@@ -22,6 +22,8 @@ SIDE = 240
 """Pixels of the longer side of a panel's two pictures."""
 OUTLINE = (64, 224, 208)
 PATIENTS = 3
+FULL = 99.5
+"""Percentile of the smoothed map at CR 1 that is shown at full strength; single peaks would leave the rest dark."""
 
 
 def choose_images(images: pd.DataFrame) -> list[str]:
@@ -112,7 +114,7 @@ def write_panels(directory: Path, images: pd.DataFrame, method: Method) -> None:
             image, attributions = stored.images[index], stored.maps[method][index]
             if ratio == 1:
                 low, high = np.percentile(image, (0.5, 99.5))
-                window, full = (float(low), float(high)), float(smooth(attributions).max())
+                window, full = (float(low), float(high)), float(np.percentile(smooth(attributions), FULL))
             path = directory / "panels" / f"{image_id}_{ratio_text(ratio)}.png"
             if not path.exists():
                 write_panel(path, image, attributions, stored.lesions[index], window, full)
