@@ -54,8 +54,8 @@ EXPECTED = (
 )
 """Errors whose message already names the file, the field and the way out."""
 
-ELSEWHERE = ("out", "workers", "distributed")
-"""Settings that say where a run is made, not what comes out."""
+ELSEWHERE = ("out", "workers", "distributed", "saliency")
+"""Settings that say where a run is made and whether a stage is asked for, not what comes out."""
 
 SourceName = Literal["phantom", "mias", "folder", "hybrid"]
 

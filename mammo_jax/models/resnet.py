@@ -77,7 +77,7 @@ class ResNet18(nn.Module):
         -------
         float [batch]
         """
-        x = jnp.repeat(images, self.channels, axis=-1)
+        x = images if self.channels == 1 else jnp.repeat(images, self.channels, axis=-1)
         x = _conv(64, 7, 2, self.dtype, "conv1")(x)
         x = nn.relu(MaskedBatchNorm(self.axis_name, name="bn1")(x, train, mask))
         x = overlapping_max_pool(x)

@@ -12,8 +12,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.extend.core import Literal
 
+from mammo_jax.models.convolution import Conv
+
 Network = nn.Module | Callable[[Any, jax.Array], jax.Array]
 """A Flax linen module, or any jittable function: (variables, images [n, rows, columns, 1]) → logits [n]."""
+
+CONVOLUTIONS = (nn.Conv, Conv)
+"""Affine layers that may be run apart from the rest."""
 
 INFERENCE = {"train": False, "mask": None}
 """What a study's networks are told when they are not trained; given to modules that ask for it."""
@@ -83,7 +88,7 @@ def _run(module: nn.Module, variables: Any, images: jax.Array, hidden: jax.Array
     outputs: list[Any] = []
 
     def intercept(call: Callable, arguments: tuple, options: dict, context: nn.module.InterceptorContext) -> Any:
-        is_first = type(context.module) is nn.Conv and not outputs and arguments and arguments[0] is images
+        is_first = type(context.module) in CONVOLUTIONS and not outputs and arguments and arguments[0] is images
         result = hidden if is_first and hidden is not None else call(*arguments, **options)
         if is_first:
             outputs.append(result)

@@ -27,8 +27,9 @@ GAP_RELATIVE, GAP_ABSOLUTE = 0.01, 1e-3
 """A map is complete where its sum misses F(image) − F(baseline) by at most 1 % or, if that is more, 0.001."""
 
 CHUNK_BYTES = 1 << 22
-"""Size of the first layer's output at the path points of one chunk: on CPU a larger one leaves the cache, which cost
-1.6× at 8 MiB and 4× at 16 MiB; an accelerator is given 64 times as much."""
+"""Size of the first layer's output at the path points of one chunk. On CPU a larger one leaves the cache (16 MiB took
+twice as long for the study's CNN); an accelerator is given 64 times as much. Where a third of the weights is more, the
+chunk is that large: each reads all weights once (a ResNet18 took 1.5 times as long with single points)."""
 
 CHUNK_STEPS = 32
 """Path points of one image in a chunk at most."""
@@ -132,8 +133,8 @@ def _fixed_steps(
 ) -> Attributions:
     """Integrated gradients with the nodes and weights of one rule, a few images at a time."""
     path = _path(network, variables, images[:1])
-    points = max(1, CHUNK_BYTES * (1 if jax.default_backend() == "cpu" else 64) // path.point_bytes)
     steps = len(rule[0])
+    points = path.points
     chunks = -(-steps // min(points, CHUNK_STEPS))
     size = -(-steps // chunks)
     # A power of two, so that few shapes are compiled while fewer and fewer images need more steps.
@@ -174,25 +175,26 @@ class _Path:
     ends : (variables, images, baselines) → ((scores, baseline scores), hidden at the baselines, change to the images)
     add : (variables, start, change, nodes, weights, total) → total + Σ weight · gradient at the nodes
     back : (variables, images, baselines, total) → maps
+    points : path points in a chunk
     """
 
     ends: Callable
     add: Callable
     back: Callable
-    point_bytes: int
+    points: int
 
 
 def _path(network: Network, variables: Any, image: np.ndarray) -> _Path:
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype), (variables, image))
-    split = isinstance(network, nn.Module) and starts_with_convolution(network, *shapes)
-    first, _ = in_two_parts(network, split, image.shape[1:])
-    hidden = jax.eval_shape(first, *shapes)
-    return _compiled(network, split, image.shape[1:], math.prod(hidden.shape) * hidden.dtype.itemsize)
+    leaves, tree = jax.tree.flatten((variables, image))
+    shapes = tuple(jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype) for leaf in leaves)
+    return _compiled(network, tree, shapes)
 
 
 @lru_cache(maxsize=16)
-def _compiled(network: Network, split: bool, shape: tuple[int, ...], point_bytes: int) -> _Path:
-    first, rest = in_two_parts(network, split, shape)
+def _compiled(network: Network, tree: Any, shapes: tuple[jax.ShapeDtypeStruct, ...]) -> _Path:
+    variables_shape, image_shape = jax.tree.unflatten(tree, shapes)
+    split = isinstance(network, nn.Module) and starts_with_convolution(network, variables_shape, image_shape)
+    first, rest = in_two_parts(network, split, image_shape.shape[1:])
 
     @jax.jit
     def ends(variables: Any, images: jax.Array, baselines: jax.Array) -> Any:
@@ -216,4 +218,10 @@ def _compiled(network: Network, split: bool, shape: tuple[int, ...], point_bytes
         (gradient,) = jax.vjp(partial(first, variables), images)[1](total)
         return jnp.sum((images - baselines) * gradient, axis=-1)
 
-    return _Path(ends, add, back, point_bytes)
+    point_bytes = _bytes(jax.eval_shape(first, variables_shape, image_shape))
+    chunk_bytes = CHUNK_BYTES if jax.default_backend() == "cpu" else 64 * CHUNK_BYTES
+    return _Path(ends, add, back, max(1, max(chunk_bytes, _bytes(variables_shape) // 3) // point_bytes))
+
+
+def _bytes(shapes: Any) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))

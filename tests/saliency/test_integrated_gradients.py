@@ -60,7 +60,7 @@ def naive(apply, variables, images, baselines, rule, steps):
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: type(module).__name__)
 @pytest.mark.parametrize("rule", RULES)
 def test_every_network_gives_what_a_slow_loop_gives(module, rule, monkeypatch):
-    monkeypatch.setattr("mammo_jax.saliency.integrated_gradients.CHUNK_BYTES", 20_000)  # chunks that do not divide 11
+    monkeypatch.setattr("mammo_jax.saliency.integrated_gradients.CHUNK_STEPS", 4)  # chunks that do not divide 11
     with jax.enable_x64(True):
         images, baselines = normal(*SHAPE), normal(*SHAPE, seed=1)
         variables = jax.tree.map(
@@ -157,7 +157,7 @@ def test_memory_does_not_grow_with_the_steps():
     images = np.zeros((1, 64, 64, 1), np.float32)
     variables = jax.jit(module.init)(jax.random.key(0), images)
     path = _path(module, variables, images)
-    assert path.point_bytes == 64 * 64 * 4 * 4
+    assert path.points == CHUNK_BYTES // (64 * 64 * 4 * 4)
     calls = []
 
     def sizes(steps):
@@ -165,12 +165,12 @@ def test_memory_does_not_grow_with_the_steps():
         counted = lambda *arguments: calls.append(len(arguments[3])) or original(*arguments)  # noqa: E731
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mammo_jax.saliency.integrated_gradients._path", lambda *_: type(path)(
-                path.ends, counted, path.back, path.point_bytes))  # fmt: skip
+                path.ends, counted, path.back, path.points))  # fmt: skip
             calls.clear()
             integrated_gradients(module, variables, images, images - 1, steps=steps, max_steps=steps)
         return list(calls)
 
-    assert CHUNK_STEPS * path.point_bytes <= CHUNK_BYTES
+    assert path.points >= CHUNK_STEPS
     assert sizes(512) == [CHUNK_STEPS] * (512 // CHUNK_STEPS)
     assert sizes(2048) == [CHUNK_STEPS] * (2048 // CHUNK_STEPS)
 
