@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{config.images} images of {config.size} px, {config.steps} Gauss-Legendre steps, {threads} threads")
     random = np.random.default_rng(0)
     images = random.normal(size=(config.images, config.size, config.size, 1)).astype(np.float32)
-    # Not constant: where a window holds one value only, frameworks differ in which pixel max pooling gives the gradient.
+    # Not constant: where a window holds one value only, frameworks differ in which pixel max pooling credits.
     baselines = (0.1 * random.normal(size=images.shape) - 2).astype(np.float32)
     within = True
     for pair in make_pairs(config, images):

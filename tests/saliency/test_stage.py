@@ -28,12 +28,12 @@ from mammo_jax.saliency.summary import summarise
 from mammo_jax.training_config import TrainingConfig
 from mammo_jax.training_grid import run_grid
 
-CONFIG = TrainingConfig(filters=(4, 8, 8), epochs=12, batch_size=16, validation_parts=4, learning_rate=1e-2)
+CONFIG = TrainingConfig(filters=(4, 8, 8), epochs=16, batch_size=16, validation_parts=4, learning_rate=2e-2)
 FADED = 400.0
 
 
 def read(ratio, permuted=False):
-    examples = blobs(48, ratio=ratio_text(ratio), folds=2, contrast=5 / (1 + ratio / 100))
+    examples = blobs(64, ratio=ratio_text(ratio), folds=2, contrast=8 / (1 + ratio / 100))
     if permuted:
         examples.targets[:] = np.random.default_rng(0).permutation(examples.targets)
     return examples
