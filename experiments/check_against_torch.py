@@ -1,14 +1,15 @@
 """The same networks, weights and batches in JAX and in PyTorch: how far apart are they?
 
-    mammo-jax check-against-torch                      a table, and OUT/check_against_torch.json
-    mammo-jax check-against-torch --codec              our codestreams and OpenJPEG's decoder as well
-    mammo-jax check-against-torch --write-references   the figures that `make test` compares with, which needs no PyTorch
+    mammo-jax check-against-torch                       a table, and OUT/check_against_torch.json
+    mammo-jax check-against-torch --codec               our codestreams and OpenJPEG's decoder as well
+    mammo-jax check-against-torch --write-references    the figures that `make test` compares with without PyTorch
 
 Needs `pip install 'mammo-jax[torch]'`; takes about three minutes. Both sides get the same standardised images: every
-image has mean 0 and deviation 1, where ImageNet's own preprocessing would subtract the mean of three colours; and every
-convolution is padded by half its kernel on each side, as in PyTorch. Flax's "SAME" pads strided convolutions on one side
-more, which moves the logits of a ResNet18. Trajectories are compared in float64: in float32 those of both frameworks
-part where a sum's last bit decides on which side of a ReLU's kink a value falls, so these are shown and not judged.
+image has mean 0 and deviation 1, where ImageNet's own preprocessing would subtract the mean of three colours. Every
+convolution is padded by half its kernel on each side, as in PyTorch; Flax's "SAME" pads strided convolutions on one
+side more, which moves the logits of a ResNet18. Trajectories are compared in float64: in float32 those of both
+frameworks part where a sum's last bit decides on which side of a ReLU's kink a value falls, so they are shown and not
+judged.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import imagecodecs
+import jax
 import numpy as np
 import pandas as pd
 import torch
@@ -54,6 +56,7 @@ from mammo_jax.bootstrap import estimates
 from mammo_jax.dataset import parts
 from mammo_jax.files import write_json
 from mammo_jax.input_pipeline import Examples, read_examples
+from mammo_jax.models import build_model
 from mammo_jax.models.pretrained import with_pretrained
 from mammo_jax.prediction_grid import prediction_grid
 from mammo_jax.sources.phantom import Phantom
@@ -165,10 +168,6 @@ def carried_back(case: Case) -> Row:
 
 
 def _logits_of(case: Case, variables: dict[str, Any]) -> np.ndarray:
-    import jax
-
-    from mammo_jax.models import build_model
-
     with jax.enable_x64(True):
         images = seen(next(case_batches(case))["image"]).astype(np.float64)
         return np.asarray(build_model(case.config).apply(variables, images))
@@ -229,10 +228,9 @@ def codec_rows() -> Iterator[Row]:
     for encoded in codec.encode_ladder(phantom.pixels, CODEC_RATIOS, bits_stored=phantom.bits_stored):
         openjpeg = imagecodecs.jpeg2k_decode(encoded.codestream)
         name = f"codec, CR {phantom.pixels.nbytes / len(encoded.codestream):.0f}: grey levels from OpenJPEG's,"
-        scale = 1.0
         for who, image in (("decoder", codec.decode(encoded.codestream)), ("encoder", encoded.reconstruction)):
             difference = float(np.abs(np.asarray(image, np.int64) - openjpeg).max())
-            yield Row(f"{name} {who}", difference, scale, 1.0)
+            yield Row(f"{name} {who}", difference, 1.0, 1.0)
 
 
 def write_references() -> None:

@@ -20,7 +20,7 @@ from mammo_jax.train_step import StepInputs, build_steps, standardise
 from mammo_jax.training_config import TrainingConfig
 
 STEPS = 20
-RATES = {"sgd": 1e-3, "adamw": 1e-3}
+RATES = {"sgd": 1e-3, "adamw": 1e-4}
 
 Optimizer = Literal["sgd", "adamw"]
 
@@ -43,7 +43,7 @@ class Case:
 _PLAIN = TrainingConfig(augment=False, weight_decay=0.05, pretrained="none")
 CASES = {
     "cnn": Case("cnn", replace(_PLAIN, filters=(4, 8, 8)), 32, 6),
-    "resnet18": Case("resnet18", replace(_PLAIN, model="resnet18"), 64, 4),
+    "resnet18": Case("resnet18", replace(_PLAIN, model="resnet18"), 48, 4),
 }
 
 
@@ -63,20 +63,26 @@ class Trajectory:
     state: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def waves(name: str, count: int) -> np.ndarray:
-    """Numbers in −1 … 1 that look random and are the same in every library: float64 [count]."""
-    phase = zlib.crc32(name.encode()) % 1000
-    return np.sin(np.sqrt(2.0) * np.arange(1, count + 1) * (1 + phase / 1000) + phase)
+def noise(name: str, count: int) -> np.ndarray:
+    """Numbers in −1 … 1 that are the same on every machine, with every library: float64 [count].
+
+    The bits of a counter, mixed as in SplitMix64 (Steele et al., OOPSLA 2014).
+    """
+    bits = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    bits ^= np.uint64(zlib.crc32(name.encode()))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
+    return (bits >> np.uint64(11)) / 2.0**52 - 1.0
 
 
 def case_variables(case: Case, dtype: np.dtype | type) -> dict[str, Any]:
     """Weights and running statistics of a case, of ordinary size."""
-    shapes = jax.eval_shape(lambda: init_model(case.config, jax.random.key(0), np.zeros(case.shape, np.float32)))
+    shapes = jax.eval_shape(lambda: init_model(case.config, jax.random.key(0), jax.numpy.zeros(case.shape)))
     filled = {}
     for path, leaf in flatten_dict(shapes).items():
-        values = waves(torch_name(path), leaf.size).reshape(leaf.shape)
+        values = noise(torch_name(path), leaf.size).reshape(leaf.shape)
         if path[-1] == "kernel":
-            values = values * np.sqrt(4.0 / np.prod(leaf.shape[:-1]))
+            values = values * np.sqrt(6.0 / np.prod(leaf.shape[:-1]))  # He et al., ICCV 2015
         elif path[-1] in ("scale", "var"):
             values = 1 + 0.2 * values
         else:
@@ -88,10 +94,10 @@ def case_variables(case: Case, dtype: np.dtype | type) -> dict[str, Any]:
 def case_batches(case: Case, steps: int = STEPS) -> Iterator[dict[str, np.ndarray]]:
     """Batches with weights that differ; the weights' sums are exact in every precision."""
     for step in range(steps):
-        levels = 30000 + 15000 * waves(f"images {step}", int(np.prod(case.shape)))
+        levels = 30000 + 15000 * noise(f"images {step}", int(np.prod(case.shape)))
         yield {
             "image": levels.astype(np.uint16).reshape(case.shape),
-            "target": (waves(f"targets {step}", case.batch) > 0).astype(np.float32),
+            "target": (noise(f"targets {step}", case.batch) > 0).astype(np.float32),
             "weight": np.resize(np.array([0.5, 1, 2], np.float32), case.batch),
         }
 
@@ -139,11 +145,11 @@ def _rate(config: TrainingConfig) -> float:
 
 
 def digest(arrays: dict[str, np.ndarray]) -> dict[str, list[float]]:
-    """Say an array in two numbers: its norm, and its product with fixed waves of norm near 1."""
+    """Say an array in two numbers: its norm, and its product with noise over the root of its size."""
     return {
         name: [
             float(np.linalg.norm(values)),
-            float(np.ravel(values) @ waves(name + "?", values.size)) / float(np.sqrt(values.size)),
+            float(np.ravel(values) @ noise(name + "?", values.size)) / float(np.sqrt(values.size)),
         ]
         for name, values in arrays.items()
     }

@@ -41,7 +41,7 @@ def torch_state(model: torch.nn.Module) -> dict[str, np.ndarray]:
 
 def as_torch(images: np.ndarray, dtype: Dtype = np.float32) -> torch.Tensor:
     """Images [batch, rows, columns, 1] as [batch, 1, rows, columns]."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(_torch_dtype(dtype))
+    return torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(_torch_dtype(dtype))
 
 
 def torch_loss(

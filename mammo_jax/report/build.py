@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mammo_jax.files import atomic_path, read_json, write_text
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
+from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
 from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure
 from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
@@ -119,9 +120,15 @@ def _model_context(model: dict[str, Any]) -> dict[str, Any]:
     return model | {
         "figures": figures,
         "tables": [table for table in tables if any(row["test_ratio"] > 1 for row in table["rows"])],
+        "matrix": _matrix_context(model) if is_matrix(model) else None,
         "others": [result for result in model["results"] if not (result["transfer"] or result["matched"])],
         "sentences": {kind: verdict_sentence(verdict) for kind, verdict in model["verdicts"].items()},
     }
+
+
+def _matrix_context(model: Mapping[str, Any]) -> dict[str, str]:
+    figure = figure_bytes(matrix_figure(model), "svg")
+    return {"uri": sections.data_uri(figure, "image/svg+xml"), "description": describe_matrix(model)}
 
 
 def _kind_table(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -162,6 +169,8 @@ def _write_figures(run_dir: Path, metrics: Mapping[str, Any]) -> None:
     """Write the primary model's figures, and those on saliency, as figures/auroc.svg, .png and so on."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
     figures = {metric: performance_figure(model, metric) for metric in ("auroc", "auprc")}
+    if is_matrix(model):
+        figures["matrix"] = matrix_figure(model)
     for name, figure in (figures | saliency_figures(run_dir)).items():
         for kind in ("svg", "png"):
             with atomic_path(run_dir / "figures" / f"{name}.{kind}") as temporary:

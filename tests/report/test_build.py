@@ -188,6 +188,8 @@ def test_three_seeds_show_the_null_and_mixed_training_is_listed(tmp_path):
     assert f"by {null['mean_difference']:.3f} on average and by {null['largest_difference']:.3f} at most" in page.text
     assert "Other training ratios" in page.text
     assert "Mixed: trained on all ratios: " in page.attributes("img")[0]["alt"]
+    assert "Trained on all ratios: " in page.attributes("img")[2]["alt"]
+    assert (tmp_path / "figures" / "matrix.png").read_bytes().startswith(b"\x89PNG")
     assert "Demonstration." not in page.text
 
 

@@ -1,0 +1,280 @@
+"""Training and inference beside PyTorch: images a second, in one run, in turns, with equal threads.
+
+    mammo-jax benchmark-training                 all cores of the machine
+    mammo-jax benchmark-training --threads 1     one, as in the processes of a study
+
+Prints a table and writes OUT/benchmark_training.csv. Both frameworks get float32 images in memory and AdamW; JAX
+standardises them in its step as well. "first" is the first call of a step in a process whose compiled programs are in
+the persistent cache. "input" is what the input pipeline alone delivers, which must never be the limit. "of peak" is the
+step's share of what a large matrix product reaches on the same device. Without PyTorch the JAX half runs alone; where
+JAX has a GPU or TPU, PyTorch takes its GPU too. Takes about three minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from mammo_jax.files import atomic_path
+from mammo_jax.input_pipeline import Examples, batches
+from mammo_jax.train_step import StepInputs, _build_steps, build_steps
+from mammo_jax.training_config import TrainingConfig
+
+CASES: tuple[tuple[str, TrainingConfig, int], ...] = (
+    ("cnn 8-16-32", TrainingConfig(batch_size=32, augment=False), 64),
+    ("cnn 8-16-32", TrainingConfig(batch_size=16, augment=False), 224),
+    ("cnn 16-32-64", TrainingConfig(filters=(16, 32, 64), batch_size=16, augment=False), 224),
+    ("resnet18", TrainingConfig(model="resnet18", pretrained="none", batch_size=16, augment=False), 224),
+)
+RATE = 1e-4
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What is measured.
+
+    Attributes
+    ----------
+    threads : int or None
+        For both frameworks, on CPU; None takes every core.
+    rounds : int
+        Each framework's turns; the least time counts, and the median is written as well.
+    cases : tuple of str
+        Networks, by their names in the table; all by default.
+    compute : {"float32", "bfloat16"}
+        Of JAX; PyTorch is left out where it is not float32.
+    out : Path
+        Folder for benchmark_training.csv.
+    """
+
+    threads: int | None = None
+    rounds: int = 8
+    cases: tuple[str, ...] = ()
+    compute: str = "float32"
+    out: Path = Path("runs/benchmark")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One network; images a second, ratios above 1 where JAX is faster."""
+
+    network: str
+    pixels: int
+    batch: int
+    device: str
+    threads: int
+    train: float
+    train_median: float
+    train_torch: float
+    train_ratio: float
+    predict: float
+    predict_median: float
+    predict_torch: float
+    predict_ratio: float
+    input: float
+    first_train_seconds: float
+    first_predict_seconds: float
+    of_peak: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """One framework's training step and inference on one batch; each call waits for its result."""
+
+    train: Callable[[], Any]
+    predict: Callable[[], Any]
+
+
+def images_of(config: TrainingConfig, size: int, count: int = 0) -> Examples:
+    """Random examples, a batch of them by default."""
+    random = np.random.default_rng(0)
+    count = count or config.batch_size
+    names = np.array([f"{number:05}" for number in range(count)])
+    targets = random.integers(0, 2, count)
+    images = random.integers(0, 65536, (count, size, size, 1)).astype(np.uint16)
+    return Examples("1", images, targets, targets, targets, names, names)
+
+
+def in_jax(config: TrainingConfig, size: int) -> tuple[Work, Any, float]:
+    """Steps of the study itself, the compiled training step, and the seconds until it was ready."""
+    examples = images_of(config, size)
+    steps = build_steps(config)
+    state = [steps.parallel.replicate(jax.device_get(steps.initialise(np.uint32(0), examples.images[:1])))]
+    batch = {
+        "image": examples.images,
+        "target": examples.targets.astype(np.float32),
+        "weight": np.ones(config.batch_size, np.float32),
+    }
+    inputs = StepInputs(np.float32(RATE), np.uint32(0), np.int32(0))
+    spread = steps.parallel.spread(batch)
+    variables = steps.parallel.replicate(steps.parallel.first(state[0].variables))
+
+    def train() -> None:
+        state[0], loss = steps.train(state[0], spread, inputs)
+        loss.block_until_ready()
+
+    def predict() -> None:
+        steps.predict(variables, spread["image"]).block_until_ready()
+
+    began = time.perf_counter()
+    compiled = steps.train.lower(state[0], spread, inputs).compile()  # type: ignore[attr-defined]
+    return Work(train, predict), compiled, time.perf_counter() - began
+
+
+def in_torch(config: TrainingConfig, size: int, threads: int) -> Work | None:
+    """The same network in PyTorch, where it is installed."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    from experiments.parity import seen
+    from experiments.torch_models import TorchCNN, TorchResNet18
+    from experiments.torch_training import as_torch
+
+    torch.set_num_threads(threads)
+    device = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
+    model = (TorchCNN(config.filters) if config.model == "cnn" else TorchResNet18()).to(device)
+    images = as_torch(seen(images_of(config, size).images)).to(device)
+    targets = torch.from_numpy(images_of(config, size).targets).float().to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=config.weight_decay)
+
+    def train() -> None:
+        model.train()
+        optimizer.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(images), targets)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    def predict() -> None:
+        model.eval()
+        with torch.no_grad():
+            model(images).sum().item()
+
+    return Work(train, predict)
+
+
+def in_turns(works: Sequence[Callable[[], Any]], rounds: int) -> list[list[float]]:
+    """Seconds of each work, taken in turns, after one call that is not counted."""
+    times: list[list[float]] = [[] for _ in works]
+    for turn in range(rounds + 1):
+        for taken, work in zip(times, works):
+            began = time.perf_counter()
+            work()
+            if turn:
+                taken.append(time.perf_counter() - began)
+    return times
+
+
+def first_calls(config: TrainingConfig, size: int) -> tuple[float, float]:
+    """Seconds of the first training step and of the first prediction, compiled programs being in the cache."""
+    for _ in range(2):  # the first time fills the cache
+        jax.clear_caches()
+        _build_steps.cache_clear()
+        work, _, ready = in_jax(config, size)
+        began = time.perf_counter()
+        work.train()
+        train = ready + time.perf_counter() - began
+        began = time.perf_counter()
+        work.predict()
+        predict = time.perf_counter() - began
+    return train, predict
+
+
+def input_rate(config: TrainingConfig, size: int) -> float:
+    """Images a second that the input pipeline delivers when nobody computes."""
+    count = 16 * config.batch_size
+    feed = batches(images_of(config, size, count), np.ones(count, np.float32), config.batch_size, 0, range(64))
+    next(feed)
+    began = time.perf_counter()
+    return sum(len(batch["image"]) for batch in feed) / (time.perf_counter() - began)
+
+
+def peak_flops() -> float:
+    """Operations a second of a large float32 matrix product on one device."""
+    size = 2048 if jax.default_backend() == "cpu" else 8192
+    product = jax.jit(jnp.matmul)
+    matrix = jnp.ones((size, size))
+    (times,) = in_turns([lambda: product(matrix, matrix).block_until_ready()], 4)
+    return 2 * size**3 / min(times)
+
+
+def measure(name: str, config: TrainingConfig, size: int, threads: int, rounds: int, peak: float) -> Measurement:
+    """Everything about one network."""
+    first_train, first_predict = first_calls(config, size)
+    ours, compiled, _ = in_jax(config, size)
+    theirs = in_torch(config, size, threads) if config.compute == "float32" else None
+    works = [ours] if theirs is None else [ours, theirs]
+    train = in_turns([work.train for work in works], rounds)
+    predict = in_turns([work.predict for work in works], rounds)
+    rate = [[config.batch_size / min(times) for times in (train[place], predict[place])] for place in range(len(works))]
+    peer = rate[1] if theirs is not None else [float("nan")] * 2
+    stats = jax.local_devices()[0].memory_stats() or {}
+    memory = stats.get("peak_bytes_in_use") or compiled.memory_analysis().temp_size_in_bytes
+    cost = compiled.cost_analysis() or {}
+    return Measurement(
+        network=name,
+        pixels=size,
+        batch=config.batch_size,
+        device=jax.devices()[0].device_kind,
+        threads=threads,
+        train=rate[0][0],
+        train_median=config.batch_size / median(train[0]),
+        train_torch=peer[0],
+        train_ratio=rate[0][0] / peer[0],
+        predict=rate[0][1],
+        predict_median=config.batch_size / median(predict[0]),
+        predict_torch=peer[1],
+        predict_ratio=rate[0][1] / peer[1],
+        input=input_rate(config, size),
+        first_train_seconds=first_train,
+        first_predict_seconds=first_predict,
+        of_peak=cost.get("flops", float("nan")) / min(train[0]) / peak,
+        memory_mb=memory / 1e6,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    config = tyro.cli(BenchmarkConfig, args=arguments, description=__doc__)
+    cores = sorted(os.sched_getaffinity(0))
+    threads = min(config.threads or len(cores), len(cores))
+    os.sched_setaffinity(0, set(cores[:threads]))  # before JAX counts the cores
+    peak = peak_flops()
+    print(f"{jax.devices()[0].device_kind}, threads: {threads}; images a second, × PyTorch's")
+    print(f"{'':24}{'train':>8}{'×':>7}{'predict':>9}{'×':>7}{'input':>9}{'first':>14}{'of peak':>9}{'memory':>10}")
+    measurements = []
+    for name, training, size in CASES:
+        if config.cases and name not in config.cases:
+            continue
+        settings = TrainingConfig(**{**asdict(training), "compute": config.compute})
+        row = measure(name, settings, size, threads, config.rounds, peak)
+        measurements.append(row)
+        print(
+            f"{f'{name}, {size} px, {row.batch}':24}{row.train:8.1f}{row.train_ratio:7.2f}{row.predict:9.1f}"
+            f"{row.predict_ratio:7.2f}{row.input:9.0f}{row.first_train_seconds:6.2f} +{row.first_predict_seconds:5.2f} s"
+            f"{row.of_peak:9.0%}{row.memory_mb:7.0f} MB",
+            flush=True,
+        )
+    config.out.mkdir(parents=True, exist_ok=True)
+    with atomic_path(config.out / "benchmark_training.csv") as path, path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Measurement)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in measurements)
+    print(f"\n{config.out / 'benchmark_training.csv'}")
+
+
+if __name__ == "__main__":
+    main()
