@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from codec import ratio as compression_ratio
-from codec.code_blocks import SubbandWords, code_blocks
+from codec.code_blocks import CodedBlocks, SubbandWords
 from codec.codestream import EOC, FIXED_BYTES, write_main_header, write_tile_header
 from codec.decomposition import decomposition_levels
 from codec.errors import InvalidImageError, UnreachableRatioError
@@ -17,6 +17,7 @@ from codec.mq_coder import write_segment
 from codec.packets import packet_blocks, write_packet_header
 from codec.padding import NO_BLOCK, write_blank_segment
 from codec.quantizer import (
+    BLOCK,
     FRACTION_BITS,
     derived_quantization,
     quantize,
@@ -25,12 +26,14 @@ from codec.quantizer import (
 )
 from codec.rate_control import Allocation, RateControl
 from codec.reconstruction import reconstruct
-from codec.slope_prediction import predict_stop_slope
+from codec.slope_prediction import coding_stages, predict_stop_slope, slope_so_far
 from codec.wavelet import forward_97, subband_names, subband_shapes
+from codec.workers import Workers
 
-# Block coding may stop at slopes up to this part of the one that rate control ends with: over phantoms and real
-# mammograms no more than 0.001 dB was lost.
-STOP_FRACTION = 0.6
+# Block coding stops at slopes below this part of the one that rate control will probably end with; the one that it
+# does end with must be that much steeper.
+STOP_FRACTION = 0.7
+LEAST_MARGIN = 1.05
 SMALLEST_STOP_SLOPE = 1.0
 
 
@@ -204,26 +207,39 @@ class _CodedImage:
         bands = forward_97(pixels, levels, 1 << (bits - 1))
         quantization = derived_quantization(bits, levels)
         self.steps = quantization.steps()
-        quantized = [quantize(band, step) for band, step in zip(bands, self.steps)]
-        self.quantization = with_guard_bits(quantization, [planes for _, planes in quantized])
+        planes = [_quantize_in_place(band, step) for band, step in zip(bands, self.steps)]
+        self.quantization = with_guard_bits(quantization, [int(each.max(initial=0)) for each in planes])
         self.subbands = [
-            SubbandWords(words, orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, planes)
-            for (words, _), (orientation, _), norm, step, planes in zip(
-                quantized,
+            SubbandWords(band.view(np.int32), orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
+            for band, (orientation, _), norm, step, room, each in zip(
+                bands,
                 subband_names(levels),
                 subband_norms(levels),
                 self.steps,
                 self.quantization.magnitude_bits(),
+                planes,
             )
         ]
         self.main_header = write_main_header(rows, columns, self.quantization)
-        stop_slope = predict_stop_slope([band.words for band in self.subbands], largest_target - FIXED_BYTES)
+        self.blocks = CodedBlocks(self.subbands, subband, area)
+        with Workers(threads) as workers:
+            self._code_blocks(levels, largest_target - FIXED_BYTES, workers)
+
+    def _code_blocks(self, levels: int, packet_bytes: int, workers: Workers) -> None:
+        """Code the blocks as far as `packet_bytes` can carry."""
+        blocks = self.blocks
+        guess = stop_slope = predict_stop_slope([band.words for band in self.subbands], packet_bytes)
+        stages, weights = coding_stages(blocks, levels)
+        for number, members in enumerate(stages):
+            if number > 0:
+                stop_slope = max(guess, STOP_FRACTION * slope_so_far(blocks, weights, packet_bytes))
+            blocks.code(members, stop_slope, workers)
         while True:
-            self.blocks = code_blocks(self.subbands, subband, area, stop_slope, threads)
-            self.control = RateControl(self.blocks, self.packets)
-            if stop_slope == 0 or self.control.slope(largest_target - FIXED_BYTES) > stop_slope / STOP_FRACTION:
+            self.control = RateControl(blocks, self.packets)
+            if stop_slope == 0 or self.control.slope(packet_bytes) > LEAST_MARGIN * stop_slope:
                 break
-            stop_slope = 0.0 if stop_slope < SMALLEST_STOP_SLOPE else stop_slope / 8
+            stop_slope = 0.0 if stop_slope < SMALLEST_STOP_SLOPE else stop_slope / 4
+            blocks.code(np.flatnonzero(~blocks.complete), stop_slope, workers)
 
     def encoded(self, ratio: float, target: int, reconstructed: bool) -> Encoded:
         """Cut the codestream of `target` bytes."""
@@ -256,6 +272,13 @@ class _CodedImage:
             passes[allocation.blank_block] = 0
         reconstruct(self.subbands, self.steps, self.blocks, passes, pixels, self.bits)
         return pixels
+
+
+def _quantize_in_place(band: np.ndarray, step: float) -> np.ndarray:
+    """Let a subband's coefficients become words; returns the bit-planes of its code-blocks."""
+    planes = np.empty((-(-band.shape[0] // BLOCK), -(-band.shape[1] // BLOCK)), np.int32)
+    quantize(band, step, planes)
+    return planes
 
 
 @kernel

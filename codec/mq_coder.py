@@ -115,12 +115,26 @@ SIGN_CONTEXTS, SIGN_FLIPS = _sign_coding_tables()
 # The encoder's own view of Table C.2, one integer a state: Qe << 8 | state << 1 | sense of the MPS.
 _ENTRIES = np.arange(2 * len(_STATES))
 _WORDS = QE[_ENTRIES >> 1].astype(np.int32) << 8 | _ENTRIES.astype(np.int32)
-AFTER_MPS = _WORDS[NEXT_MPS[_ENTRIES >> 1] << 1 | _ENTRIES & 1]
-AFTER_LPS = _WORDS[NEXT_LPS[_ENTRIES >> 1] << 1 | (_ENTRIES & 1) ^ SWITCH_MPS[_ENTRIES >> 1]]
 START_WORDS = _WORDS[INITIAL_STATES << 1]
+
+
+def _successors() -> np.ndarray:
+    """int32 [512]: the state after a decision.
+
+    Index: bit 8 says that A needs no renormalisation, bit 7 that the decision is the LPS; then state and sense.
+    """
+    table = np.zeros((4, 128), np.int32)
+    table[0, _ENTRIES] = _WORDS[NEXT_MPS[_ENTRIES >> 1] << 1 | _ENTRIES & 1]
+    table[1, _ENTRIES] = _WORDS[NEXT_LPS[_ENTRIES >> 1] << 1 | (_ENTRIES & 1) ^ SWITCH_MPS[_ENTRIES >> 1]]
+    table[2, _ENTRIES] = _WORDS  # only an MPS can go without renormalisation
+    return table.ravel()
+
+
+SUCCESSORS = _successors()
 
 # Registers of the encoder as one array, so that a pass can take up where the last one stopped.
 REGISTER_A, REGISTER_C, REGISTER_CT, REGISTER_BP = 0, 1, 2, 3
+MOST_HELD = 16
 
 
 @kernel
@@ -135,8 +149,30 @@ def start_encoder(registers, states):
 
 
 @kernel
+def _bytes_out(c, held, bp, output):
+    """BYTEOUT (C.2.7) until less than a byte is held: C has been shifted `held` bits further than it should have."""
+    while held >= 0:
+        top = np.int64(27) + held
+        if output[bp] != 0xFF and c >> top:
+            output[bp] += 1
+            c &= (np.int64(1) << top) - 1
+        # After a byte 0xFF the next one has seven bits: its first is left for a carry.
+        taken = np.int64(7) if output[bp] == 0xFF else np.int64(8)
+        top -= taken
+        bp += 1
+        output[bp] = c >> top
+        c &= (np.int64(1) << top) - 1
+        held -= taken
+    return c, held, bp
+
+
+@kernel
 def encode_symbols(symbols, count, registers, states, output):
     """Run the MQ encoder (C.2.2-C.2.7) over the decisions of one coding pass.
+
+    Whether a decision is the LPS and whether A needs renormalisation cannot be foreseen, so nothing branches on them;
+    bytes leave C some at a time. Where a carry is still on its way then, 0xFF may become 0x00 and a carry, which
+    decodes alike.
 
     Parameters
     ----------
@@ -147,51 +183,29 @@ def encode_symbols(symbols, count, registers, states, output):
     output : numpy.ndarray
         uint8; ``output[BP]`` is the byte B that a carry may still change.
     """
-    a, c = registers[REGISTER_A], registers[REGISTER_C]
-    ct, bp = registers[REGISTER_CT], registers[REGISTER_BP]
+    a, c = registers[REGISTER_A], np.int64(registers[REGISTER_C])
+    held, bp = -np.int64(registers[REGISTER_CT]), np.int64(registers[REGISTER_BP])
     for n in range(count):
-        symbol = symbols[n]
-        context = symbol >> 1
+        symbol = np.uint32(symbols[n])
+        context = np.uintp(symbol >> np.uint32(1))
         state = states[context]
-        qe = state >> 8
+        qe = state >> np.int32(8)
         a -= qe
-        if (state ^ symbol) & 1 == 0:
-            if a & 0x8000:
-                c += qe
-                continue
-            if a < qe:
-                a = qe
-            else:
-                c += qe
-            states[context] = AFTER_MPS[state & 0xFF]
-        else:
-            if a < qe:
-                c += qe
-            else:
-                a = qe
-            states[context] = AFTER_LPS[state & 0xFF]
+        less_probable = (state ^ np.int32(symbol)) & np.int32(1)
+        upper = (a < qe) == (less_probable == 1)  # the exchange of C.2.4 makes the MPS the larger part
+        c += np.int64(qe) if upper else np.int64(0)
+        a = a if upper else qe
+        keeps = (a & np.int32(0x8000)) >> np.int32(7)
+        states[context] = SUCCESSORS[np.uintp(keeps | less_probable << np.int32(7) | (state & np.int32(0x7F)))]
         shift = leading_zeros(a) - np.int32(16)
         a <<= shift
-        while shift >= ct:
-            c <<= ct
-            shift -= ct
-            # BYTEOUT (C.2.7), with the stuffed bit after 0xFF.
-            if output[bp] != 0xFF and c >= 0x8000000:
-                output[bp] += 1
-                c &= 0x7FFFFFF
-            bp += 1
-            if output[bp - 1] == 0xFF:
-                output[bp] = c >> 20
-                c &= 0xFFFFF
-                ct = np.int32(7)
-            else:
-                output[bp] = c >> 19
-                c &= 0x7FFFF
-                ct = np.int32(8)
-        c <<= shift
-        ct -= shift
+        c <<= np.int64(shift)
+        held += np.int64(shift)
+        if held >= MOST_HELD:
+            c, held, bp = _bytes_out(c, held, bp, output)
+    c, held, bp = _bytes_out(c, held, bp, output)
     registers[REGISTER_A], registers[REGISTER_C] = a, c
-    registers[REGISTER_CT], registers[REGISTER_BP] = ct, bp
+    registers[REGISTER_CT], registers[REGISTER_BP] = -held, bp
 
 
 # Ends of codeword segments. A segment may be cut off wherever its bytes, followed by ones for ever (which is what a

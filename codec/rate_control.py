@@ -55,10 +55,8 @@ class RateControl:
 
     def __init__(self, blocks: CodedBlocks, packets: np.ndarray):
         self.blocks, self.packets = blocks, packets
-        block, passes, slope = _hull_points(blocks.passes, blocks.lengths, blocks.gains)
-        order = np.argsort(-slope, kind="stable")
-        self.point_block, self.point_passes, self.point_slope = block[order], passes[order], slope[order]
-        self._bytes_of_points = np.maximum.accumulate(_cumulative_bytes(block[order], passes[order], blocks.lengths))
+        self.point_block, self.point_passes, self.point_slope, more_bytes = truncation_points(blocks)
+        self._bytes_of_points = np.maximum.accumulate(np.cumsum(more_bytes))
         self.packet_of_block = np.zeros(len(blocks.passes), np.int32)
         for packet, grids in enumerate(packets):
             for first, rows, columns in grids:
@@ -114,18 +112,15 @@ class RateControl:
         return fits
 
 
-@kernel
-def _cumulative_bytes(point_block, point_passes, lengths):
-    """Bytes of all segments after each hull point."""
-    total, before = np.empty(point_block.size, np.int64), np.zeros(lengths.shape[0], np.int64)
-    sum_of_lengths = 0
-    for point in range(point_block.size):
-        block = point_block[point]
-        length = lengths[block, point_passes[point] - 1]
-        sum_of_lengths += length - before[block]
-        before[block] = length
-        total[point] = sum_of_lengths
-    return total
+def truncation_points(blocks: CodedBlocks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Points on the convex hulls, steepest first: block, number of passes, slope, and bytes added to the block's."""
+    block, passes, slope = _hull_points(blocks.passes, blocks.lengths, blocks.gains)
+    length = blocks.lengths[block, passes - 1].astype(np.int64)
+    more = np.diff(length, prepend=0)
+    first = np.diff(block, prepend=-1) != 0
+    more[first] = length[first]
+    order = np.argsort(-slope, kind="stable")
+    return block[order], passes[order], slope[order], more[order]
 
 
 @kernel

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.code_blocks import SubbandWords, code_blocks
+from codec.code_blocks import CodedBlocks, SubbandWords
 from codec.packets import packet_blocks, write_packet_header
 from codec.padding import NO_BLOCK
 from codec.quantizer import derived_quantization, quantize, subband_norms
 from codec.rate_control import RateControl
 from codec.wavelet import forward_97, subband_names, subband_shapes
+from codec.workers import Workers
 
 
 def controlled(pixels, levels):
@@ -20,10 +21,15 @@ def controlled(pixels, levels):
     for coefficients, step, norm, (orientation, _) in zip(
         forward_97(pixels, levels, 128), quantization.steps(), subband_norms(levels), subband_names(levels)
     ):
-        words, _ = quantize(coefficients, step)
-        bands.append(SubbandWords(words, orientation, (norm * step / 32) ** 2, 20))
+        squares = tuple(-(-size // 64) for size in coefficients.shape)
+        planes = np.empty(squares, np.int32)
+        quantize(coefficients, step, planes)
+        bands.append(SubbandWords(coefficients.view(np.int32), orientation, (norm * step / 32) ** 2, 20, planes))
     packets, subband, area = packet_blocks(subband_shapes(*pixels.shape, levels))
-    return RateControl(code_blocks(bands, subband, area, 0.0), packets)
+    blocks = CodedBlocks(bands, subband, area)
+    with Workers(1) as workers:
+        blocks.code(np.arange(len(subband)), 0.0, workers)
+    return RateControl(blocks, packets)
 
 
 @pytest.fixture(scope="module")
