@@ -166,11 +166,12 @@ def _encode_all(
 
     def work() -> Iterator[Encoded]:
         images: dict[int, _CodedImage] = {}
-        for ratio, target, depth in zip(ratios, targets, levels):
-            if depth not in images:
-                largest_target = max(other for other, same in zip(targets, levels) if same == depth)
-                images[depth] = _CodedImage(pixels, bits, depth, largest_target, threads)
-            yield images[depth].encoded(ratio, target, reconstructed)
+        with Workers(threads) as workers:
+            for ratio, target, depth in zip(ratios, targets, levels):
+                if depth not in images:
+                    largest_target = max(other for other, same in zip(targets, levels) if same == depth)
+                    images[depth] = _CodedImage(pixels, bits, depth, largest_target, workers)
+                yield images[depth].encoded(ratio, target, reconstructed)
 
     return work()
 
@@ -200,14 +201,14 @@ def _checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
 class _CodedImage:
     """An image after its transform and its one pass of block coding, from which any codestream can be cut."""
 
-    def __init__(self, pixels: np.ndarray, bits: int, levels: int, largest_target: int, threads: int):
+    def __init__(self, pixels: np.ndarray, bits: int, levels: int, largest_target: int, workers: Workers):
         rows, columns = self.shape = pixels.shape
-        self.dtype, self.bits = pixels.dtype, bits
+        self.dtype, self.bits, self._workers = pixels.dtype, bits, workers
         self.packets, subband, area = packet_blocks(subband_shapes(rows, columns, levels))
-        bands = forward_97(pixels, levels, 1 << (bits - 1))
+        bands = forward_97(pixels, levels, 1 << (bits - 1), workers)
         quantization = derived_quantization(bits, levels)
         self.steps = quantization.steps()
-        planes = [_quantize_in_place(band, step) for band, step in zip(bands, self.steps)]
+        planes = _quantize_in_place(bands, self.steps, workers)
         self.quantization = with_guard_bits(quantization, [int(each.max(initial=0)) for each in planes])
         self.subbands = [
             SubbandWords(band.view(np.int32), orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
@@ -222,10 +223,9 @@ class _CodedImage:
         ]
         self.main_header = write_main_header(rows, columns, self.quantization)
         self.blocks = CodedBlocks(self.subbands, subband, area)
-        with Workers(threads) as workers:
-            self._code_blocks(levels, largest_target - FIXED_BYTES, workers)
+        self._code_blocks(levels, largest_target - FIXED_BYTES)
 
-    def _code_blocks(self, levels: int, packet_bytes: int, workers: Workers) -> None:
+    def _code_blocks(self, levels: int, packet_bytes: int) -> None:
         """Code the blocks as far as `packet_bytes` can carry."""
         blocks = self.blocks
         guess = stop_slope = predict_stop_slope([band.words for band in self.subbands], packet_bytes)
@@ -233,13 +233,13 @@ class _CodedImage:
         for number, members in enumerate(stages):
             if number > 0:
                 stop_slope = max(guess, STOP_FRACTION * slope_so_far(blocks, weights, packet_bytes))
-            blocks.code(members, stop_slope, workers)
+            blocks.code(members, stop_slope, self._workers)
         while True:
             self.control = RateControl(blocks, self.packets)
             if stop_slope == 0 or self.control.slope(packet_bytes) > LEAST_MARGIN * stop_slope:
                 break
             stop_slope = 0.0 if stop_slope < SMALLEST_STOP_SLOPE else stop_slope / 4
-            blocks.code(np.flatnonzero(~blocks.complete), stop_slope, workers)
+            blocks.code(np.flatnonzero(~blocks.complete), stop_slope, self._workers)
 
     def encoded(self, ratio: float, target: int, reconstructed: bool) -> Encoded:
         """Cut the codestream of `target` bytes."""
@@ -270,14 +270,19 @@ class _CodedImage:
         passes = allocation.passes.copy()
         if allocation.blank_block != NO_BLOCK:
             passes[allocation.blank_block] = 0
-        reconstruct(self.subbands, self.steps, self.blocks, passes, pixels, self.bits)
+        reconstruct(self.blocks, self.steps, passes, pixels, self.bits, self._workers)
         return pixels
 
 
-def _quantize_in_place(band: np.ndarray, step: float) -> np.ndarray:
-    """Let a subband's coefficients become words; returns the bit-planes of its code-blocks."""
-    planes = np.empty((-(-band.shape[0] // BLOCK), -(-band.shape[1] // BLOCK)), np.int32)
-    quantize(band, step, planes)
+def _quantize_in_place(bands: list[np.ndarray], steps: list[float], workers: Workers) -> list[np.ndarray]:
+    """Let the coefficients of all subbands become words; returns the bit-planes of their code-blocks."""
+    planes = [np.empty((-(-rows // BLOCK), -(-columns // BLOCK)), np.int32) for rows, columns in map(np.shape, bands)]
+    rows_of_blocks = [
+        (band[row * BLOCK : (row + 1) * BLOCK], step, of_band[row : row + 1])
+        for band, step, of_band in zip(bands, steps, planes)
+        for row in range(len(of_band))
+    ]
+    workers.map(lambda part: quantize(*part), rows_of_blocks)
     return planes
 
 

@@ -44,7 +44,7 @@ def test_lines_are_told_from_noise():
 
 @pytest.mark.parametrize("kind", [0, 1, 2])
 def test_promise_of_noise_is_its_gain_over_its_entropy(kind):
-    """Of a plane alone: `old` significant coefficients are refined and 100 of 4096 found, 40 of them by the first pass."""
+    """Of a plane alone: 50 significant coefficients are refined and 100 of 4096 found, 40 by the first pass."""
     survey = block_survey.Survey(np.array([100]), np.array([block_survey.EFFICIENCY]))
     old, seen, here = 50, 300, 40
     promised = block_survey.best_slope_ahead(4096, 0, kind, old, seen, here, block_survey.EFFICIENCY, survey)
@@ -57,6 +57,6 @@ def test_promise_of_noise_is_its_gain_over_its_entropy(kind):
     square = 4.0**FRACTION_BITS
     refinement = 0.25 * square * old, old
     news = 1.65 * square * found, bits(places, found)
-    ends = [news] if kind == 2 else [refinement, news][1 - kind :] + [np.add(refinement, news)]
+    ends = [[news, np.add(refinement, news)], [refinement, news, np.add(refinement, news)], [news]][kind]
     byte = block_survey.EFFICIENCY / 8
     assert promised == pytest.approx(max(gain / (byte * cost) for gain, cost in ends), rel=1e-6)
