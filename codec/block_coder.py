@@ -6,8 +6,9 @@ import numpy as np
 
 from codec.block_passes import CODED, cleanup_pass, refinement_pass, significance_pass
 from codec.block_survey import EFFICIENCY, Survey, best_slope_ahead, observed_efficiency, survey_planes
+from codec.codeword_segments import pack_registers, shortest_segment
 from codec.jit import kernel
-from codec.mq_coder import CONTEXTS, REGISTER_BP, encode_symbols, pack_registers, shortest_segment, start_encoder
+from codec.mq_coder import CONTEXTS, REGISTER_BP, encode_symbols, start_encoder
 from codec.quantizer import BLOCK, MAGNITUDE_SHIFT
 
 LARGEST_CODEWORD = 1 << 16

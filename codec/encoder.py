@@ -10,12 +10,11 @@ import numpy as np
 from codec import ratio as compression_ratio
 from codec.code_blocks import CodedBlocks, SubbandWords
 from codec.codestream import EOC, FIXED_BYTES, write_main_header, write_tile_header
+from codec.decoder import decode
 from codec.decomposition import decomposition_levels
 from codec.errors import InvalidImageError, UnreachableRatioError
-from codec.jit import kernel
-from codec.mq_coder import write_segment
-from codec.packets import packet_blocks, write_packet_header
-from codec.padding import NO_BLOCK, write_blank_segment
+from codec.packets import packet_blocks
+from codec.padding import NO_BLOCK, codewords_of, write_packets
 from codec.quantizer import (
     BLOCK,
     FRACTION_BITS,
@@ -54,7 +53,7 @@ class Encoded:
     header_bytes : int
         Marker segments and packet headers.
     padding_bytes : int
-        Bytes without meaning at the end of a code-block's segment, where nothing else fits or is left to code.
+        Filler, only where every bit-plane is coded and carried.
     reconstruction : numpy.ndarray or None
         What a decoder gives, uint8 or uint16 [rows, columns]; only from `encode_ladder`.
     """
@@ -69,6 +68,11 @@ class Encoded:
     header_bytes: int
     padding_bytes: int
     reconstruction: np.ndarray | None = None
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of code-blocks' codewords."""
+        return self.target_bytes - self.header_bytes - self.padding_bytes
 
     @property
     def ratio_allocated(self) -> float:
@@ -246,11 +250,7 @@ class _CodedImage:
         packet_bytes = target - FIXED_BYTES
         allocation = self.control.allocate(packet_bytes)
         body = np.empty(packet_bytes, np.uint8)
-        _write_packets(
-            self.packets, allocation.passes, allocation.lengths, allocation.zero_planes, allocation.blank_block,
-            self.blocks.area, self.blocks.codewords, self.blocks.offsets, self.blocks.registers, self.blocks.ends,
-            body,
-        )  # fmt: skip
+        write_packets(allocation.plan, codewords_of(self.blocks), allocation.filling.blank, body)
         codestream = self.main_header + write_tile_header(packet_bytes) + body.tobytes() + EOC.to_bytes(2)
         return Encoded(
             codestream=codestream,
@@ -261,15 +261,19 @@ class _CodedImage:
             bits_stored=self.bits,
             target_bytes=target,
             header_bytes=FIXED_BYTES + allocation.header_bytes,
-            padding_bytes=allocation.padding_bytes,
-            reconstruction=self._reconstruction(allocation) if reconstructed else None,
+            padding_bytes=allocation.filling.padding,
+            reconstruction=self._reconstruction(allocation, codestream) if reconstructed else None,
         )
 
-    def _reconstruction(self, allocation: Allocation) -> np.ndarray:
+    def _reconstruction(self, allocation: Allocation, codestream: bytes) -> np.ndarray:
+        if (
+            allocation.filling.cut != NO_BLOCK
+        ):  # where bytes end within a pass, only a decoder knows what it makes of it
+            return decode(codestream, max_pixels=self.shape[0] * self.shape[1]).astype(self.dtype, copy=False)
         pixels = np.empty(self.shape, self.dtype)
-        passes = allocation.passes.copy()
-        if allocation.blank_block != NO_BLOCK:
-            passes[allocation.blank_block] = 0
+        passes = allocation.plan.passes.copy()
+        if allocation.filling.blank != NO_BLOCK:
+            passes[allocation.filling.blank] = 0
         reconstruct(self.blocks, self.steps, passes, pixels, self.bits, self._workers)
         return pixels
 
@@ -284,21 +288,3 @@ def _quantize_in_place(bands: list[np.ndarray], steps: list[float], workers: Wor
     ]
     workers.map(lambda part: quantize(*part), rows_of_blocks)
     return planes
-
-
-@kernel
-def _write_packets(packets, passes, lengths, zero_planes, blank_block, area, codewords, offsets, registers, ends, out):
-    """Write all packets (B.10): header, then the segments of the blocks that it includes."""
-    at = 0
-    for packet in range(packets.shape[0]):
-        at = write_packet_header(packets[packet], passes, lengths, zero_planes, out, at)
-        for band in range(packets.shape[1]):
-            first, rows, columns = packets[packet, band]
-            for block in range(first, first + rows * columns):
-                last = passes[block] - 1
-                if block == blank_block:
-                    write_blank_segment(area[block, 2], area[block, 3], lengths[block], out, at)
-                elif last >= 0:
-                    codeword = codewords[offsets[block] :]
-                    write_segment(codeword, registers[block, last], ends[block, last], lengths[block], out, at)
-                at += lengths[block]

@@ -1,8 +1,8 @@
 """Rate control: which passes of each code-block enter a codestream of an exact length (T.800 Annex J.14).
 
 The passes on the lower convex hull of each block's rate and distortion are taken in order of slope as long as they
-fit, headers counted as they will be written; then single passes that still fit; and what is left is made up by
-writing one segment longer than the coder needs it, which no decoder notices.
+fit, headers counted as they will be written; then single passes that still fit; and `codec.padding` gives out what
+is left.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 from codec.code_blocks import CodedBlocks
 from codec.jit import kernel
-from codec.padding import HeaderPlan, change_block, measure_header, pad
+from codec.padding import Filling, HeaderPlan, change_block, fill, measure_header
 
 # What a block's first inclusion costs in the packet header, on average, in bytes; hull slopes count it.
 INCLUSION_BYTES = 1.5
@@ -24,23 +24,21 @@ class Allocation:
 
     Attributes
     ----------
-    passes, lengths, zero_planes : numpy.ndarray
-        int32 [n]: passes and segment bytes of every block, and the missing bit-planes that the headers tell.
-    blank_block : int
-        The block that is included with nothing but zeros, to fill bytes; `NO_BLOCK` mostly.
+    plan : HeaderPlan
+        Passes and segment bytes of every block, and what the headers tell of them.
+    filling : Filling
     slope : float
         Squared error a byte of the first truncation point left out; 0 where all are in.
-    header_bytes, padding_bytes : int
-        Bytes of all packet headers, and bytes that no decoder needs (with what headers grew by for them).
     """
 
-    passes: np.ndarray
-    lengths: np.ndarray
-    zero_planes: np.ndarray
-    blank_block: int
+    plan: HeaderPlan
+    filling: Filling
     slope: float
-    header_bytes: int
-    padding_bytes: int
+
+    @property
+    def header_bytes(self) -> int:
+        """Bytes of all packet headers."""
+        return int(self.plan.headers.sum())
 
 
 class RateControl:
@@ -84,14 +82,7 @@ class RateControl:
         points = self._most_points(packet_bytes, plan)
         left = packet_bytes - int(plan.headers.sum() + plan.lengths.sum())
         left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
-        padding, blank = pad(left, blocks, plan)
-        carried = np.flatnonzero(plan.passes)
-        carried = carried[carried != blank]
-        needed = int(blocks.lengths[carried, plan.passes[carried] - 1].sum())
-        return Allocation(
-            plan.passes, plan.lengths, plan.zero_planes, blank, self._slope_after(points),
-            header_bytes=packet_bytes - needed - padding, padding_bytes=padding,
-        )  # fmt: skip
+        return Allocation(plan, fill(left, blocks, plan), self._slope_after(points))
 
     def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
         """Find how many hull points fit, and leave them in `plan`.

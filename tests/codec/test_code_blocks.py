@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from codec import block_passes
 from codec.code_blocks import CodedBlocks, SubbandWords
-from codec.mq_coder import ORIENTATION_CLASSES, write_segment
+from codec.codeword_segments import write_segment
+from codec.mq_coder import ORIENTATION_CLASSES
 from codec.quantizer import FRACTION_BITS, MAGNITUDE_SHIFT, quantize
 from codec.rate_control import truncation_points
 from codec.workers import Workers
