@@ -5,17 +5,18 @@ any length can be ended there later without coding again, and the distortion tha
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from codec.block_coder import code_some_blocks
 from codec.block_passes import ZERO_CODING_SYMBOLS
 from codec.mq_coder import ORIENTATION_CLASSES
-from codec.quantizer import BLOCK
+from codec.quantizer import BLOCK, drop_fractions
 from codec.workers import Workers
 
 BLOCKS_A_TASK = 32
+MOST_SHORT_PLANES = 14
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class SubbandWords:
     Attributes
     ----------
     words : numpy.ndarray
-        int32 [rows, columns].
+        int32 [rows, columns]; after `CodedBlocks.drop_fractions` perhaps int16.
     orientation : str
     weight : float
         The image's squared error for each squared unit of the words' magnitudes, ``step / 2^FRACTION_BITS``.
@@ -102,6 +103,14 @@ class CodedBlocks:
         added = workers.map(run, self._tasks(members))
         self.offsets[members] = self.codewords.size + np.cumsum(sizes[members]) - sizes[members]
         self.codewords = np.concatenate([self.codewords, *added])
+
+    def drop_fractions(self) -> None:
+        """Halve the memory of the words, which after block coding are needed for reconstructions only."""
+        for index, band in enumerate(self.subbands):
+            if band.bit_planes <= MOST_SHORT_PLANES:
+                short = np.empty(band.words.shape, np.int16)
+                drop_fractions(band.words, short)
+                self.subbands[index] = replace(band, words=short)
 
     def _tasks(self, members: np.ndarray) -> Iterator[np.ndarray]:
         """Runs of blocks of one subband, small enough that threads share the work evenly."""

@@ -13,8 +13,9 @@ from codec.codestream import EOC, FIXED_BYTES, write_main_header, write_tile_hea
 from codec.decoder import decode
 from codec.decomposition import decomposition_levels
 from codec.errors import InvalidImageError, UnreachableRatioError
+from codec.packet_writer import codewords_of, write_packets
 from codec.packets import packet_blocks
-from codec.padding import NO_BLOCK, codewords_of, write_packets
+from codec.padding import NO_BLOCK
 from codec.quantizer import (
     BLOCK,
     FRACTION_BITS,
@@ -175,6 +176,8 @@ def _encode_all(
                 if depth not in images:
                     largest_target = max(other for other, same in zip(targets, levels) if same == depth)
                     images[depth] = _CodedImage(pixels, bits, depth, largest_target, workers)
+                    if reconstructed:
+                        images[depth].blocks.drop_fractions()
                 yield images[depth].encoded(ratio, target, reconstructed)
 
     return work()
@@ -214,7 +217,7 @@ class _CodedImage:
         self.steps = quantization.steps()
         planes = _quantize_in_place(bands, self.steps, workers)
         self.quantization = with_guard_bits(quantization, [int(each.max(initial=0)) for each in planes])
-        self.subbands = [
+        subbands = [
             SubbandWords(band.view(np.int32), orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
             for band, (orientation, _), norm, step, room, each in zip(
                 bands,
@@ -226,13 +229,13 @@ class _CodedImage:
             )
         ]
         self.main_header = write_main_header(rows, columns, self.quantization)
-        self.blocks = CodedBlocks(self.subbands, subband, area)
+        self.blocks = CodedBlocks(subbands, subband, area)
         self._code_blocks(levels, largest_target - FIXED_BYTES)
 
     def _code_blocks(self, levels: int, packet_bytes: int) -> None:
         """Code the blocks as far as `packet_bytes` can carry."""
         blocks = self.blocks
-        guess = stop_slope = predict_stop_slope([band.words for band in self.subbands], packet_bytes)
+        guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes)
         stages, weights = coding_stages(blocks, levels)
         for number, members in enumerate(stages):
             if number > 0:

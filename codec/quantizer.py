@@ -17,6 +17,7 @@ from codec.wavelet import subband_names
 FRACTION_BITS = 5
 MAGNITUDE_SHIFT = FRACTION_BITS + 1
 MAGNITUDE_MASK = 0x7FFFFFFE
+SHORT_MASK = 0x7FFE
 BLOCK = 64  # rows and columns of a code-block
 LOG2_GAIN = {"LL": 0, "HL": 1, "LH": 1, "HH": 2}
 # Step of the finest HL and LH subbands, which have a norm near 1, in grey levels. Half a grey level keeps the smallest
@@ -132,3 +133,15 @@ def quantize(coefficients, step, planes):
             planes[down, across] = 0
             while bits >> (FRACTION_BITS + planes[down, across]) != 0:
                 planes[down, across] += 1
+
+
+@kernel
+def drop_fractions(words, short):
+    """Write `words` without the bits below a step as int16, otherwise arranged alike; for less than 15 bit-planes."""
+    for row in range(words.shape[0]):
+        line, output = words[row], short[row]
+        for column in range(line.size):
+            word = line[column]
+            magnitude = (word & np.int32(MAGNITUDE_MASK)) >> np.int32(FRACTION_BITS)
+            sign = np.int32(-0x8000) if word < 0 else np.int32(0)
+            output[column] = sign | (magnitude & np.int32(SHORT_MASK)) | (word & np.int32(1))

@@ -11,7 +11,8 @@ import numpy as np
 
 from codec.code_blocks import CodedBlocks
 from codec.jit import kernel
-from codec.padding import Filling, HeaderPlan, change_block, fill, measure_header
+from codec.packet_writer import HeaderPlan
+from codec.padding import Filling, change_block, fill, measure_header
 
 # What a block's first inclusion costs in the packet header, on average, in bytes; hull slopes count it.
 INCLUSION_BYTES = 1.5
@@ -59,11 +60,12 @@ class RateControl:
         for packet, grids in enumerate(packets):
             for first, rows, columns in grids:
                 self.packet_of_block[first : first + rows * columns] = packet
+        self._points_that_fit: dict[int, int] = {}
         self._scratch = np.empty(HEADER_BYTES_A_BLOCK * len(blocks.passes) + 2 * len(packets) + 64, np.uint8)
 
     def slope(self, packet_bytes: int) -> float:
         """Squared error a byte of the first truncation point that does not fit any more; 0 where all fit."""
-        return self._slope_after(self._most_points(packet_bytes, self._empty_plan()))
+        return self._slope_after(self._most_points(packet_bytes))
 
     def _slope_after(self, points: int) -> float:
         return float(self.point_slope[points]) if points < len(self.point_slope) else 0.0
@@ -78,17 +80,20 @@ class RateControl:
     def allocate(self, packet_bytes: int) -> Allocation:
         """Choose passes so that all packets together are exactly `packet_bytes` long."""
         blocks = self.blocks
-        plan = self._empty_plan()
-        points = self._most_points(packet_bytes, plan)
+        plan, points = self._empty_plan(), self._most_points(packet_bytes)
+        _take_points(points, self.point_block, self.point_passes, blocks.lengths, plan)
         left = packet_bytes - int(plan.headers.sum() + plan.lengths.sum())
         left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
         return Allocation(plan, fill(left, blocks, plan), self._slope_after(points))
 
-    def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
-        """Find how many hull points fit, and leave them in `plan`.
+    def _most_points(self, packet_bytes: int) -> int:
+        """Find how many hull points fit.
 
         Headers grow slowly with the points, so those of one guess tell where the next should be.
         """
+        if packet_bytes in self._points_that_fit:
+            return self._points_that_fit[packet_bytes]
+        plan = self._empty_plan()
         fits, too_many, headers = 0, len(self.point_block) + 1, len(self.packets)
         while too_many - fits > 1:
             guess = int(np.searchsorted(self._bytes_of_points, packet_bytes - headers, side="right"))
@@ -99,7 +104,7 @@ class RateControl:
                 fits = guess
             else:
                 too_many = guess
-        _take_points(fits, self.point_block, self.point_passes, self.blocks.lengths, plan)
+        self._points_that_fit[packet_bytes] = fits
         return fits
 
 

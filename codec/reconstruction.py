@@ -4,7 +4,7 @@ import numpy as np
 
 from codec.code_blocks import CodedBlocks
 from codec.jit import kernel
-from codec.quantizer import BLOCK, FRACTION_BITS, MAGNITUDE_MASK, MAGNITUDE_SHIFT
+from codec.quantizer import BLOCK, FRACTION_BITS, MAGNITUDE_MASK, MAGNITUDE_SHIFT, SHORT_MASK
 from codec.synthesis_97 import synthesise_97
 from codec.wavelet_rows import finish
 from codec.workers import Workers
@@ -79,20 +79,22 @@ def _dequantize(words, members, area, planes, passes, step, start, result):
 
     `result` are the rows of the subband from `start` on.
     """
-    scale = np.float32(step / (1 << FRACTION_BITS) / 2)
+    shift = MAGNITUDE_SHIFT if words.itemsize == 4 else MAGNITUDE_SHIFT - FRACTION_BITS
+    mask = np.int32(MAGNITUDE_MASK if words.itemsize == 4 else SHORT_MASK)
+    scale = np.float32(step / (1 << shift))
     for block in members:
         top, left, rows, columns = area[block]
         # The last pass: its bit-plane and kind (0 significance, 1 refinement, 2 cleanup; a block starts with 2).
         plane = planes[block] - 1 - (passes[block] + 1) // 3
         kind = (passes[block] + 1) % 3
-        half = np.int32(1) << np.int32(plane + MAGNITUDE_SHIFT - 1)
+        half = np.int32(1) << np.int32(plane + shift - 1)
         # Coefficients found in earlier planes are known to this plane only once it was refined.
         old_half = half if kind >= 1 else half << np.int32(1)
         for row in range(max(top, start), min(top + rows, start + result.shape[0])):
             line, output = words[row, left : left + columns], result[row - start, left : left + columns]
             for column in range(line.size):
-                word = line[column]
-                magnitude = word & np.int32(MAGNITUDE_MASK)
+                word = np.int32(line[column])
+                magnitude = word & mask
                 old = magnitude >= 4 * half
                 new = magnitude >= 2 * half and (kind == 2 or word & 1 == 1)
                 unit = old_half if old else half

@@ -18,7 +18,7 @@ SAFETY = 0.6
 # For smaller targets the model guesses too high, and there is little to save anyway.
 FEWEST_BYTES = 4096
 BINS_AN_OCTAVE = 4
-SAMPLES_A_SUBBAND = 1 << 16
+SAMPLES_A_SUBBAND = 1 << 15
 
 # Blocks of this level and coarser ones are coded first; of the finest levels one block in so many stands for all.
 COARSE_LEVEL = 5

@@ -57,3 +57,14 @@ def test_quantize_keeps_sign_magnitude_and_fraction_and_surveys_blocks(seed, ste
     for (down, across), bits in np.ndenumerate(planes):
         block = magnitudes[64 * down : 64 * (down + 1), 64 * across : 64 * (across + 1)]
         assert bits == int(block.max() >> quantizer.FRACTION_BITS).bit_length()
+
+
+def test_fractions_are_dropped_and_all_else_stays():
+    words = np.array([[0, 1, 2**6, 2**6 + 1, (2**19 + 17) << 1, (2**19 - 1) << 1 | 1]], np.int32)
+    words = np.concatenate([words, words | np.int32(-(2**31))])
+    short = np.empty(words.shape, np.int16)
+    quantizer.drop_fractions(words, short)
+    magnitudes = (short & quantizer.SHORT_MASK) >> 1
+    np.testing.assert_array_equal(magnitudes, ((words & quantizer.MAGNITUDE_MASK) >> 6) & 0x3FFF)
+    np.testing.assert_array_equal(short & 1, words & 1)
+    np.testing.assert_array_equal(short < 0, words < 0)
