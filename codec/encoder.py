@@ -35,6 +35,8 @@ from codec.workers import Workers
 STOP_FRACTION = 0.7
 LEAST_MARGIN = 1.05
 SMALLEST_STOP_SLOPE = 1.0
+# Rows of code-blocks that are quantised at a time.
+ROWS_A_TASK = 8
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ class _CodedImage:
     def _code_blocks(self, levels: int, packet_bytes: int) -> None:
         """Code the blocks as far as `packet_bytes` can carry."""
         blocks = self.blocks
-        guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes)
+        guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes, self._workers)
         stages, weights = coding_stages(blocks, levels)
         for number, members in enumerate(stages):
             if number > 0:
@@ -284,10 +286,10 @@ class _CodedImage:
 def _quantize_in_place(bands: list[np.ndarray], steps: list[float], workers: Workers) -> list[np.ndarray]:
     """Let the coefficients of all subbands become words; returns the bit-planes of their code-blocks."""
     planes = [np.empty((-(-rows // BLOCK), -(-columns // BLOCK)), np.int32) for rows, columns in map(np.shape, bands)]
-    rows_of_blocks = [
-        (band[row * BLOCK : (row + 1) * BLOCK], step, of_band[row : row + 1])
+    parts = [
+        (band[row * BLOCK : (row + ROWS_A_TASK) * BLOCK], step, of_band[row : row + ROWS_A_TASK])
         for band, step, of_band in zip(bands, steps, planes)
-        for row in range(len(of_band))
+        for row in range(0, len(of_band), ROWS_A_TASK)
     ]
-    workers.map(lambda part: quantize(*part), rows_of_blocks)
+    workers.map(lambda part: quantize(*part), parts)
     return planes

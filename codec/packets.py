@@ -101,8 +101,9 @@ def _build_tag_tree(leaves, rows, columns):
         if height * width == 1:
             break
         height, width = (height + 1) // 2, (width + 1) // 2
-    values, parents = np.full(nodes, 1 << 30), np.empty(nodes, np.int64)
-    values[: leaves.size] = leaves
+    values, parents = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
+    for node in range(nodes):
+        values[node] = leaves[node] if node < leaves.size else 1 << 30
     first, height, width = 0, rows, columns
     while height * width > 1:
         above, above_width = first + height * width, (width + 1) // 2
@@ -201,9 +202,13 @@ def write_packet_header(packet, passes, lengths, zero_planes, out, at):
             continue
         # In the only layer a block is either included (0) or later than that (1). The zero bit-planes of a block
         # that is not included are never told, so they may be whatever costs least.
-        included = passes[first : first + count] > 0
-        inclusion, parents = _build_tag_tree(np.where(included, 0, 1), rows, columns)
-        planes, _ = _build_tag_tree(np.where(included, zero_planes[first : first + count], 1 << 20), rows, columns)
+        left_out, missing = np.empty(count, np.int64), np.empty(count, np.int64)
+        for leaf in range(count):
+            included = passes[first + leaf] > 0
+            left_out[leaf] = not included
+            missing[leaf] = zero_planes[first + leaf] if included else 1 << 20
+        inclusion, parents = _build_tag_tree(left_out, rows, columns)
+        planes, _ = _build_tag_tree(missing, rows, columns)
         inclusion_lows, planes_lows = np.zeros(inclusion.size, np.int64), np.zeros(inclusion.size, np.int64)
         inclusion_known, planes_known = np.zeros(inclusion.size, np.bool_), np.zeros(inclusion.size, np.bool_)
         for leaf in range(count):

@@ -46,7 +46,7 @@ def measure_header(plan, packet):
 @kernel
 def change_block(plan, block, passes, length, left):
     """Let `block` carry these passes and bytes if the bytes left allow it; returns the bytes left then, or -1."""
-    packet = plan.packet_of_block[block]
+    packet = np.int64(plan.packet_of_block[block])
     old_passes, old_length = plan.passes[block], plan.lengths[block]
     plan.passes[block], plan.lengths[block] = passes, length
     header = measure_header(plan, packet)

@@ -10,6 +10,7 @@ from codec.code_blocks import CodedBlocks
 from codec.jit import kernel, leading_zeros
 from codec.quantizer import BLOCK, FINEST_STEP, FRACTION_BITS, MAGNITUDE_MASK
 from codec.rate_control import truncation_points
+from codec.workers import CALLER, Workers
 
 # The model: a coefficient above the threshold T costs FIRST_BITS + log2(magnitude / T) bits. Over phantoms and real
 # mammograms at ratios from 8 to 1000 the slope found is 1.3 T² to 5 T², where T² is in squared grey levels a byte.
@@ -27,14 +28,18 @@ SAMPLING = 8
 FEWEST_BLOCKS_FOR_STAGES = 200
 
 
-def predict_stop_slope(words: list[np.ndarray], target_bytes: int) -> float:
+def predict_stop_slope(words: list[np.ndarray], target_bytes: int, workers: Workers = CALLER) -> float:
     """Slope (squared error a byte) that is well below the one at which `target_bytes` are reached; 0 for none.
 
     `words` are those of all subbands, int32, whose steps weigh alike in the image (`FINEST_STEP`).
     """
-    histogram = np.zeros(32 * BINS_AN_OCTAVE)
-    for band in words:
-        _count_magnitudes(band, max(1, band.size // SAMPLES_A_SUBBAND), histogram)
+
+    def histogram_of(band: np.ndarray) -> np.ndarray:
+        counts = np.zeros(32 * BINS_AN_OCTAVE, np.int64)
+        _count_magnitudes(band, max(1, band.size // SAMPLES_A_SUBBAND), counts)
+        return counts
+
+    histogram = np.sum(workers.map(histogram_of, words), axis=0)
     budget = 8 * max(target_bytes, FEWEST_BYTES)
     count, bits = 0.0, 0.0
     for bin in range(histogram.size - 1, 0, -1):

@@ -22,8 +22,11 @@ def _synthesise_row_53(low, high, x0, even, odd, output):
         output[0] = _halved(high[0]) if x0 & 1 else low[0]
         return
     first = ((x0 + 1) >> 1) - base
-    even[first : first + low.size] = low
-    odd[MARGIN : MARGIN + high.size] = high
+    even_part, odd_part = even[first:], odd[MARGIN:]
+    for k in range(low.size):
+        even_part[k] = low[k]
+    for k in range(high.size):
+        odd_part[k] = high[k]
     extend(even, odd, x0, x1)
     for k in range(1, even.size):
         even[k] -= (odd[k - 1] + odd[k] + 2) >> 2
