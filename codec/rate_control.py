@@ -182,13 +182,13 @@ def _add_passes(left, all_passes, all_lengths, gains, plan):
                 slopes[count] = (gain - gains[block, n]) / rate
                 count += 1
     for candidate in np.argsort(slopes[:count]):
-        block, wanted = np.int64(candidate_block[candidate]), np.int64(candidate_passes[candidate])
+        owner, wanted = np.int64(candidate_block[candidate]), np.int64(candidate_passes[candidate])
         if left == 0:
             break
-        gain = gains[block, passes[block] - 1] if passes[block] > 0 else 0.0
-        if gains[block, wanted - 1] <= gain or all_lengths[block, wanted - 1] - lengths[block] > left:
+        gain = gains[owner, passes[owner] - 1] if passes[owner] > 0 else 0.0
+        if gains[owner, wanted - 1] <= gain or all_lengths[owner, wanted - 1] - lengths[owner] > left:
             continue
-        rest = change_block(plan, block, wanted, np.int64(all_lengths[block, wanted - 1]), left)
+        rest = change_block(plan, owner, wanted, np.int64(all_lengths[owner, wanted - 1]), left)
         if rest >= 0:
             left = rest
     return left
