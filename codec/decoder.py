@@ -1,9 +1,8 @@
 """Decodes a codestream into pixels: the way from markers to samples (T.800 Annexes A to H)."""
 
 import operator
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from codec.mq_coder import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
 from codec.packet_reader import Contributions, read_packets
 from codec.subband_decoder import decode_subband
 from codec.tile_layout import SUBBAND, Subband, TileLayout, lay_out_tile
+from codec.workers import Workers
 
 GAIN_BITS = {"LL": 0, "HL": 1, "LH": 1, "HH": 2}  # Table E.1
 # A code-block, or a piece of one, costs about as much memory as sixteen samples; small images may have blocks of one
@@ -42,7 +42,7 @@ def decode(
     max_pixels : int
         The most pixels for which memory is taken.
     threads : int
-        How many decode code-blocks at the same time.
+        How many work at the same time.
 
     Returns
     -------
@@ -80,8 +80,8 @@ def decode(
         raise LimitError(f"{y1 - y0} x {x1 - x0} pixels: more than max_pixels={max_pixels}")
     pixels = _blank_image(parsed.size, (y1 - y0, x1 - x0))
     most_blocks = ALWAYS_ALLOWED_BLOCKS + max_pixels // SAMPLES_PER_BLOCK
-    with ThreadPoolExecutor(threads) as pool:
-        request = _Request(reduce, layers, most_blocks, threads, pool.map if threads > 1 else map)
+    with Workers(threads) as workers:
+        request = _Request(reduce, layers, most_blocks, workers)
         for tile, tile_parameters in parameters:
             area = parsed.size.tile_component_area(tile.index)
             left, top, right, bottom = (ceil_div(edge, 1 << reduce) for edge in area)
@@ -93,16 +93,15 @@ def decode(
 
 @dataclass(frozen=True)
 class _Request:
-    """What the caller of `decode` wants of every tile; `share_out` maps a function over shares of the work."""
+    """What the caller of `decode` wants of every tile, and who does it."""
 
     reduce: int
     layers: int | None
     most_blocks: int
-    threads: int
-    share_out: Callable[[Callable[[int], int], Iterable[int]], Iterable[int]]
+    workers: Workers
 
 
-def _sample_range(size: ImageSize) -> dict[str, int]:
+def _sample_range(size: ImageSize) -> dict[str, Any]:
     """Level shift and range of the samples (G.1.2)."""
     half = 1 << (size.precision - 1)
     if size.signed:
@@ -153,7 +152,7 @@ def _decode_tile(
         if band.resolution < resolutions
     ]
     inverse = inverse_53 if coding.reversible else inverse_97
-    inverse(bands, pixels, origin=origin, **_sample_range(size))
+    inverse(bands, pixels, origin=origin, workers=request.workers, **_sample_range(size))
 
 
 def _decode_band(
@@ -175,16 +174,18 @@ def _decode_band(
     rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
     coefficients = np.zeros((y1 - y0, x1 - x0), dtype=np.int32 if coding.reversible else np.float32)
 
+    threads = request.workers.threads
+
     def decode_share(share: int) -> int:
         return decode_subband(
             contributions.data, contributions.pieces, contributions.first, contributions.truncated,
             contributions.zero_planes, rows, x0, y0, band.block_width, band.block_height,
             quantization.guard_bits + exponent - 1 + parameters.roi_shift, parameters.roi_shift, coding.style,
             ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]], np.float32(half_step), coding.reversible,
-            coefficients, share, request.threads,
+            coefficients, share, threads,
         )  # fmt: skip
 
-    decoded = list(request.share_out(decode_share, range(request.threads)))
+    decoded = request.workers.map(decode_share, range(threads))
     if min(decoded) < 0:
         raise UnsupportedCodestreamError("a code-block with more than 30 bit-planes")
     return coefficients if any(decoded) else None

@@ -8,15 +8,16 @@ from fractions import Fraction
 import numpy as np
 
 from codec import ratio as compression_ratio
-from codec.code_blocks import SubbandWords, code_blocks
+from codec.code_blocks import CodedBlocks, SubbandWords
 from codec.codestream import EOC, FIXED_BYTES, write_main_header, write_tile_header
+from codec.decoder import decode
 from codec.decomposition import decomposition_levels
 from codec.errors import InvalidImageError, UnreachableRatioError
-from codec.jit import kernel
-from codec.mq_coder import write_segment
-from codec.packets import packet_blocks, write_packet_header
-from codec.padding import NO_BLOCK, write_blank_segment
+from codec.packet_writer import codewords_of, write_packets
+from codec.packets import packet_blocks
+from codec.padding import NO_BLOCK
 from codec.quantizer import (
+    BLOCK,
     FRACTION_BITS,
     derived_quantization,
     quantize,
@@ -25,13 +26,17 @@ from codec.quantizer import (
 )
 from codec.rate_control import Allocation, RateControl
 from codec.reconstruction import reconstruct
-from codec.slope_prediction import predict_stop_slope
+from codec.slope_prediction import coding_stages, predict_stop_slope, slope_so_far
 from codec.wavelet import forward_97, subband_names, subband_shapes
+from codec.workers import Workers
 
-# Block coding may stop at slopes up to this part of the one that rate control ends with: over phantoms and real
-# mammograms no more than 0.001 dB was lost.
-STOP_FRACTION = 0.6
+# Block coding stops at slopes below this part of the one that rate control will probably end with; the one that it
+# does end with must be that much steeper.
+STOP_FRACTION = 0.7
+LEAST_MARGIN = 1.05
 SMALLEST_STOP_SLOPE = 1.0
+# Rows of code-blocks that are quantised at a time.
+ROWS_A_TASK = 8
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Encoded:
     header_bytes : int
         Marker segments and packet headers.
     padding_bytes : int
-        Bytes without meaning at the end of a code-block's segment, where nothing else fits or is left to code.
+        Filler, only where every bit-plane is coded and carried.
     reconstruction : numpy.ndarray or None
         What a decoder gives, uint8 or uint16 [rows, columns]; only from `encode_ladder`.
     """
@@ -66,6 +71,11 @@ class Encoded:
     header_bytes: int
     padding_bytes: int
     reconstruction: np.ndarray | None = None
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of code-blocks' codewords."""
+        return self.target_bytes - self.header_bytes - self.padding_bytes
 
     @property
     def ratio_allocated(self) -> float:
@@ -163,11 +173,14 @@ def _encode_all(
 
     def work() -> Iterator[Encoded]:
         images: dict[int, _CodedImage] = {}
-        for ratio, target, depth in zip(ratios, targets, levels):
-            if depth not in images:
-                largest_target = max(other for other, same in zip(targets, levels) if same == depth)
-                images[depth] = _CodedImage(pixels, bits, depth, largest_target, threads)
-            yield images[depth].encoded(ratio, target, reconstructed)
+        with Workers(threads) as workers:
+            for ratio, target, depth in zip(ratios, targets, levels):
+                if depth not in images:
+                    largest_target = max(other for other, same in zip(targets, levels) if same == depth)
+                    images[depth] = _CodedImage(pixels, bits, depth, largest_target, workers)
+                    if reconstructed:
+                        images[depth].blocks.drop_fractions()
+                yield images[depth].encoded(ratio, target, reconstructed)
 
     return work()
 
@@ -197,44 +210,52 @@ def _checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
 class _CodedImage:
     """An image after its transform and its one pass of block coding, from which any codestream can be cut."""
 
-    def __init__(self, pixels: np.ndarray, bits: int, levels: int, largest_target: int, threads: int):
+    def __init__(self, pixels: np.ndarray, bits: int, levels: int, largest_target: int, workers: Workers):
         rows, columns = self.shape = pixels.shape
-        self.dtype, self.bits = pixels.dtype, bits
+        self.dtype, self.bits, self._workers = pixels.dtype, bits, workers
         self.packets, subband, area = packet_blocks(subband_shapes(rows, columns, levels))
-        bands = forward_97(pixels, levels, 1 << (bits - 1))
+        bands = forward_97(pixels, levels, 1 << (bits - 1), workers)
         quantization = derived_quantization(bits, levels)
         self.steps = quantization.steps()
-        quantized = [quantize(band, step) for band, step in zip(bands, self.steps)]
-        self.quantization = with_guard_bits(quantization, [planes for _, planes in quantized])
-        self.subbands = [
-            SubbandWords(words, orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, planes)
-            for (words, _), (orientation, _), norm, step, planes in zip(
-                quantized,
+        planes = _quantize_in_place(bands, self.steps, workers)
+        self.quantization = with_guard_bits(quantization, [int(each.max(initial=0)) for each in planes])
+        subbands = [
+            SubbandWords(band.view(np.int32), orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
+            for band, (orientation, _), norm, step, room, each in zip(
+                bands,
                 subband_names(levels),
                 subband_norms(levels),
                 self.steps,
                 self.quantization.magnitude_bits(),
+                planes,
             )
         ]
         self.main_header = write_main_header(rows, columns, self.quantization)
-        stop_slope = predict_stop_slope([band.words for band in self.subbands], largest_target - FIXED_BYTES)
+        self.blocks = CodedBlocks(subbands, subband, area)
+        self._code_blocks(levels, largest_target - FIXED_BYTES)
+
+    def _code_blocks(self, levels: int, packet_bytes: int) -> None:
+        """Code the blocks as far as `packet_bytes` can carry."""
+        blocks = self.blocks
+        guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes, self._workers)
+        stages, weights = coding_stages(blocks, levels)
+        for number, members in enumerate(stages):
+            if number > 0:
+                stop_slope = max(guess, STOP_FRACTION * slope_so_far(blocks, weights, packet_bytes))
+            blocks.code(members, stop_slope, self._workers)
         while True:
-            self.blocks = code_blocks(self.subbands, subband, area, stop_slope, threads)
-            self.control = RateControl(self.blocks, self.packets)
-            if stop_slope == 0 or self.control.slope(largest_target - FIXED_BYTES) > stop_slope / STOP_FRACTION:
+            self.control = RateControl(blocks, self.packets)
+            if stop_slope == 0 or self.control.slope(packet_bytes) > LEAST_MARGIN * stop_slope:
                 break
-            stop_slope = 0.0 if stop_slope < SMALLEST_STOP_SLOPE else stop_slope / 8
+            stop_slope = 0.0 if stop_slope < SMALLEST_STOP_SLOPE else stop_slope / 4
+            blocks.code(np.flatnonzero(~blocks.complete), stop_slope, self._workers)
 
     def encoded(self, ratio: float, target: int, reconstructed: bool) -> Encoded:
         """Cut the codestream of `target` bytes."""
         packet_bytes = target - FIXED_BYTES
         allocation = self.control.allocate(packet_bytes)
         body = np.empty(packet_bytes, np.uint8)
-        _write_packets(
-            self.packets, allocation.passes, allocation.lengths, allocation.zero_planes, allocation.blank_block,
-            self.blocks.area, self.blocks.codewords, self.blocks.offsets, self.blocks.registers, self.blocks.ends,
-            body,
-        )  # fmt: skip
+        write_packets(allocation.plan, codewords_of(self.blocks), allocation.filling.blank, body)
         codestream = self.main_header + write_tile_header(packet_bytes) + body.tobytes() + EOC.to_bytes(2)
         return Encoded(
             codestream=codestream,
@@ -245,32 +266,30 @@ class _CodedImage:
             bits_stored=self.bits,
             target_bytes=target,
             header_bytes=FIXED_BYTES + allocation.header_bytes,
-            padding_bytes=allocation.padding_bytes,
-            reconstruction=self._reconstruction(allocation) if reconstructed else None,
+            padding_bytes=allocation.filling.padding,
+            reconstruction=self._reconstruction(allocation, codestream) if reconstructed else None,
         )
 
-    def _reconstruction(self, allocation: Allocation) -> np.ndarray:
+    def _reconstruction(self, allocation: Allocation, codestream: bytes) -> np.ndarray:
+        if (
+            allocation.filling.cut != NO_BLOCK
+        ):  # where bytes end within a pass, only a decoder knows what it makes of it
+            return decode(codestream, max_pixels=self.shape[0] * self.shape[1]).astype(self.dtype, copy=False)
         pixels = np.empty(self.shape, self.dtype)
-        passes = allocation.passes.copy()
-        if allocation.blank_block != NO_BLOCK:
-            passes[allocation.blank_block] = 0
-        reconstruct(self.subbands, self.steps, self.blocks, passes, pixels, self.bits)
+        passes = allocation.plan.passes.copy()
+        if allocation.filling.blank != NO_BLOCK:
+            passes[allocation.filling.blank] = 0
+        reconstruct(self.blocks, self.steps, passes, pixels, self.bits, self._workers)
         return pixels
 
 
-@kernel
-def _write_packets(packets, passes, lengths, zero_planes, blank_block, area, codewords, offsets, registers, ends, out):
-    """Write all packets (B.10): header, then the segments of the blocks that it includes."""
-    at = 0
-    for packet in range(packets.shape[0]):
-        at = write_packet_header(packets[packet], passes, lengths, zero_planes, out, at)
-        for band in range(packets.shape[1]):
-            first, rows, columns = packets[packet, band]
-            for block in range(first, first + rows * columns):
-                last = passes[block] - 1
-                if block == blank_block:
-                    write_blank_segment(area[block, 2], area[block, 3], lengths[block], out, at)
-                elif last >= 0:
-                    codeword = codewords[offsets[block] :]
-                    write_segment(codeword, registers[block, last], ends[block, last], lengths[block], out, at)
-                at += lengths[block]
+def _quantize_in_place(bands: list[np.ndarray], steps: list[float], workers: Workers) -> list[np.ndarray]:
+    """Let the coefficients of all subbands become words; returns the bit-planes of their code-blocks."""
+    planes = [np.empty((-(-rows // BLOCK), -(-columns // BLOCK)), np.int32) for rows, columns in map(np.shape, bands)]
+    parts = [
+        (band[row * BLOCK : (row + ROWS_A_TASK) * BLOCK], step, of_band[row : row + ROWS_A_TASK])
+        for band, step, of_band in zip(bands, steps, planes)
+        for row in range(0, len(of_band), ROWS_A_TASK)
+    ]
+    workers.map(lambda part: quantize(*part), parts)
+    return planes

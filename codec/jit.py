@@ -7,6 +7,7 @@ any edit recompiles, and nothing old is ever loaded.
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,13 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
         return lambda wrapped: kernel(wrapped, **options)
     compiled = numba.njit(nogil=True, error_model="numpy", **options)(function)
     compiled._cache = PackageCache(function)
+    compiled.get_call_template = partial(_call_template, compiled.get_call_template)
     return compiled
+
+
+def _call_template(get_call_template: Callable, args: tuple, kws: dict) -> Any:
+    """Let a call by another kernel with a constant, as in ``f(0)``, use the form that is compiled for any integer."""
+    return get_call_template(tuple(map(types.unliteral, args)), {name: types.unliteral(kws[name]) for name in kws})
 
 
 def _leading_zeros(typing_context, value):  # noqa: ARG001

@@ -115,12 +115,26 @@ SIGN_CONTEXTS, SIGN_FLIPS = _sign_coding_tables()
 # The encoder's own view of Table C.2, one integer a state: Qe << 8 | state << 1 | sense of the MPS.
 _ENTRIES = np.arange(2 * len(_STATES))
 _WORDS = QE[_ENTRIES >> 1].astype(np.int32) << 8 | _ENTRIES.astype(np.int32)
-AFTER_MPS = _WORDS[NEXT_MPS[_ENTRIES >> 1] << 1 | _ENTRIES & 1]
-AFTER_LPS = _WORDS[NEXT_LPS[_ENTRIES >> 1] << 1 | (_ENTRIES & 1) ^ SWITCH_MPS[_ENTRIES >> 1]]
 START_WORDS = _WORDS[INITIAL_STATES << 1]
+
+
+def _successors() -> np.ndarray:
+    """int32 [512]: the state after a decision.
+
+    Index: bit 8 says that A needs no renormalisation, bit 7 that the decision is the LPS; then state and sense.
+    """
+    table = np.zeros((4, 128), np.int32)
+    table[0, _ENTRIES] = _WORDS[NEXT_MPS[_ENTRIES >> 1] << 1 | _ENTRIES & 1]
+    table[1, _ENTRIES] = _WORDS[NEXT_LPS[_ENTRIES >> 1] << 1 | (_ENTRIES & 1) ^ SWITCH_MPS[_ENTRIES >> 1]]
+    table[2, _ENTRIES] = _WORDS  # only an MPS can go without renormalisation
+    return table.ravel()
+
+
+SUCCESSORS = _successors()
 
 # Registers of the encoder as one array, so that a pass can take up where the last one stopped.
 REGISTER_A, REGISTER_C, REGISTER_CT, REGISTER_BP = 0, 1, 2, 3
+MOST_HELD = 16
 
 
 @kernel
@@ -135,8 +149,30 @@ def start_encoder(registers, states):
 
 
 @kernel
+def _bytes_out(c, held, bp, output):
+    """BYTEOUT (C.2.7) until less than a byte is held: C has been shifted `held` bits further than it should have."""
+    while held >= 0:
+        top = np.int64(27) + held
+        if output[bp] != 0xFF and c >> top:
+            output[bp] += 1
+            c &= (np.int64(1) << top) - 1
+        # After a byte 0xFF the next one has seven bits: its first is left for a carry.
+        taken = np.int64(7) if output[bp] == 0xFF else np.int64(8)
+        top -= taken
+        bp += 1
+        output[bp] = c >> top
+        c &= (np.int64(1) << top) - 1
+        held -= taken
+    return c, held, bp
+
+
+@kernel
 def encode_symbols(symbols, count, registers, states, output):
     """Run the MQ encoder (C.2.2-C.2.7) over the decisions of one coding pass.
+
+    Whether a decision is the LPS and whether A needs renormalisation cannot be foreseen, so nothing branches on them;
+    bytes leave C some at a time. Where a carry is still on its way then, 0xFF may become 0x00 and a carry, which
+    decodes alike.
 
     Parameters
     ----------
@@ -147,137 +183,26 @@ def encode_symbols(symbols, count, registers, states, output):
     output : numpy.ndarray
         uint8; ``output[BP]`` is the byte B that a carry may still change.
     """
-    a, c = registers[REGISTER_A], registers[REGISTER_C]
-    ct, bp = registers[REGISTER_CT], registers[REGISTER_BP]
+    a, c = registers[REGISTER_A], np.int64(registers[REGISTER_C])
+    held, bp = -np.int64(registers[REGISTER_CT]), np.int64(registers[REGISTER_BP])
     for n in range(count):
-        symbol = symbols[n]
-        context = symbol >> 1
+        symbol = np.uint32(symbols[n])
+        context = np.uintp(symbol >> np.uint32(1))
         state = states[context]
-        qe = state >> 8
+        qe = state >> np.int32(8)
         a -= qe
-        if (state ^ symbol) & 1 == 0:
-            if a & 0x8000:
-                c += qe
-                continue
-            if a < qe:
-                a = qe
-            else:
-                c += qe
-            states[context] = AFTER_MPS[state & 0xFF]
-        else:
-            if a < qe:
-                c += qe
-            else:
-                a = qe
-            states[context] = AFTER_LPS[state & 0xFF]
+        less_probable = (state ^ np.int32(symbol)) & np.int32(1)
+        upper = (a < qe) == (less_probable == 1)  # the exchange of C.2.4 makes the MPS the larger part
+        c += np.int64(qe) if upper else np.int64(0)
+        a = a if upper else qe
+        keeps = (a & np.int32(0x8000)) >> np.int32(7)
+        states[context] = SUCCESSORS[np.uintp(keeps | less_probable << np.int32(7) | (state & np.int32(0x7F)))]
         shift = leading_zeros(a) - np.int32(16)
         a <<= shift
-        while shift >= ct:
-            c <<= ct
-            shift -= ct
-            # BYTEOUT (C.2.7), with the stuffed bit after 0xFF.
-            if output[bp] != 0xFF and c >= 0x8000000:
-                output[bp] += 1
-                c &= 0x7FFFFFF
-            bp += 1
-            if output[bp - 1] == 0xFF:
-                output[bp] = c >> 20
-                c &= 0xFFFFF
-                ct = np.int32(7)
-            else:
-                output[bp] = c >> 19
-                c &= 0x7FFFF
-                ct = np.int32(8)
-        c <<= shift
-        ct -= shift
+        c <<= np.int64(shift)
+        held += np.int64(shift)
+        if held >= MOST_HELD:
+            c, held, bp = _bytes_out(c, held, bp, output)
+    c, held, bp = _bytes_out(c, held, bp, output)
     registers[REGISTER_A], registers[REGISTER_C] = a, c
-    registers[REGISTER_CT], registers[REGISTER_BP] = ct, bp
-
-
-# Ends of codeword segments. A segment may be cut off wherever its bytes, followed by ones for ever (which is what a
-# decoder reads past the end, C.3.4), lie in the coder's interval [C, C + A) as the last pass left it. That is often
-# a byte or two before FLUSH (C.2.9) would end, and it can be found later from the coder's registers alone.
-
-
-@kernel
-def pack_registers(registers, output):
-    """A, CT, B and C in one integer, for `shortest_segment` and `write_segment`."""
-    byte = np.int64(output[registers[REGISTER_BP]])
-    a, ct = np.int64(registers[REGISTER_A]), np.int64(registers[REGISTER_CT])
-    return a | ct << 16 | byte << 20 | np.int64(registers[REGISTER_C]) << 28
-
-
-@kernel
-def _segment_ending(packed, margin, ending, extra):
-    """Write B and `extra` bytes after it that begin at C + `margin` to `ending`; False if they miss the interval."""
-    a, ct, byte, c = packed & 0xFFFF, (packed >> 16) & 0xF, (packed >> 20) & 0xFF, packed >> 28
-    low = (c << ct) + margin
-    high = (c << ct) + (a << ct)
-    unit = 27
-    if byte != 0xFF and low >> unit:
-        byte += 1
-        low -= 1 << unit
-        high -= 1 << unit
-    ending[0] = byte
-    for n in range(extra):
-        unit -= 7 if byte == 0xFF else 8
-        byte = low >> unit
-        low -= byte << unit
-        high -= byte << unit
-        ending[n + 1] = byte
-    return low < (1 << unit) <= high
-
-
-@kernel
-def shortest_segment(packed, bp, ending):
-    """Fewest bytes that a segment ending in this state of the coder needs; `ending` is scratch of 3."""
-    for extra in range(3):
-        if _segment_ending(packed, 0, ending, extra):
-            # A last byte 0xFF is forbidden (B.10.1), and saved: the decoder reads ones anyway.
-            return bp + extra - (ending[extra] == 0xFF)
-    return bp + 3  # unreachable: the interval is wider than the cell of two bytes
-
-
-@kernel
-def find_ending(packed, bp, length, ending):
-    """Find bytes that end a segment of exactly `length` in this state of the coder.
-
-    Returns
-    -------
-    int
-        How many bytes of `ending` follow B (its first byte), or -1 where no segment of this very length exists.
-        Longer segments go on with any bytes.
-    """
-    extra = min(max(length - bp, 0), 2)
-    # For two bytes and more: the lowest margin from which any continuation stays inside, not only ones.
-    margin, cell = (0, 1 << 19) if extra < 2 else ((1 << 13) - 1, 1 << 13)
-    if length < bp - 1:
-        return -1
-    for _ in range(4):
-        if _segment_ending(packed, margin, ending, extra) and (ending[extra] == 0xFF) == (length < bp):
-            return extra
-        margin += cell
-    return -1
-
-
-@kernel
-def write_segment(codeword, packed, bp, length, out, at):
-    """Write a segment of exactly `length` bytes (one for which `find_ending` finds an end) to ``out[at:]``.
-
-    Parameters
-    ----------
-    codeword : numpy.ndarray
-        uint8: the block's bytes, of which those before B are used.
-    packed, bp : int
-        Registers at the end of the last pass carried.
-    length : int
-        What is longer than the coder needs is filled with zeros.
-    """
-    ending = np.zeros(3, np.uint8)
-    extra = find_ending(packed, bp, length, ending)
-    for n in range(min(bp - 1, length)):
-        out[at + n] = codeword[n]
-    for n in range(0 if bp > 0 else 1, min(extra, length - bp) + 1):
-        out[at + bp - 1 + n] = ending[n]
-    for n in range(bp + extra, length):
-        out[at + n] = 0
+    registers[REGISTER_CT], registers[REGISTER_BP] = -held, bp

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from codec.block_coder import BLOCK
 from codec.jit import kernel
+from codec.quantizer import BLOCK
 
 # The largest precincts (A.6.1, Table A.21) are used: 2^15 × 2^15 samples of a resolution level.
 LOG2_PRECINCT = 15
@@ -28,8 +28,9 @@ def packet_blocks(shapes: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray
         int32 [n] and [n, 4]: subband of each block; its first row, first column, rows and columns there.
     """
     packets: list[np.ndarray] = []
-    subband: list[int] = []
-    area: list[tuple[int, int, int, int]] = []
+    subband: list[np.ndarray] = []
+    area: list[np.ndarray] = []
+    count = 0
     for first in [0, *range(1, len(shapes), MOST_BANDS)]:
         members = range(first, first + (1 if first == 0 else MOST_BANDS))
         precinct = 1 << (LOG2_PRECINCT - (first > 0))
@@ -41,17 +42,18 @@ def packet_blocks(shapes: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray
                 for position, band in enumerate(members):
                     bottom = min(top + precinct, shapes[band][0])
                     right = min(left + precinct, shapes[band][1])
-                    blocks = [
-                        (y, x, min(BLOCK, bottom - y), min(BLOCK, right - x))
-                        for y in range(top, bottom, BLOCK)
-                        for x in range(left, right, BLOCK)
-                    ]
-                    if blocks:
-                        packet[position] = len(area), -(-(bottom - top) // BLOCK), -(-(right - left) // BLOCK)
-                    area += blocks
-                    subband += [band] * len(blocks)
+                    y, x = np.arange(top, bottom, BLOCK), np.arange(left, right, BLOCK)
+                    if y.size * x.size > 0:
+                        packet[position] = count, y.size, x.size
+                    blocks = np.empty((y.size, x.size, 4), np.int32)
+                    blocks[..., 0], blocks[..., 1] = y[:, None], x
+                    blocks[..., 2] = np.minimum(BLOCK, bottom - y)[:, None]
+                    blocks[..., 3] = np.minimum(BLOCK, right - x)
+                    count += y.size * x.size
+                    area.append(blocks.reshape(-1, 4))
+                    subband.append(np.full(y.size * x.size, band, np.int32))
                 packets.append(packet)
-    return np.array(packets), np.array(subband, np.int32), np.array(area, np.int32).reshape(-1, 4)
+    return np.array(packets), np.concatenate(subband), np.concatenate(area)
 
 
 # State of a bit writer (B.10.1): position of the current byte, its bits so far, how many more it takes.
@@ -99,8 +101,9 @@ def _build_tag_tree(leaves, rows, columns):
         if height * width == 1:
             break
         height, width = (height + 1) // 2, (width + 1) // 2
-    values, parents = np.full(nodes, 1 << 30), np.empty(nodes, np.int64)
-    values[: leaves.size] = leaves
+    values, parents = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
+    for node in range(nodes):
+        values[node] = leaves[node] if node < leaves.size else 1 << 30
     first, height, width = 0, rows, columns
     while height * width > 1:
         above, above_width = first + height * width, (width + 1) // 2
@@ -199,9 +202,13 @@ def write_packet_header(packet, passes, lengths, zero_planes, out, at):
             continue
         # In the only layer a block is either included (0) or later than that (1). The zero bit-planes of a block
         # that is not included are never told, so they may be whatever costs least.
-        included = passes[first : first + count] > 0
-        inclusion, parents = _build_tag_tree(np.where(included, 0, 1), rows, columns)
-        planes, _ = _build_tag_tree(np.where(included, zero_planes[first : first + count], 1 << 20), rows, columns)
+        left_out, missing = np.empty(count, np.int64), np.empty(count, np.int64)
+        for leaf in range(count):
+            included = passes[first + leaf] > 0
+            left_out[leaf] = not included
+            missing[leaf] = zero_planes[first + leaf] if included else 1 << 20
+        inclusion, parents = _build_tag_tree(left_out, rows, columns)
+        planes, _ = _build_tag_tree(missing, rows, columns)
         inclusion_lows, planes_lows = np.zeros(inclusion.size, np.int64), np.zeros(inclusion.size, np.int64)
         inclusion_known, planes_known = np.zeros(inclusion.size, np.bool_), np.zeros(inclusion.size, np.bool_)
         for leaf in range(count):

@@ -1,26 +1,18 @@
-"""Filling the last bytes, so that a codestream is exactly as long as asked, in a way that no decoder notices.
+"""The last bytes of a codestream, so that it is exactly as long as asked.
 
-A code-block's segment may be longer than the coder needs. Where no block is included that could be lengthened, one
-is included with a single pass that says that all is zero.
+They lengthen a code-block's segment by the next bytes of its own codeword, which the decoder does not need yet. Only
+where all is coded and carried, filler has to do, which no decoder reads.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from codec.code_blocks import CodedBlocks
+from codec.codeword_segments import codeword_byte, find_ending, prefix_decodes
 from codec.jit import kernel
-from codec.mq_coder import (
-    CONTEXTS,
-    REGISTER_BP,
-    RUN_LENGTH,
-    ZERO_CODING,
-    encode_symbols,
-    find_ending,
-    pack_registers,
-    start_encoder,
-    write_segment,
-)
+from codec.packet_writer import Codewords, HeaderPlan, blank_codeword, codewords_of, whole_codeword
 from codec.packets import write_packet_header
 
 NO_BLOCK = -1
@@ -28,16 +20,21 @@ NO_BLOCK = -1
 MOST_GROWTH = 12
 
 
-class HeaderPlan(NamedTuple):
-    """What packet headers depend on; the arrays are changed in place while bytes are given out."""
+class Filling(NamedTuple):
+    """How the last bytes were given out.
 
-    packets: np.ndarray
-    packet_of_block: np.ndarray
-    zero_planes: np.ndarray
-    passes: np.ndarray
-    lengths: np.ndarray
-    headers: np.ndarray
-    scratch: np.ndarray
+    Attributes
+    ----------
+    padding : int
+        Bytes of filler.
+    blank, cut : int
+        The block that is included with nothing but zeros, and the one whose first pass is carried in part, or
+        `NO_BLOCK`.
+    """
+
+    padding: int = 0
+    blank: int = NO_BLOCK
+    cut: int = NO_BLOCK
 
 
 @kernel
@@ -49,7 +46,7 @@ def measure_header(plan, packet):
 @kernel
 def change_block(plan, block, passes, length, left):
     """Let `block` carry these passes and bytes if the bytes left allow it; returns the bytes left then, or -1."""
-    packet = plan.packet_of_block[block]
+    packet = np.int64(plan.packet_of_block[block])
     old_passes, old_length = plan.passes[block], plan.lengths[block]
     plan.passes[block], plan.lengths[block] = passes, length
     header = measure_header(plan, packet)
@@ -61,66 +58,142 @@ def change_block(plan, block, passes, length, left):
     return rest
 
 
-def pad(left: int, blocks: CodedBlocks, plan: HeaderPlan) -> tuple[int, int]:
-    """Give out the `left` bytes.
+def fill(left: int, blocks: CodedBlocks, plan: HeaderPlan) -> Filling:
+    """Give out the `left` bytes that no whole pass fits into any more."""
+    words = codewords_of(blocks)
+    filling = None
+    if left <= _bytes_to_come(words, plan):
+        filling = _given_out(left, blocks, plan, lambda rest: _by_codewords(rest, words, plan))
+    if filling is None:
+        filling = _given_out(left, blocks, plan, lambda rest: _by_filler(rest, words, plan, blocks.bit_planes))
+    if filling is None:
+        raise AssertionError(f"{left} bytes could not be filled")
+    return filling
 
-    Returns
-    -------
-    padding, blank
-        Bytes of padding (a few more than `left` where a pass had to go), and the block that was included as blank
-        for them, or `NO_BLOCK`.
+
+def _bytes_to_come(words: Codewords, plan: HeaderPlan) -> int:
+    """Bytes of codewords that are not carried."""
+    coded = np.flatnonzero(words.passes)
+    return int((words.lengths[coded, words.passes[coded] - 1] - plan.lengths[coded]).sum())
+
+
+def _given_out(
+    left: int, blocks: CodedBlocks, plan: HeaderPlan, way: Callable[[int], Filling | None]
+) -> Filling | None:
+    """Give out bytes in one `way`, or, where that does not come out even, more of them, for a block gives up passes.
+
+    (Where a segment's length needs another bit, its header grows, and one length in all cannot be had.)
     """
-    blank = _fill(left, blocks, plan)
-    if blank is not None:
-        return left, blank
-    # Where a segment's length needs another bit, its header grows, and one length in all cannot be had. The last
-    # block goes without a pass or some, then, which leaves more bytes to fill.
+    filling = way(left)
+    if filling is not None:
+        return filling
     for block in np.flatnonzero(plan.passes)[::-1]:
         passes, length = int(plan.passes[block]), int(plan.lengths[block])
         for fewer in range(passes - 1, -1, -1):
-            shorter = int(blocks.lengths[block, fewer - 1]) if fewer else 0
-            left = change_block(plan, block, fewer, shorter, left)
-            blank = _fill(left, blocks, plan)
-            if blank is not None:
-                return left, blank
+            left = change_block(plan, block, fewer, int(blocks.lengths[block, fewer - 1]) if fewer else 0, left)
+            filling = way(left)
+            if filling is not None:
+                return filling
         left = change_block(plan, block, passes, length, left)
-    raise AssertionError(f"{left} bytes could not be filled")
+    return None
 
 
-def _fill(left: int, blocks: CodedBlocks, plan: HeaderPlan) -> int | None:
-    """Lengthen a block, or else include a blank one, by `left` bytes in all; None where neither comes out even."""
-    if left == 0 or _lengthen_any(plan, blocks.registers, blocks.ends, left):
-        return NO_BLOCK
-    blank = _include_blank(plan, blocks.area, blocks.bit_planes, left)
-    return blank if blank != NO_BLOCK else None
+def _by_codewords(left: int, words: Codewords, plan: HeaderPlan) -> Filling | None:
+    """Give out bytes to codewords only; None where that does not come out even, and all is as before."""
+    lengths, headers = plan.lengths.copy(), plan.headers.copy()
+    left = lengthen(left, words, plan)
+    if left == 0:
+        return Filling()
+    cut = _include_cut(left, words, plan)
+    if cut != NO_BLOCK:
+        return Filling(cut=cut)
+    plan.lengths[:], plan.headers[:] = lengths, headers
+    return None
+
+
+def _by_filler(left: int, words: Codewords, plan: HeaderPlan, bit_planes: np.ndarray) -> Filling | None:
+    """Give out bytes to filler, after what there is of codewords, less some that one length may need."""
+    lengths, headers = plan.lengths.copy(), plan.headers.copy()
+    for held in range(min(left, MOST_GROWTH) + 1):
+        rest = held + lengthen(left - held, words, plan)
+        if _lengthen_by_filler(rest, words, plan):
+            return Filling(padding=rest)
+        blank = _include_blank(rest, plan, words.area, bit_planes)
+        if blank != NO_BLOCK:
+            return Filling(padding=int(plan.lengths[blank]), blank=blank)
+        plan.lengths[:], plan.headers[:] = lengths, headers
+    return None
 
 
 @kernel
-def _ends_at(plan, registers, ends, block, length):
-    last = plan.passes[block] - 1
-    return find_ending(registers[block, last], ends[block, last], length, np.empty(3, np.uint8)) >= 0
+def lengthen(left, words, plan):
+    """Let blocks carry more bytes of their codewords than their passes need, the last ones first.
 
-
-@kernel
-def _lengthen_any(plan, registers, ends, left):
-    """Lengthen one of the included blocks, the last that can be, so that exactly `left` bytes more are used."""
+    Returns the bytes that are left then: mostly none.
+    """
     for block in range(plan.passes.size - 1, -1, -1):
-        if plan.passes[block] == 0:
+        carried = plan.passes[block] - 1
+        if left == 0:
+            break
+        if carried < 0:
             continue
-        old = plan.lengths[block]
-        for more in range(left, max(left - MOST_GROWTH, 0), -1):
-            if not _ends_at(plan, registers, ends, block, old + more):
+        codeword, packed, bp, total = whole_codeword(words, block)
+        length = plan.lengths[block]
+        most = min(left, total - length)
+        for more in range(most, max(most - MOST_GROWTH, 0), -1):
+            if not prefix_decodes(
+                codeword, packed, bp, total, words.registers[block, carried], words.ends[block, carried], length + more
+            ):
                 continue
-            rest = change_block(plan, block, plan.passes[block], old + more, left)
+            rest = change_block(plan, block, carried + 1, length + more, left)
+            if rest >= 0:
+                left = rest
+                break
+    return left
+
+
+@kernel
+def _include_cut(left, words, plan):
+    """Include one block with a part of its first pass so that exactly `left` bytes more are used.
+
+    Returns it or `NO_BLOCK`.
+    """
+    for block in range(plan.passes.size):
+        if plan.passes[block] > 0 or words.passes[block] == 0:
+            continue
+        codeword, packed, bp, total = whole_codeword(words, block)
+        for length in range(min(left, words.lengths[block, 0] - 1), max(left - MOST_GROWTH, -1), -1):
+            if length > 0 and codeword_byte(codeword, packed, bp, total, length - 1) == 0xFF:
+                continue
+            rest = change_block(plan, block, 1, length, left)
+            if rest == 0:
+                return block
+            if rest > 0:
+                change_block(plan, block, 0, 0, rest)
+    return NO_BLOCK
+
+
+@kernel
+def _lengthen_by_filler(left, words, plan):
+    """Let one of the blocks whose codewords are used up, the last that can, take exactly `left` bytes of filler."""
+    ending = np.empty(3, np.uint8)
+    for block in range(plan.passes.size - 1, -1, -1):
+        last, old = plan.passes[block] - 1, plan.lengths[block]
+        if last < 0 or old < words.lengths[block, words.passes[block] - 1]:
+            continue
+        for more in range(left, max(left - MOST_GROWTH, 0), -1):
+            if find_ending(words.registers[block, last], words.ends[block, last], old + more, ending) < 0:
+                continue
+            rest = change_block(plan, block, last + 1, old + more, left)
             if rest == 0:
                 return True
             if rest > 0:
-                change_block(plan, block, plan.passes[block], old, rest)
+                change_block(plan, block, last + 1, old, rest)
     return False
 
 
 @kernel
-def _include_blank(plan, area, bit_planes, left):
+def _include_blank(left, plan, area, bit_planes):
     """Include one block with a pass of zeros so that exactly `left` bytes more are used; returns it or `NO_BLOCK`."""
     for block in range(plan.passes.size):
         if plan.passes[block] > 0:
@@ -139,31 +212,3 @@ def _include_blank(plan, area, bit_planes, left):
                     change_block(plan, block, 0, 0, rest)
         plan.zero_planes[block] = planes
     return NO_BLOCK
-
-
-@kernel
-def blank_codeword(rows, columns):
-    """The cleanup pass of a code-block of zeros: its bytes, and the coder's packed registers and BP at its end."""
-    symbols = np.empty(rows * columns + 1, np.uint8)
-    full = rows // 4 * columns
-    count = full + rows % 4 * columns
-    symbols[:full] = RUN_LENGTH << 1
-    symbols[full:count] = ZERO_CODING << 1
-    registers, states = np.empty(4, np.int32), np.empty(CONTEXTS, np.int32)
-    output = np.zeros(64, np.uint8)
-    start_encoder(registers, states)
-    encode_symbols(symbols, count, registers, states, output)
-    return output[1:], pack_registers(registers, output), registers[REGISTER_BP]
-
-
-@kernel
-def write_blank_segment(rows, columns, length, out, at):
-    """Write exactly `length` bytes that decode as a block of zeros."""
-    if length % 2 == 0:
-        # All ones: what a decoder reads past the end too, and what it takes for one more probable symbol for ever.
-        for n in range(0, length, 2):
-            out[at + n] = 0xFF
-            out[at + n + 1] = 0x7F
-        return
-    codeword, packed, bp = blank_codeword(rows, columns)
-    write_segment(codeword, packed, bp, length, out, at)

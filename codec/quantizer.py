@@ -17,6 +17,8 @@ from codec.wavelet import subband_names
 FRACTION_BITS = 5
 MAGNITUDE_SHIFT = FRACTION_BITS + 1
 MAGNITUDE_MASK = 0x7FFFFFFE
+SHORT_MASK = 0x7FFE
+BLOCK = 64  # rows and columns of a code-block
 LOG2_GAIN = {"LL": 0, "HL": 1, "LH": 1, "HH": 2}
 # Step of the finest HL and LH subbands, which have a norm near 1, in grey levels. Half a grey level keeps the smallest
 # errors below that of rounding to whole levels; the exact value decides where the bit-planes fall. By trial over
@@ -93,26 +95,53 @@ def with_guard_bits(quantization: Quantization, planes: list[int]) -> Quantizati
 
 
 @kernel
-def quantize(coefficients, step):
-    """Words (int32, same shape) of float32 `coefficients`; in place, so that the float values are gone afterwards.
+def _quantize_rows(rows, scale, bits):
+    """Quantise rows of coefficients; `bits` collects, by column, the magnitudes or-ed."""
+    words = rows.view(np.int32)
+    bits[:] = 0
+    for row in range(rows.shape[0]):
+        coefficients, line = rows[row], words[row]
+        for column in range(coefficients.size):
+            value = coefficients[column]
+            magnitude = np.int32(abs(value) * scale)
+            line[column] = magnitude << np.int32(1) | (np.int32(-0x80000000) if value < 0 else np.int32(0))
+            bits[column] |= magnitude
 
-    Returns
-    -------
-    words : numpy.ndarray
-        int32 view of `coefficients`.
-    bits : int
-        Number of bit-planes of the largest magnitude (0 where all are below one step).
+
+@kernel
+def quantize(coefficients, step, planes):
+    """Quantise a subband in place, and find the bit-planes of its squares of `BLOCK` × `BLOCK`.
+
+    Parameters
+    ----------
+    coefficients : numpy.ndarray
+        float32 [rows, columns]; holds the words, int32, afterwards.
+    step : float
+    planes : numpy.ndarray
+        int32 [rows of squares, columns of squares], written: how many bit-planes the largest magnitude has, 0 where
+        all are below one step. Squares at the right and the bottom may be smaller.
     """
-    words = coefficients.view(np.int32)
+    columns = coefficients.shape[1]
     scale = np.float32((1 << FRACTION_BITS) / step)
-    largest = np.int32(0)
-    for row in range(coefficients.shape[0]):
-        for column in range(coefficients.shape[1]):
-            value = coefficients[row, column]
-            word = np.int32(abs(value) * scale) << np.int32(1)
-            largest = max(largest, word)
-            words[row, column] = word | (np.int32(-0x80000000) if value < 0 else np.int32(0))
-    bits = 0
-    while (largest >> (MAGNITUDE_SHIFT + bits)) != 0:
-        bits += 1
-    return words, bits
+    of_columns = np.empty(columns, np.int32)
+    for down in range(planes.shape[0]):
+        _quantize_rows(coefficients[down * BLOCK : (down + 1) * BLOCK], scale, of_columns)
+        for across in range(planes.shape[1]):
+            bits = np.int32(0)
+            for column in range(across * BLOCK, min((across + 1) * BLOCK, columns)):
+                bits |= of_columns[column]
+            planes[down, across] = 0
+            while bits >> (FRACTION_BITS + planes[down, across]) != 0:
+                planes[down, across] += 1
+
+
+@kernel
+def drop_fractions(words, short):
+    """Write `words` without the bits below a step as int16, otherwise arranged alike; for less than 15 bit-planes."""
+    for row in range(words.shape[0]):
+        line, output = words[row], short[row]
+        for column in range(line.size):
+            word = line[column]
+            magnitude = (word & np.int32(MAGNITUDE_MASK)) >> np.int32(FRACTION_BITS)
+            sign = np.int32(-0x8000) if word < 0 else np.int32(0)
+            output[column] = sign | (magnitude & np.int32(SHORT_MASK)) | (word & np.int32(1))

@@ -1,8 +1,8 @@
 """Rate control: which passes of each code-block enter a codestream of an exact length (T.800 Annex J.14).
 
 The passes on the lower convex hull of each block's rate and distortion are taken in order of slope as long as they
-fit, headers counted as they will be written; then single passes that still fit; and what is left is made up by
-writing one segment longer than the coder needs it, which no decoder notices.
+fit, headers counted as they will be written; then single passes that still fit; and `codec.padding` gives out what
+is left.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ import numpy as np
 
 from codec.code_blocks import CodedBlocks
 from codec.jit import kernel
-from codec.padding import HeaderPlan, change_block, measure_header, pad
+from codec.packet_writer import HeaderPlan
+from codec.padding import Filling, change_block, fill, measure_header
 
 # What a block's first inclusion costs in the packet header, on average, in bytes; hull slopes count it.
 INCLUSION_BYTES = 1.5
@@ -24,23 +25,21 @@ class Allocation:
 
     Attributes
     ----------
-    passes, lengths, zero_planes : numpy.ndarray
-        int32 [n]: passes and segment bytes of every block, and the missing bit-planes that the headers tell.
-    blank_block : int
-        The block that is included with nothing but zeros, to fill bytes; `NO_BLOCK` mostly.
+    plan : HeaderPlan
+        Passes and segment bytes of every block, and what the headers tell of them.
+    filling : Filling
     slope : float
         Squared error a byte of the first truncation point left out; 0 where all are in.
-    header_bytes, padding_bytes : int
-        Bytes of all packet headers, and bytes that no decoder needs (with what headers grew by for them).
     """
 
-    passes: np.ndarray
-    lengths: np.ndarray
-    zero_planes: np.ndarray
-    blank_block: int
+    plan: HeaderPlan
+    filling: Filling
     slope: float
-    header_bytes: int
-    padding_bytes: int
+
+    @property
+    def header_bytes(self) -> int:
+        """Bytes of all packet headers."""
+        return int(self.plan.headers.sum())
 
 
 class RateControl:
@@ -55,19 +54,18 @@ class RateControl:
 
     def __init__(self, blocks: CodedBlocks, packets: np.ndarray):
         self.blocks, self.packets = blocks, packets
-        block, passes, slope = _hull_points(blocks.passes, blocks.lengths, blocks.gains)
-        order = np.argsort(-slope, kind="stable")
-        self.point_block, self.point_passes, self.point_slope = block[order], passes[order], slope[order]
-        self._bytes_of_points = np.maximum.accumulate(_cumulative_bytes(block[order], passes[order], blocks.lengths))
+        self.point_block, self.point_passes, self.point_slope, more_bytes = truncation_points(blocks)
+        self._bytes_of_points = np.maximum.accumulate(np.cumsum(more_bytes))
         self.packet_of_block = np.zeros(len(blocks.passes), np.int32)
         for packet, grids in enumerate(packets):
             for first, rows, columns in grids:
                 self.packet_of_block[first : first + rows * columns] = packet
+        self._points_that_fit: dict[int, int] = {}
         self._scratch = np.empty(HEADER_BYTES_A_BLOCK * len(blocks.passes) + 2 * len(packets) + 64, np.uint8)
 
     def slope(self, packet_bytes: int) -> float:
         """Squared error a byte of the first truncation point that does not fit any more; 0 where all fit."""
-        return self._slope_after(self._most_points(packet_bytes, self._empty_plan()))
+        return self._slope_after(self._most_points(packet_bytes))
 
     def _slope_after(self, points: int) -> float:
         return float(self.point_slope[points]) if points < len(self.point_slope) else 0.0
@@ -82,24 +80,20 @@ class RateControl:
     def allocate(self, packet_bytes: int) -> Allocation:
         """Choose passes so that all packets together are exactly `packet_bytes` long."""
         blocks = self.blocks
-        plan = self._empty_plan()
-        points = self._most_points(packet_bytes, plan)
+        plan, points = self._empty_plan(), self._most_points(packet_bytes)
+        _take_points(points, self.point_block, self.point_passes, blocks.lengths, plan)
         left = packet_bytes - int(plan.headers.sum() + plan.lengths.sum())
         left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
-        padding, blank = pad(left, blocks, plan)
-        carried = np.flatnonzero(plan.passes)
-        carried = carried[carried != blank]
-        needed = int(blocks.lengths[carried, plan.passes[carried] - 1].sum())
-        return Allocation(
-            plan.passes, plan.lengths, plan.zero_planes, blank, self._slope_after(points),
-            header_bytes=packet_bytes - needed - padding, padding_bytes=padding,
-        )  # fmt: skip
+        return Allocation(plan, fill(left, blocks, plan), self._slope_after(points))
 
-    def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
-        """Find how many hull points fit, and leave them in `plan`.
+    def _most_points(self, packet_bytes: int) -> int:
+        """Find how many hull points fit.
 
         Headers grow slowly with the points, so those of one guess tell where the next should be.
         """
+        if packet_bytes in self._points_that_fit:
+            return self._points_that_fit[packet_bytes]
+        plan = self._empty_plan()
         fits, too_many, headers = 0, len(self.point_block) + 1, len(self.packets)
         while too_many - fits > 1:
             guess = int(np.searchsorted(self._bytes_of_points, packet_bytes - headers, side="right"))
@@ -110,22 +104,19 @@ class RateControl:
                 fits = guess
             else:
                 too_many = guess
-        _take_points(fits, self.point_block, self.point_passes, self.blocks.lengths, plan)
+        self._points_that_fit[packet_bytes] = fits
         return fits
 
 
-@kernel
-def _cumulative_bytes(point_block, point_passes, lengths):
-    """Bytes of all segments after each hull point."""
-    total, before = np.empty(point_block.size, np.int64), np.zeros(lengths.shape[0], np.int64)
-    sum_of_lengths = 0
-    for point in range(point_block.size):
-        block = point_block[point]
-        length = lengths[block, point_passes[point] - 1]
-        sum_of_lengths += length - before[block]
-        before[block] = length
-        total[point] = sum_of_lengths
-    return total
+def truncation_points(blocks: CodedBlocks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Points on the convex hulls, steepest first: block, number of passes, slope, and bytes added to the block's."""
+    block, passes, slope = _hull_points(blocks.passes, blocks.lengths, blocks.gains)
+    length = blocks.lengths[block, passes - 1].astype(np.int64)
+    more = np.diff(length, prepend=0)
+    first = np.diff(block, prepend=-1) != 0
+    more[first] = length[first]
+    order = np.argsort(-slope, kind="stable")
+    return block[order], passes[order], slope[order], more[order]
 
 
 @kernel
@@ -191,13 +182,13 @@ def _add_passes(left, all_passes, all_lengths, gains, plan):
                 slopes[count] = (gain - gains[block, n]) / rate
                 count += 1
     for candidate in np.argsort(slopes[:count]):
-        block, n = candidate_block[candidate], candidate_passes[candidate]
+        owner, wanted = np.int64(candidate_block[candidate]), np.int64(candidate_passes[candidate])
         if left == 0:
             break
-        gain = gains[block, passes[block] - 1] if passes[block] > 0 else 0.0
-        if gains[block, n - 1] <= gain or all_lengths[block, n - 1] - lengths[block] > left:
+        gain = gains[owner, passes[owner] - 1] if passes[owner] > 0 else 0.0
+        if gains[owner, wanted - 1] <= gain or all_lengths[owner, wanted - 1] - lengths[owner] > left:
             continue
-        rest = change_block(plan, block, n, all_lengths[block, n - 1], left)
+        rest = change_block(plan, owner, wanted, np.int64(all_lengths[owner, wanted - 1]), left)
         if rest >= 0:
             left = rest
     return left

@@ -7,9 +7,12 @@ low-pass half keeps ceil(n / 2), the high-pass half floor(n / 2), so arrays may 
 standard's normalisation: the low-pass filter's gain at DC is 1, the high-pass filter's at Nyquist is 2.
 """
 
+from functools import partial
+
 import numpy as np
 
 from codec.jit import kernel
+from codec.workers import CALLER, Workers
 
 # Table F.4, the lifting parameters of the 9/7 filter.
 ALPHA = np.float32(-1.586134342059924)
@@ -42,7 +45,7 @@ def subband_shapes(rows: int, columns: int, levels: int) -> list[tuple[int, int]
     return shapes
 
 
-def forward_97(pixels: np.ndarray, levels: int, level_shift: int) -> list[np.ndarray]:
+def forward_97(pixels: np.ndarray, levels: int, level_shift: int, workers: Workers = CALLER) -> list[np.ndarray]:
     """Irreversible 9/7 transform.
 
     Parameters
@@ -53,6 +56,8 @@ def forward_97(pixels: np.ndarray, levels: int, level_shift: int) -> list[np.nda
         Number of decompositions, 0 or more.
     level_shift : int
         Subtracted from every pixel first (G.1.2): 2^(bits_stored - 1) for unsigned samples.
+    workers : Workers
+        Share the rows of each level; the result does not depend on their number.
 
     Returns
     -------
@@ -62,9 +67,9 @@ def forward_97(pixels: np.ndarray, levels: int, level_shift: int) -> list[np.nda
     bands: list[np.ndarray] = []
     low, shift = np.ascontiguousarray(pixels), np.float32(level_shift)
     for _ in range(levels):
-        ll, hl, lh, hh = (np.empty(shape, np.float32) for shape in subband_shapes(low.shape[0], low.shape[1], 1))
-        _analyse_97(low, shift, ll, hl, lh, hh)
-        bands = [hl, lh, hh, *bands]
+        ll, *high = (np.empty(shape, np.float32) for shape in subband_shapes(low.shape[0], low.shape[1], 1))
+        workers.share(ll.shape[0], partial(_analyse_97, low, shift, ll, *high))
+        bands = [*high, *bands]
         low, shift = ll, np.float32(0)
     if levels == 0:
         low = low.astype(np.float32) - shift
@@ -123,22 +128,6 @@ def _lift_row_pair(shift, above, row, below, d1, s1, d2, low, high):
         d2[c] = new_d2
 
 
-@kernel(fastmath={"contract"})
-def _start_lifting(shift, x0, x1, x2, x3, x4, d1, s1, d2):
-    """Set the pipeline's state as it stands before the pair n = 1 would finish row 0, by symmetric extension.
-
-    `d2` becomes d2[-1] = d2[0], for which the first five rows (mirrored where there are fewer) are needed.
-    """
-    for c in range(d1.size):
-        first = np.float32(x1[c]) - shift + ALPHA * (np.float32(x0[c]) + np.float32(x2[c]) - shift - shift)
-        second = np.float32(x3[c]) - shift + ALPHA * (np.float32(x2[c]) + np.float32(x4[c]) - shift - shift)
-        start = np.float32(x0[c]) - shift + BETA * (first + first)
-        following = np.float32(x2[c]) - shift + BETA * (first + second)
-        d1[c] = first
-        s1[c] = start
-        d2[c] = first + GAMMA * (start + following)
-
-
 @kernel
 def _mirrored(row, rows):
     """Index of `row` after whole-sample symmetric extension at both ends (equation F-4)."""
@@ -148,8 +137,11 @@ def _mirrored(row, rows):
 
 
 @kernel(fastmath={"contract"})
-def _analyse_97(pixels, shift, ll, hl, lh, hh):
-    """One decomposition level: vertical lifting in one rolling pass, each finished row split horizontally."""
+def _analyse_97(pixels, shift, ll, hl, lh, hh, first, end):
+    """Rows `first` to `end` of one level: vertical lifting in one rolling pass, each finished row split horizontally.
+
+    The pipeline's state is a matter of the last few rows only, so it is right after three row pairs.
+    """
     rows, columns = pixels.shape
     even = np.empty(columns // 2 + 1, np.float32)
     odd = np.empty(columns // 2 + 1, np.float32)
@@ -160,25 +152,14 @@ def _analyse_97(pixels, shift, ll, hl, lh, hh):
             low[c] = np.float32(pixels[0, c]) - shift
         _analyse_row_97(low, even, odd, ll[0], hl[0])
         return
-    d1 = np.empty(columns, np.float32)
-    s1 = np.empty(columns, np.float32)
-    d2 = np.empty(columns, np.float32)
-    _start_lifting(
-        shift,
-        pixels[0],
-        pixels[1],
-        pixels[_mirrored(2, rows)],
-        pixels[_mirrored(3, rows)],
-        pixels[_mirrored(4, rows)],
-        d1,
-        s1,
-        d2,
-    )
-    for n in range(1, ll.shape[0] + 1):
+    state = np.zeros((3, columns), np.float32)
+    d1, s1, d2 = state[0], state[1], state[2]
+    for n in range(first - 2, end + 1):
         above = pixels[_mirrored(2 * n, rows)]
         row = pixels[_mirrored(2 * n + 1, rows)]
         below = pixels[_mirrored(2 * n + 2, rows)]
         _lift_row_pair(shift, above, row, below, d1, s1, d2, low, high)
-        _analyse_row_97(low, even, odd, ll[n - 1], hl[n - 1])
-        if n <= lh.shape[0]:
-            _analyse_row_97(high, even, odd, lh[n - 1], hh[n - 1])
+        if n > first:
+            _analyse_row_97(low, even, odd, ll[n - 1], hl[n - 1])
+            if n <= lh.shape[0]:
+                _analyse_row_97(high, even, odd, lh[n - 1], hh[n - 1])

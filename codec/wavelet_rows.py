@@ -34,16 +34,32 @@ def clipped(value, lowest, largest):
 
 
 @kernel
+def extend(even, odd, x0, x1):
+    """Fill the margins of a row, split into even and odd samples, by symmetric extension."""
+    base = (x0 >> 1) - MARGIN
+    for x in range(2 * base, x0):
+        source = mirrored(x, x0, x1)
+        half = odd if x & 1 else even
+        half[(x >> 1) - base] = half[(source >> 1) - base]
+    for x in range(x1, 2 * (base + even.size)):
+        source = mirrored(x, x0, x1)
+        half = odd if x & 1 else even
+        half[(x >> 1) - base] = half[(source >> 1) - base]
+
+
+@kernel
 def interleave(even, odd, start, output):
     """Put the halves of a row together; `start` is 1 where its first sample is odd."""
     pairs = (output.size - start) >> 1
     if start:
         output[0] = odd[MARGIN]
+    # Whole slices: an offset that the compiler does not know to be positive would keep it from vectorising the loop.
+    first, second, both = even[MARGIN + start :], odd[MARGIN + start :], output[start:]
     for k in range(pairs):
-        output[start + 2 * k] = even[MARGIN + start + k]
-        output[start + 2 * k + 1] = odd[MARGIN + start + k]
+        both[2 * k] = first[k]
+        both[2 * k + 1] = second[k]
     if start + 2 * pairs < output.size:
-        output[output.size - 1] = even[MARGIN + start + pairs]
+        output[output.size - 1] = first[pairs]
 
 
 @kernel

@@ -21,9 +21,9 @@ STAGES = {
     "quantisation": {"quantizer"},
     "what bit-planes promise": {"slope_prediction", "block_survey"},
     "block coding": {"code_blocks", "block_coder", "block_passes", "mq_coder", "workers"},
-    "rate control": {"rate_control", "padding", "packets"},
-    "assembly": {"encoder", "codestream"},
-    "reconstruction": {"reconstruction", "inverse_wavelet", "wavelet_rows"},
+    "rate control": {"rate_control", "padding", "packets", "codeword_segments"},
+    "assembly": {"encoder", "codestream", "packet_writer"},
+    "reconstruction": {"reconstruction", "synthesis_97", "wavelet_rows"},
 }
 OTHER = "other"
 SAMPLE_DECISIONS = 1 << 21

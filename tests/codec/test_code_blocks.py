@@ -1,5 +1,7 @@
 """Block coding against a naive coder (decisions), a naive MQ decoder (codewords) and a naive reconstruction (gains)."""
 
+import itertools
+
 import naive_codec
 import naive_entropy_decoding
 import numpy as np
@@ -8,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec import block_passes
-from codec.code_blocks import SubbandWords, code_blocks
-from codec.mq_coder import ORIENTATION_CLASSES, write_segment
+from codec.code_blocks import CodedBlocks, SubbandWords
+from codec.codeword_segments import write_segment
+from codec.mq_coder import ORIENTATION_CLASSES
 from codec.quantizer import FRACTION_BITS, MAGNITUDE_SHIFT, quantize
+from codec.rate_control import truncation_points
+from codec.workers import Workers
 
 ORIENTATIONS = ["LL", "HL", "LH", "HH"]
 
@@ -23,11 +28,29 @@ def random_coefficients(seed, rows, columns, planes):
     return np.clip(values, -(2.0**planes) + 1, 2.0**planes - 1).astype(np.float32)
 
 
+def quantized(coefficients, orientation="LL", weight=4.0**-FRACTION_BITS):
+    """A subband with a step of 1."""
+    squares = tuple(-(-size // 64) for size in coefficients.shape)
+    planes, values = np.empty(squares, np.int32), coefficients.copy()
+    quantize(values, 1.0, planes)
+    return SubbandWords(values.view(np.int32), orientation, weight, max(int(planes.max()), 1), planes)
+
+
+def coded(band, stop_slope=0.0, threads=1):
+    rows, columns = band.words.shape
+    area = np.array(
+        [(y, x, min(64, rows - y), min(64, columns - x)) for y in range(0, rows, 64) for x in range(0, columns, 64)],
+        np.int32,
+    )
+    blocks = CodedBlocks([band], np.zeros(len(area), np.int32), area)
+    with Workers(threads) as workers:
+        blocks.code(np.arange(len(area)), stop_slope, workers)
+    return blocks
+
+
 def coded_block(coefficients, orientation, stop_slope=0.0):
-    words, planes = quantize(coefficients.copy(), 1.0)
-    band = SubbandWords(words, orientation, 4.0**-FRACTION_BITS, max(planes, 1))
-    area = np.array([(0, 0, *coefficients.shape)], np.int32)
-    return band, code_blocks([band], np.zeros(1, np.int32), area, stop_slope)
+    band = quantized(coefficients, orientation)
+    return band, coded(band, stop_slope)
 
 
 @settings(deadline=None, max_examples=60)
@@ -69,7 +92,7 @@ def test_kernels_make_the_naive_decisions_in_large_blocks(seed, rows, columns, o
     stripes = (rows + 3) // 4
     padded = np.zeros((4 * stripes, columns), np.float32)
     padded[:rows] = coefficients
-    words = quantize(padded, 1.0)[0].reshape(stripes, 4, columns).transpose(0, 2, 1).ravel().copy()
+    words = quantized(padded).words.reshape(stripes, 4, columns).transpose(0, 2, 1).ravel().copy()
     flags = np.zeros((stripes + 2) * (columns + 2), np.int64)
     outside = sum(1 << (3 * k + block_passes.CODED) for k in range(rows - 4 * (stripes - 1), 4))
     flags[stripes * (columns + 2) : (stripes + 1) * (columns + 2)] = outside
@@ -106,24 +129,40 @@ def test_words_remember_who_was_found_in_a_significance_pass():
 def test_flat_planes_are_left_out_and_coding_again_gives_the_same():
     coefficients = random_coefficients(1, 64, 64, 9)
     band, full = coded_block(coefficients, "HL")
-    _, short = coded_block(coefficients, "HL", stop_slope=100.0)
-    assert 0 < short.passes[0] < full.passes[0]
-    assert not short.complete[0]
-    done = short.passes[0]
-    np.testing.assert_array_equal(short.lengths[0, :done], full.lengths[0, :done])
-    again = code_blocks([band], np.zeros(1, np.int32), full.area, 0.0)
-    np.testing.assert_array_equal(again.codewords, full.codewords)
+    blocks = coded(band, stop_slope=100.0)
+    done = blocks.passes[0]
+    assert 0 < done < full.passes[0]
+    assert not blocks.complete[0]
+    np.testing.assert_array_equal(blocks.lengths[0, :done], full.lengths[0, :done])
+    with Workers(1) as workers:
+        blocks.code(np.arange(1), 0.0, workers)
+    assert blocks.complete[0]
+    np.testing.assert_array_equal(blocks.codewords[blocks.offsets[0] :], full.codewords)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "kind"), [("LL", "constant"), *itertools.product(ORIENTATIONS, ["sparse", "dense", "edge"])]
+)
+def test_what_is_left_out_is_flatter_than_the_stop_slope(orientation, kind):
+    """The whole hull of the block against that of what was coded. Edges, which contexts foretell, cost least."""
+    rng = np.random.default_rng(3)
+    coefficients = rng.laplace(0, 20, (64, 64))
+    if kind == "sparse":
+        coefficients[rng.random((64, 64)) < 0.9] = 0
+    elif kind == "edge":
+        coefficients[:, :30] = coefficients[:, 33:] = 0
+    elif kind == "constant":
+        coefficients[:] = 37.3
+    band, full = coded_block(coefficients.astype(np.float32), orientation)
+    slopes = truncation_points(full)[2]
+    for stop_slope in np.geomspace(slopes[-1], slopes[0], 12):
+        slope = truncation_points(coded(band, stop_slope))[2]
+        needed = np.count_nonzero(slopes > stop_slope * (1.7 if kind == "edge" else 1.3))
+        np.testing.assert_allclose(slope[:needed], slopes[:needed])
 
 
 def test_threads_change_nothing():
-    coefficients = random_coefficients(2, 300, 500, 6)
-    words, planes = quantize(coefficients, 1.0)
-    area = np.array(
-        [(y, x, min(64, 300 - y), min(64, 500 - x)) for y in range(0, 300, 64) for x in range(0, 500, 64)], np.int32
-    )
-    results = [
-        code_blocks([SubbandWords(words, "HH", 1.0, planes)], np.zeros(len(area), np.int32), area, 0.0, threads)
-        for threads in (1, 3)
-    ]
+    band = quantized(random_coefficients(2, 300, 500, 6), "HH", 1.0)
+    results = [coded(band, threads=threads) for threads in (1, 3)]
     for name in ("passes", "codewords", "offsets"):
         np.testing.assert_array_equal(getattr(results[0], name), getattr(results[1], name))

@@ -45,3 +45,18 @@ def test_digest_depends_on_names_and_contents(tmp_path):
         (tmp_path / name).write_text(source)
         digests.add(codec.jit.source_digest(tmp_path))
     assert len(digests) == 3
+
+
+@codec.jit.kernel
+def _added(a, b):
+    return a + b
+
+
+@codec.jit.kernel
+def _sums(x):
+    return _added(1, x) + _added(x, 2) + _added(x, x)
+
+
+def test_constants_are_compiled_as_any_other_integer():
+    assert _sums(3) == 4 + 5 + 6
+    assert len(_added.signatures) == 1

@@ -41,14 +41,30 @@ def test_guard_bits_make_room():
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(0, 2**32 - 1), st.floats(0.02, 4), st.integers(1, 20), st.integers(1, 20))
-def test_quantize_keeps_sign_magnitude_and_fraction(seed, step, rows, columns):
+@given(st.integers(0, 2**32 - 1), st.floats(0.02, 4), st.integers(1, 150), st.integers(1, 150))
+def test_quantize_keeps_sign_magnitude_and_fraction_and_surveys_blocks(seed, step, rows, columns):
     values = np.random.default_rng(seed).normal(0, 1000, (rows, columns)).astype(np.float32)
     values[0, 0] = 0
-    words, planes = quantizer.quantize(values.copy(), step)
+    quantized = values.copy()
+    planes = np.empty((-(-rows // 64), -(-columns // 64)), np.int32)
+    quantizer.quantize(quantized, step, planes)
+    words = quantized.view(np.int32)
     exact = np.floor(np.abs(values.astype(float)) / step * 32)
     magnitudes = (words & quantizer.MAGNITUDE_MASK) >> 1
     assert np.abs(magnitudes - exact).max() <= 1 + 1e-6 * exact.max()
     np.testing.assert_array_equal(words < 0, (values < 0))
     assert np.all(words & 1 == 0)
-    assert planes == int(magnitudes.max() >> quantizer.FRACTION_BITS).bit_length()
+    for (down, across), bits in np.ndenumerate(planes):
+        block = magnitudes[64 * down : 64 * (down + 1), 64 * across : 64 * (across + 1)]
+        assert bits == int(block.max() >> quantizer.FRACTION_BITS).bit_length()
+
+
+def test_fractions_are_dropped_and_all_else_stays():
+    words = np.array([[0, 1, 2**6, 2**6 + 1, (2**19 + 17) << 1, (2**19 - 1) << 1 | 1]], np.int32)
+    words = np.concatenate([words, words | np.int32(-(2**31))])
+    short = np.empty(words.shape, np.int16)
+    quantizer.drop_fractions(words, short)
+    magnitudes = (short & quantizer.SHORT_MASK) >> 1
+    np.testing.assert_array_equal(magnitudes, ((words & quantizer.MAGNITUDE_MASK) >> 6) & 0x3FFF)
+    np.testing.assert_array_equal(short & 1, words & 1)
+    np.testing.assert_array_equal(short < 0, words < 0)

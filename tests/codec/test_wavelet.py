@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec import wavelet
+from codec.workers import Workers
 
 
 @settings(deadline=None, max_examples=60)
@@ -39,3 +40,12 @@ def test_low_pass_gain_is_one():
     np.testing.assert_allclose(bands[0], 300, rtol=1e-5)
     for band in bands[1:]:
         np.testing.assert_allclose(band, 0, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(300, 40), (257, 33), (131, 1)])
+def test_threads_change_nothing(shape):
+    pixels = np.random.default_rng(1).integers(0, 4096, shape).astype(np.uint16)
+    alone = wavelet.forward_97(pixels, 4, 2048)
+    with Workers(3) as workers:
+        for one, other in zip(alone, wavelet.forward_97(pixels, 4, 2048, workers), strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -1,0 +1,105 @@
+"""Writing packets (T.800 B.10): headers, and the segments that they tell of."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from codec.code_blocks import CodedBlocks
+from codec.codeword_segments import pack_registers, write_prefix, write_segment
+from codec.jit import kernel
+from codec.mq_coder import CONTEXTS, REGISTER_BP, RUN_LENGTH, ZERO_CODING, encode_symbols, start_encoder
+from codec.packets import write_packet_header
+
+
+class HeaderPlan(NamedTuple):
+    """What packet headers depend on; the arrays are changed in place while bytes are given out."""
+
+    packets: np.ndarray
+    packet_of_block: np.ndarray
+    zero_planes: np.ndarray
+    passes: np.ndarray
+    lengths: np.ndarray
+    headers: np.ndarray
+    scratch: np.ndarray
+
+
+class Codewords(NamedTuple):
+    """The arrays of `CodedBlocks` that tell each block's codeword and where its passes end."""
+
+    area: np.ndarray
+    passes: np.ndarray
+    lengths: np.ndarray
+    registers: np.ndarray
+    ends: np.ndarray
+    codewords: np.ndarray
+    offsets: np.ndarray
+
+
+def codewords_of(blocks: CodedBlocks) -> Codewords:
+    """What of `blocks` kernels need to write segments."""
+    return Codewords(
+        blocks.area, blocks.passes, blocks.lengths, blocks.registers, blocks.ends, blocks.codewords, blocks.offsets
+    )
+
+
+@kernel
+def whole_codeword(words, block):
+    """A block's bytes, the coder's state after all of its passes, and how many bytes these have."""
+    last = words.passes[block] - 1
+    codeword = words.codewords[words.offsets[block] :]
+    return codeword, words.registers[block, last], words.ends[block, last], words.lengths[block, last]
+
+
+@kernel
+def blank_codeword(rows, columns):
+    """The cleanup pass of a code-block of zeros: its bytes, and the coder's packed registers and BP at its end."""
+    symbols = np.empty(rows * columns + 1, np.uint8)
+    full = rows // 4 * columns
+    count = full + rows % 4 * columns
+    symbols[:full] = RUN_LENGTH << 1
+    symbols[full:count] = ZERO_CODING << 1
+    registers, states = np.empty(4, np.int32), np.empty(CONTEXTS, np.int32)
+    output = np.zeros(64, np.uint8)
+    start_encoder(registers, states)
+    encode_symbols(symbols, count, registers, states, output)
+    return output[1:], pack_registers(registers, output), registers[REGISTER_BP]
+
+
+@kernel
+def _write_blank_segment(rows, columns, length, out, at):
+    """Write exactly `length` bytes that decode as a block of zeros."""
+    if length % 2 == 0:
+        # All ones: what a decoder reads past the end too, and what it takes for one more probable symbol for ever.
+        for n in range(0, length, 2):
+            out[at + n] = 0xFF
+            out[at + n + 1] = 0x7F
+        return
+    codeword, packed, bp = blank_codeword(rows, columns)
+    write_segment(codeword, packed, bp, length, out, at)
+
+
+@kernel
+def write_packets(plan, words, blank, out):
+    """Write all packets (B.10): header, then the segments of the blocks that it includes."""
+    at = 0
+    for packet in range(plan.packets.shape[0]):
+        at = write_packet_header(plan.packets[packet], plan.passes, plan.lengths, plan.zero_planes, out, at)
+        for band in range(plan.packets.shape[1]):
+            first, rows, columns = plan.packets[packet, band]
+            for block in range(first, first + rows * columns):
+                _write_block(block, plan, words, blank, out, at)
+                at += plan.lengths[block]
+
+
+@kernel
+def _write_block(block, plan, words, blank, out, at):
+    """Write one block's segment: ended after its last pass where it is just that long, else as `fill` made it."""
+    last, length = plan.passes[block] - 1, plan.lengths[block]
+    if block == blank:
+        _write_blank_segment(words.area[block, 2], words.area[block, 3], length, out, at)
+    elif last >= 0:
+        codeword, packed, bp, total = whole_codeword(words, block)
+        if length <= total and length != words.lengths[block, last]:
+            write_prefix(codeword, packed, bp, total, length, out, at)
+        else:
+            write_segment(codeword, words.registers[block, last], words.ends[block, last], length, out, at)

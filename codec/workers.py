@@ -1,0 +1,39 @@
+"""Threads for compiled kernels, which hold no interpreter lock."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+FEWEST_A_SHARE = 32
+
+
+class Workers:
+    """A pool of threads; of one, the caller's own. Use as a context manager."""
+
+    def __init__(self, threads: int):
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """``[function(item) for item in items]``, some at a time."""
+        return list(self._pool.map(function, items) if self._pool else map(function, items))
+
+    def share(self, count: int, function: Callable[[int, int], object]) -> None:
+        """Call `function` with first and end index of equal shares of `count` items, one a thread if they are many."""
+        parts = min(self.threads, max(count // FEWEST_A_SHARE, 1))
+        borders = [count * part // parts for part in range(parts + 1)]
+        self.map(lambda part: function(borders[part], borders[part + 1]), range(parts))
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> Any:
+        if self._pool:
+            self._pool.shutdown()
+
+
+CALLER = Workers(1)
