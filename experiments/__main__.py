@@ -12,6 +12,7 @@ JOBS = {
     "saliency": "where the networks look, and what compression changes of it (study --saliency)",
     "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
     "report": "build a run's report.html again",
+    "compress": "compress files to exact ratios, DICOM to DICOM",
     "benchmark_codec": "our codec beside OpenJPEG",
 }
 
