@@ -11,6 +11,7 @@ JOBS = {
     "train": "the study's second stage: train on every fold and ratio, score the held-out folds",
     "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
     "report": "build a run's report.html again",
+    "compress": "compress files to exact ratios, DICOM to DICOM",
     "benchmark_codec": "our codec beside OpenJPEG",
 }
 

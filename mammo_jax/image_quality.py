@@ -44,6 +44,12 @@ def compare(original: np.ndarray, reconstruction: np.ndarray, breast: np.ndarray
     )
 
 
+def psnr(original: np.ndarray, reconstruction: np.ndarray, bits_stored: int) -> float:
+    """PSNR over the frame in dB, as in `compare`."""
+    total, _, _ = _squared_errors(original, reconstruction, np.ones(original.shape, bool))
+    return _psnr(total / original.size, float((1 << bits_stored) - 1))
+
+
 def _psnr(mean_squared_error: float, peak: float) -> float:
     return float("inf") if mean_squared_error == 0 else 10 * float(np.log10(peak**2 / mean_squared_error))
 

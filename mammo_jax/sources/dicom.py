@@ -80,6 +80,29 @@ def read_patient_id(path: Path, key: bytes) -> str | None:
         return _hashed_patient_id(_read_header(path), key)
 
 
+def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Dataset, np.ndarray]:
+    """Read a whole DICOM object, identifiers and all, but for its pixel data, and the values that these store.
+
+    Returns
+    -------
+    instance : pydicom.Dataset
+        Without PixelData.
+    pixels : uint8 or uint16 array [rows, columns]
+        As they are, in MONOCHROME1 too.
+
+    Raises
+    ------
+    SourceError
+        As `read_dicom`.
+    """
+    path = Path(path)
+    with _pydicom_errors(path):
+        header = _read_header(path)
+        _check_kind(path, header, max_pixels)
+        pixels = _stored_values(path, header)
+        return dcmread(path, stop_before_pixels=True), pixels
+
+
 def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = MAX_PIXELS) -> StoredImage:
     """Read a single-frame, unsigned, 8- or 16-bit greyscale DICOM image.
 

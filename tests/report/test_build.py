@@ -109,7 +109,7 @@ def test_numbers_of_the_metrics_are_in_the_tables(run, page):
 
 
 def test_audit_counts_what_is_exact_and_padded(page):
-    audit = page.text[page.text.index("Audit of 5 images") :]
+    audit = page.text[page.text.index("Audit of 5 images, compressed by a codec") :]
     row = re.search(r" 15 4 of 5 175 kB 15\.00 11\.25 (\S+) (\S+) (\S+) 0\.900 1\.1 2\.7 1 100 bytes 20 ", audit)
     assert row is not None
     log = np.log(15)

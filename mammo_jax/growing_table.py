@@ -1,0 +1,50 @@
+"""A CSV file that grows while a long job runs, and tells a job that was interrupted what is done."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class GrowingTable:
+    """A CSV file to which groups of rows are added; use as a context manager.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is missing. What an interruption left of a group is dropped.
+    columns : sequence of str
+    group : int
+        How many rows are added at a time.
+
+    Attributes
+    ----------
+    rows : list of dict
+        What was in the file before, as text.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], group: int):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+", encoding="utf-8", newline="")
+        self._file.seek(0)
+        lines = [line for line in self._file.read().splitlines(keepends=True) if line.endswith("\n")]
+        kept = lines[: 1 + max(len(lines) - 1, 0) // group * group]
+        self._file.truncate(len("".join(kept).encode()))
+        self.rows = list(csv.DictReader(kept))
+        self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
+        if not kept:
+            self._writer.writeheader()
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append a group of rows, at once."""
+        self._writer.writerows(rows)
+        self._file.flush()
+
+    def __enter__(self) -> GrowingTable:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._file.close()

@@ -1,0 +1,153 @@
+"""Compressing many files: what is written, what is left out, what is done again."""
+
+import imagecodecs
+import numpy as np
+import pandas as pd
+import pytest
+from dicom_files import SECRETS, dataset, write
+from PIL import Image
+from pydicom import dcmread
+
+import codec
+from mammo_jax import compression_batch
+from mammo_jax.compressed_files import CompressionPlan
+from mammo_jax.compression import CompressionError
+from mammo_jax.compression_batch import compress_files, list_files
+from mammo_jax.sources import SourceError
+
+KEY = b"k" * 32
+y, x = np.mgrid[:60, :80]
+PIXELS = (2000 + 1500 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint16)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """A folder with a DICOM file, a PNG, a PGM, a text file, a damaged DICOM file and a hidden file."""
+    folder = tmp_path / "archive"
+    (folder / "Gerda").mkdir(parents=True)
+    write(folder / "Gerda" / "1", dataset(PIXELS))
+    Image.fromarray((PIXELS >> 4).astype(np.uint8)).save(folder / "Gerda" / "a.png")
+    (folder / "b.pgm").write_bytes(b"P5 80 60 4095\n" + PIXELS.astype(">u2").tobytes())
+    (folder / "note.txt").write_text("no image")
+    (folder / "broken.dcm").write_bytes((folder / "Gerda" / "1").read_bytes()[:2000])
+    (folder / ".hidden.png").write_bytes(b"")
+    return folder
+
+
+def run(archive, workers=1, **settings):
+    plan = CompressionPlan(**{"out": archive.parent / "out", "ratios": (10.0, 40.0), "key": KEY, **settings})
+    files = list_files([archive], plan)
+    return plan.out, files, compress_files(plan, files, workers)
+
+
+def test_every_file_at_every_ratio(archive):
+    out, _, _ = run(archive)
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()) == [
+        "left_out.csv", "ratio_10/Gerda/1", "ratio_10/Gerda/a.j2k", "ratio_10/b.j2k", "ratio_40/Gerda/1",
+        "ratio_40/Gerda/a.j2k", "ratio_40/b.j2k", "settings.json", "sizes.csv",
+    ]  # fmt: skip
+    table = pd.read_csv(out / "sizes.csv")
+    assert len(table) == 6
+    assert (table["codestream_bytes"] == table["target_bytes"]).all()
+    for ratio, size, bits in ((10, 2, 12), (40, 2, 12), (10, 1, 8)):
+        name = "Gerda/a.j2k" if size == 1 else "b.j2k"
+        contents = (out / f"ratio_{ratio}" / name).read_bytes()
+        assert len(contents) == PIXELS.size * size // ratio
+        decoded = imagecodecs.jpeg2k_decode(contents)
+        truth = PIXELS >> (12 - bits)
+        error = np.mean((decoded.astype(float) - truth) ** 2)
+        (row,) = table[(table["ratio"] == ratio) & (table["file_bytes"] == len(contents))].itertuples()
+        assert row.psnr == pytest.approx(10 * np.log10((2**bits - 1) ** 2 / error), abs=0.1)
+    dicom = dcmread(out / "ratio_40" / "Gerda" / "1")
+    assert dicom.PatientID == SECRETS["PatientID"]
+    assert dicom.LossyImageCompressionRatio == pytest.approx(40)
+
+
+def test_what_cannot_be_compressed_is_listed(archive):
+    out, files, left_out = run(archive, ratios=(10.0, 100.0))
+    reasons = {file.path.name: problem for file, problem in left_out}
+    assert set(reasons) == {"note.txt", "broken.dcm", "a.png"}
+    assert "neither PNG" in reasons["note.txt"]
+    assert "damaged" in reasons["broken.dcm"]
+    assert "largest ratio" in reasons["a.png"]
+    listed = pd.read_csv(out / "left_out.csv")
+    assert set(listed["reason"]) == set(reasons.values())
+    assert set(listed["image_id"]) == {file.image_id for file in files if file.path.name in reasons}
+
+
+def test_tables_name_nobody(archive):
+    out, _, _ = run(archive)
+    for name in ("sizes.csv", "left_out.csv", "settings.json"):
+        text = (out / name).read_text()
+        assert not any(secret in text for secret in [*SECRETS.values(), "Gerda", "broken", str(archive)])
+    table = pd.read_csv(out / "sizes.csv", dtype=str)
+    assert table["image_id"].str.fullmatch("[0-9a-f]{16}").all()
+    assert table["patient_id"].dropna().nunique() == 1
+
+
+def test_plain_ids(archive):
+    out, _, _ = run(archive, key=None, jp2=True)
+    table = pd.read_csv(out / "sizes.csv", dtype=str)
+    assert set(table["image_id"]) == {"Gerda/1", "Gerda/a.png", "b.pgm"}
+    assert SECRETS["PatientID"] in set(table["patient_id"])
+    assert codec.unwrap_jp2((out / "ratio_10" / "b.jp2").read_bytes())[:2] == b"\xff\x4f"
+
+
+def test_goes_on_where_it_was(archive, monkeypatch):
+    calls = []
+
+    def compress(plan, file):
+        calls.append(file.path.name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(plan, file)
+
+    original = compression_batch.compress_file
+    monkeypatch.setattr(compression_batch, "compress_file", compress)
+    with pytest.raises(KeyboardInterrupt):
+        run(archive)
+    out, _, _ = run(archive)
+    assert calls[:2] == ["b.pgm", "broken.dcm"]
+    assert "b.pgm" not in calls[2:]
+    interrupted = (out / "sizes.csv").read_text()
+    run(archive)
+    assert (out / "sizes.csv").read_text() == interrupted
+    whole, _, _ = run(archive, out=archive.parent / "other")
+    assert (whole / "sizes.csv").read_text() == interrupted
+
+
+def test_other_settings_need_another_folder(archive):
+    run(archive)
+    with pytest.raises(CompressionError, match="another ratios; choose another --out"):
+        run(archive, ratios=(10.0, 50.0))
+
+
+def test_processes_give_the_same(archive):
+    out, _, left_out = run(archive)
+    other, _, again = run(archive, workers=2, out=archive.parent / "other")
+    assert left_out == again
+    for path in out.rglob("*"):
+        assert path.is_dir() or path.read_bytes() == (other / path.relative_to(out)).read_bytes()
+
+
+def test_results_are_no_inputs(archive):
+    _, files, _ = run(archive, out=archive / "out")
+    _, again, _ = run(archive, out=archive / "out")
+    assert files == again
+
+
+def test_nothing_is_overwritten(archive, tmp_path):
+    with pytest.raises(SourceError, match=r"archive.*: would be overwritten by a result; choose another --out"):
+        run(archive, out=archive, ratios=(10.0,))
+    Image.fromarray(PIXELS).save(archive / "b.tif")
+    with pytest.raises(SourceError, match=r"b.pgm and .*b.tif would both become b.j2k; rename one"):
+        run(archive)
+    (empty := tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="no file there"):
+        list_files([empty], CompressionPlan(out=tmp_path, ratios=(10.0,)))
+
+
+@pytest.mark.parametrize("ratios", [(), (10.0, 10.0), (0.0,), (float("nan"),)])
+def test_bad_ratios(tmp_path, ratios):
+    with pytest.raises((CompressionError, codec.InvalidRatioError)):
+        CompressionPlan(out=tmp_path, ratios=ratios)
