@@ -26,21 +26,22 @@ LOG2_GAIN = {"LL": 0, "HL": 1, "LH": 1, "HH": 2}
 # 0.47 or 0.51 lose 0.1), and a step that has black near a power of two (0.5) costs up to 1 dB below 1 KB.
 FINEST_STEP = 0.4885
 
-# Synthesis filters of the 9/7 transform, one half of each (they are symmetric; the last tap is the centre).
-_LOW_PASS = (-0.09127176311424948, -0.05754352622849957, 0.5912717631142470, 1.1150870524569940)
-_HIGH_PASS = (
-    0.02674875741080976, 0.01686411844287495, -0.07822326652898785, -0.2668641184428723, 0.6029490182363579,
-)  # fmt: skip
+# Synthesis filters, one half of each (they are symmetric; the last tap is the centre): low-pass, high-pass.
+_FILTERS_97 = (
+    (-0.09127176311424948, -0.05754352622849957, 0.5912717631142470, 1.1150870524569940),
+    (0.02674875741080976, 0.01686411844287495, -0.07822326652898785, -0.2668641184428723, 0.6029490182363579),
+)
+_FILTERS_53 = (0.5, 1.0), (-0.125, -0.25, 0.75)
 
 
 @lru_cache
-def subband_norms(levels: int) -> tuple[float, ...]:
+def subband_norms(levels: int, reversible: bool = False) -> tuple[float, ...]:
     """L2 norm of each subband's synthesis basis vectors, in the order of the codestream.
 
     The squared error of the image is about the sum over all coefficients of (norm · error)².
     """
-    low_pass = np.array([*_LOW_PASS, *_LOW_PASS[-2::-1]])
-    low, high = low_pass, np.array([*_HIGH_PASS, *_HIGH_PASS[-2::-1]])
+    low_pass, high_pass = (np.array([*half, *half[-2::-1]]) for half in (_FILTERS_53 if reversible else _FILTERS_97))
+    low, high = low_pass, high_pass
     norms = {("LL", 0): 1.0}
     for level in range(1, levels + 1):
         of_low, of_high = float(np.linalg.norm(low)), float(np.linalg.norm(high))
@@ -66,6 +67,7 @@ class Quantization:
     exponent: int
     mantissa: int
     guard_bits: int = 0
+    reversible: bool = False
 
     def steps(self) -> list[float]:
         """Step size of every subband, in the order of the codestream (equations E-3 and E-5)."""
