@@ -2,7 +2,7 @@
 
 import struct
 
-from codec.quantizer import Quantization
+from codec.quantizer import Quantization, ReversibleQuantization
 
 SOC, SOT, SOD, EOC = 0xFF4F, 0xFF90, 0xFF93, 0xFFD9
 SIZ, COD, QCD = 0xFF51, 0xFF52, 0xFF5C
@@ -11,20 +11,20 @@ SIZ, COD, QCD = 0xFF51, 0xFF52, 0xFF5C
 # beside its packets.
 FIXED_BYTES = 82
 
-IRREVERSIBLE_97 = 0
-DERIVED_QUANTIZATION = 1
 LRCP = 0
 LOG2_BLOCK = 6
 
 
-def write_main_header(rows: int, columns: int, quantization: Quantization) -> bytes:
-    """SOC, SIZ, COD and QCD for one greyscale component of unsigned samples in one tile and one layer."""
+def write_main_header(
+    rows: int, columns: int, quantization: Quantization | ReversibleQuantization, layers: int = 1
+) -> bytes:
+    """SOC, SIZ, COD and QCD for one greyscale component of unsigned samples in one tile."""
     component = (quantization.bits_stored - 1, 1, 1)
     siz = struct.pack(">HIIIIIIIIHBBB", 0, columns, rows, 0, 0, columns, rows, 0, 0, 1, *component)
     block = LOG2_BLOCK - 2
-    cod = struct.pack(">BBHBBBBBB", 0, LRCP, 1, 0, quantization.levels, block, block, 0, IRREVERSIBLE_97)
-    step = quantization.exponent << 11 | quantization.mantissa
-    qcd = struct.pack(">BH", quantization.guard_bits << 5 | DERIVED_QUANTIZATION, step)
+    # The last field is the transform (Table A.20): 0 the 9/7 filter, 1 the reversible 5/3 filter.
+    cod = struct.pack(">BBHBBBBBB", 0, LRCP, layers, 0, quantization.levels, block, block, 0, quantization.reversible)
+    qcd = quantization.marker_body()
     return struct.pack(">H", SOC) + _segment(SIZ, siz) + _segment(COD, cod) + _segment(QCD, qcd)
 
 

@@ -136,7 +136,16 @@ def prefix_decodes(codeword, last_packed, last_bp, total, packed, bp, length):
 
 
 @kernel
-def write_prefix(codeword, last_packed, last_bp, total, length, out, at):
-    """Write the first `length` bytes of the codeword, as of `codeword_byte`, to ``out[at:]``."""
-    for n in range(length):
-        out[at + n] = codeword_byte(codeword, last_packed, last_bp, total, n)
+def shortest_prefix(codeword, last_packed, last_bp, total, packed, bp):
+    """Fewest bytes of a block's codeword, as of `codeword_byte`, that decode as the passes that end in that state."""
+    for length in range(max(bp, 1), total):
+        if prefix_decodes(codeword, last_packed, last_bp, total, packed, bp, length):
+            return length
+    return total
+
+
+@kernel
+def write_prefix(codeword, last_packed, last_bp, total, start, length, out, at):
+    """Write bytes `start` to `length` of the codeword, as of `codeword_byte`, to ``out[at:]``."""
+    for n in range(start, length):
+        out[at + n - start] = codeword_byte(codeword, last_packed, last_bp, total, n)

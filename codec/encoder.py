@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from codec import ratio as compression_ratio
-from codec.code_blocks import CodedBlocks, SubbandWords
+from codec.coded_image import CodedImage, code_irreversibly
 from codec.codestream import EOC, FIXED_BYTES, write_main_header, write_tile_header
 from codec.decoder import decode
 from codec.decomposition import decomposition_levels
@@ -16,27 +16,10 @@ from codec.errors import InvalidImageError, UnreachableRatioError
 from codec.packet_writer import codewords_of, write_packets
 from codec.packets import packet_blocks
 from codec.padding import NO_BLOCK
-from codec.quantizer import (
-    BLOCK,
-    FRACTION_BITS,
-    derived_quantization,
-    quantize,
-    subband_norms,
-    with_guard_bits,
-)
 from codec.rate_control import Allocation, RateControl
 from codec.reconstruction import reconstruct
-from codec.slope_prediction import coding_stages, predict_stop_slope, slope_so_far
-from codec.wavelet import forward_97, subband_names, subband_shapes
+from codec.wavelet import subband_shapes
 from codec.workers import Workers
-
-# Block coding stops at slopes below this part of the one that rate control will probably end with; the one that it
-# does end with must be that much steeper.
-STOP_FRACTION = 0.7
-LEAST_MARGIN = 1.05
-SMALLEST_STOP_SLOPE = 1.0
-# Rows of code-blocks that are quantised at a time.
-ROWS_A_TASK = 8
 
 
 @dataclass(frozen=True)
@@ -152,7 +135,7 @@ def _encode_all(
     reconstructed: bool,
 ) -> Iterator[Encoded]:
     """Check the request, and return the iterator that does the work."""
-    bits = _checked_bits(pixels, bits_stored)
+    bits = checked_bits(pixels, bits_stored)
     rows, columns = pixels.shape
     uncompressed = compression_ratio.uncompressed_bytes(
         rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits, reference=reference
@@ -172,15 +155,15 @@ def _encode_all(
     levels = [decomposition_levels(rows, columns, bits, target - FIXED_BYTES) for target in targets]
 
     def work() -> Iterator[Encoded]:
-        images: dict[int, _CodedImage] = {}
+        images: dict[int, tuple[CodedImage, RateControl]] = {}
         with Workers(threads) as workers:
             for ratio, target, depth in zip(ratios, targets, levels):
                 if depth not in images:
                     largest_target = max(other for other, same in zip(targets, levels) if same == depth)
-                    images[depth] = _CodedImage(pixels, bits, depth, largest_target, workers)
+                    images[depth] = code_irreversibly(pixels, bits, depth, largest_target - FIXED_BYTES, workers)
                     if reconstructed:
-                        images[depth].blocks.drop_fractions()
-                yield images[depth].encoded(ratio, target, reconstructed)
+                        images[depth][0].blocks.drop_fractions()
+                yield _encoded(*images[depth], ratio, target, reconstructed, workers)
 
     return work()
 
@@ -190,8 +173,8 @@ def _rounded_down(value: Fraction) -> float:
     return nearest if Fraction(nearest) <= value else math.nextafter(nearest, 0)
 
 
-def _checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
-    """Bits stored, after checking that `pixels` can be coded with them."""
+def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
+    """Bits stored, after checking that `pixels` can be coded with them; `InvalidImageError` where not."""
     if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
         kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise InvalidImageError(f"pixels must be a numpy array of uint8 or uint16, not {kind}")
@@ -207,89 +190,41 @@ def _checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
     return int(bits)
 
 
-class _CodedImage:
-    """An image after its transform and its one pass of block coding, from which any codestream can be cut."""
-
-    def __init__(self, pixels: np.ndarray, bits: int, levels: int, largest_target: int, workers: Workers):
-        rows, columns = self.shape = pixels.shape
-        self.dtype, self.bits, self._workers = pixels.dtype, bits, workers
-        self.packets, subband, area = packet_blocks(subband_shapes(rows, columns, levels))
-        bands = forward_97(pixels, levels, 1 << (bits - 1), workers)
-        quantization = derived_quantization(bits, levels)
-        self.steps = quantization.steps()
-        planes = _quantize_in_place(bands, self.steps, workers)
-        self.quantization = with_guard_bits(quantization, [int(each.max(initial=0)) for each in planes])
-        subbands = [
-            SubbandWords(band.view(np.int32), orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
-            for band, (orientation, _), norm, step, room, each in zip(
-                bands,
-                subband_names(levels),
-                subband_norms(levels),
-                self.steps,
-                self.quantization.magnitude_bits(),
-                planes,
-            )
-        ]
-        self.main_header = write_main_header(rows, columns, self.quantization)
-        self.blocks = CodedBlocks(subbands, subband, area)
-        self._code_blocks(levels, largest_target - FIXED_BYTES)
-
-    def _code_blocks(self, levels: int, packet_bytes: int) -> None:
-        """Code the blocks as far as `packet_bytes` can carry."""
-        blocks = self.blocks
-        guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes, self._workers)
-        stages, weights = coding_stages(blocks, levels)
-        for number, members in enumerate(stages):
-            if number > 0:
-                stop_slope = max(guess, STOP_FRACTION * slope_so_far(blocks, weights, packet_bytes))
-            blocks.code(members, stop_slope, self._workers)
-        while True:
-            self.control = RateControl(blocks, self.packets)
-            if stop_slope == 0 or self.control.slope(packet_bytes) > LEAST_MARGIN * stop_slope:
-                break
-            stop_slope = 0.0 if stop_slope < SMALLEST_STOP_SLOPE else stop_slope / 4
-            blocks.code(np.flatnonzero(~blocks.complete), stop_slope, self._workers)
-
-    def encoded(self, ratio: float, target: int, reconstructed: bool) -> Encoded:
-        """Cut the codestream of `target` bytes."""
-        packet_bytes = target - FIXED_BYTES
-        allocation = self.control.allocate(packet_bytes)
-        body = np.empty(packet_bytes, np.uint8)
-        write_packets(allocation.plan, codewords_of(self.blocks), allocation.filling.blank, body)
-        codestream = self.main_header + write_tile_header(packet_bytes) + body.tobytes() + EOC.to_bytes(2)
-        return Encoded(
-            codestream=codestream,
-            ratio=ratio,
-            rows=self.shape[0],
-            columns=self.shape[1],
-            bits_allocated=8 * self.dtype.itemsize,
-            bits_stored=self.bits,
-            target_bytes=target,
-            header_bytes=FIXED_BYTES + allocation.header_bytes,
-            padding_bytes=allocation.filling.padding,
-            reconstruction=self._reconstruction(allocation, codestream) if reconstructed else None,
-        )
-
-    def _reconstruction(self, allocation: Allocation, codestream: bytes) -> np.ndarray:
-        if (
-            allocation.filling.cut != NO_BLOCK
-        ):  # where bytes end within a pass, only a decoder knows what it makes of it
-            return decode(codestream, max_pixels=self.shape[0] * self.shape[1]).astype(self.dtype, copy=False)
-        pixels = np.empty(self.shape, self.dtype)
-        passes = allocation.plan.passes.copy()
-        if allocation.filling.blank != NO_BLOCK:
-            passes[allocation.filling.blank] = 0
-        reconstruct(self.blocks, self.steps, passes, pixels, self.bits, self._workers)
-        return pixels
+def _encoded(
+    image: CodedImage, control: RateControl, ratio: float, target: int, reconstructed: bool, workers: Workers
+) -> Encoded:
+    """Cut the codestream of `target` bytes."""
+    packet_bytes = target - FIXED_BYTES
+    allocation = control.allocate(packet_bytes)
+    body = np.empty(packet_bytes, np.uint8)
+    write_packets(allocation.plan, codewords_of(image.blocks), allocation.filling.blank, body)
+    rows, columns = image.shape
+    codestream = (
+        write_main_header(rows, columns, image.quantization)
+        + write_tile_header(packet_bytes)
+        + body.tobytes()
+        + EOC.to_bytes(2)
+    )
+    return Encoded(
+        codestream=codestream,
+        ratio=ratio,
+        rows=rows,
+        columns=columns,
+        bits_allocated=8 * image.dtype.itemsize,
+        bits_stored=image.quantization.bits_stored,
+        target_bytes=target,
+        header_bytes=FIXED_BYTES + allocation.header_bytes,
+        padding_bytes=allocation.filling.padding,
+        reconstruction=_reconstruction(image, allocation, codestream, workers) if reconstructed else None,
+    )
 
 
-def _quantize_in_place(bands: list[np.ndarray], steps: list[float], workers: Workers) -> list[np.ndarray]:
-    """Let the coefficients of all subbands become words; returns the bit-planes of their code-blocks."""
-    planes = [np.empty((-(-rows // BLOCK), -(-columns // BLOCK)), np.int32) for rows, columns in map(np.shape, bands)]
-    parts = [
-        (band[row * BLOCK : (row + ROWS_A_TASK) * BLOCK], step, of_band[row : row + ROWS_A_TASK])
-        for band, step, of_band in zip(bands, steps, planes)
-        for row in range(0, len(of_band), ROWS_A_TASK)
-    ]
-    workers.map(lambda part: quantize(*part), parts)
-    return planes
+def _reconstruction(image: CodedImage, allocation: Allocation, codestream: bytes, workers: Workers) -> np.ndarray:
+    if allocation.filling.cut != NO_BLOCK:  # where bytes end within a pass, only a decoder knows what it makes of it
+        return decode(codestream, max_pixels=image.shape[0] * image.shape[1]).astype(image.dtype, copy=False)
+    pixels = np.empty(image.shape, image.dtype)
+    passes = allocation.plan.passes.copy()
+    if allocation.filling.blank != NO_BLOCK:
+        passes[allocation.filling.blank] = 0
+    reconstruct(image.blocks, image.quantization.steps(), passes, pixels, image.quantization.bits_stored, workers)
+    return pixels

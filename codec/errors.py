@@ -21,6 +21,10 @@ class UnreachableRatioError(CodecError, ValueError):
         return type(self), (str(self), self.largest_ratio)
 
 
+class LayerError(CodecError, ValueError):
+    """Layers that cannot be had as asked for: too many bytes for the image, or too few more than the layer before."""
+
+
 class InvalidImageError(CodecError, ValueError):
     """The pixels cannot be coded: wrong dtype or shape, or a value that needs more than `bits_stored` bits."""
 

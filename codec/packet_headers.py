@@ -1,4 +1,4 @@
-"""The writing of packet headers (T.800 Annex B.10): tag trees, inclusion, passes and lengths, over any number of layers.
+"""Writing packet headers (T.800 Annex B.10): tag trees, inclusion, passes and lengths, over any number of layers.
 
 A header tells only what earlier layers' headers did not. `Told` holds that; a header can be written any number of
 times, to find out how long it would be, before it is told for good.
@@ -116,8 +116,9 @@ def _build_tag_tree(leaves, rows, columns):
         int64 [nodes]; the root is its own parent.
     """
     nodes = _count_nodes(rows, columns)
-    values, parents = np.full(nodes, 1 << 30), np.empty(nodes, np.int64)
-    values[: leaves.size] = leaves
+    values, parents = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
+    for node in range(nodes):
+        values[node] = leaves[node] if node < leaves.size else 1 << 30
     first, height, width = 0, rows, columns
     while height * width > 1:
         above, above_width = first + height * width, (width + 1) // 2

@@ -8,13 +8,14 @@ from codec.code_blocks import CodedBlocks
 from codec.codeword_segments import pack_registers, write_prefix, write_segment
 from codec.jit import kernel
 from codec.mq_coder import CONTEXTS, REGISTER_BP, RUN_LENGTH, ZERO_CODING, encode_symbols, start_encoder
-from codec.packets import write_packet_header
+from codec.packet_headers import Told, write_packet_header
 
 
 class HeaderPlan(NamedTuple):
-    """What packet headers depend on; the arrays are changed in place while bytes are given out."""
+    """What a layer's packet headers depend on; all but `told` is changed in place while bytes are given out."""
 
-    packets: np.ndarray
+    told: Told
+    layer: int
     packet_of_block: np.ndarray
     zero_planes: np.ndarray
     passes: np.ndarray
@@ -80,26 +81,32 @@ def _write_blank_segment(rows, columns, length, out, at):
 
 @kernel
 def write_packets(plan, words, blank, out):
-    """Write all packets (B.10): header, then the segments of the blocks that it includes."""
-    at = 0
-    for packet in range(plan.packets.shape[0]):
-        at = write_packet_header(plan.packets[packet], plan.passes, plan.lengths, plan.zero_planes, out, at)
-        for band in range(plan.packets.shape[1]):
-            first, rows, columns = plan.packets[packet, band]
+    """Write all packets of a layer (B.10): header, then what it adds to the codewords of the blocks it includes."""
+    at, packets = 0, plan.told.packets
+    before = plan.told.lengths.copy()
+    for packet in range(packets.shape[0]):
+        at = write_packet_header(
+            plan.told, plan.layer, packet, plan.passes, plan.lengths, plan.zero_planes, out, at, True
+        )
+        for band in range(packets.shape[1]):
+            first, rows, columns = packets[packet, band]
             for block in range(first, first + rows * columns):
-                _write_block(block, plan, words, blank, out, at)
-                at += plan.lengths[block]
+                _write_block(block, plan, words, blank, before[block], out, at)
+                at += plan.lengths[block] - before[block]
 
 
 @kernel
-def _write_block(block, plan, words, blank, out, at):
-    """Write one block's segment: ended after its last pass where it is just that long, else as `fill` made it."""
+def _write_block(block, plan, words, blank, start, out, at):
+    """Write one block's segment: ended after its last pass where it is just that long, else as `fill` made it.
+
+    One that may go on in a later layer is written as it stands, from byte `start` on.
+    """
     last, length = plan.passes[block] - 1, plan.lengths[block]
     if block == blank:
         _write_blank_segment(words.area[block, 2], words.area[block, 3], length, out, at)
     elif last >= 0:
         codeword, packed, bp, total = whole_codeword(words, block)
-        if length <= total and length != words.lengths[block, last]:
-            write_prefix(codeword, packed, bp, total, length, out, at)
+        if plan.told.may_follow[block] or (length <= total and length != words.lengths[block, last]):
+            write_prefix(codeword, packed, bp, total, start, length, out, at)
         else:
             write_segment(codeword, words.registers[block, last], words.ends[block, last], length, out, at)

@@ -1,7 +1,7 @@
-"""The last bytes of a codestream, so that it is exactly as long as asked.
+"""The last bytes of a codestream or of one of its layers, so that it is exactly as long as asked.
 
 They lengthen a code-block's segment by the next bytes of its own codeword, which the decoder does not need yet. Only
-where all is coded and carried, filler has to do, which no decoder reads.
+where all is coded and carried, filler has to do, which no decoder reads; codestreams of several layers have none.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,10 @@ import numpy as np
 
 from codec.code_blocks import CodedBlocks
 from codec.codeword_segments import codeword_byte, find_ending, prefix_decodes
+from codec.errors import LayerError
 from codec.jit import kernel
+from codec.packet_headers import write_packet_header
 from codec.packet_writer import Codewords, HeaderPlan, blank_codeword, codewords_of, whole_codeword
-from codec.packets import write_packet_header
 
 NO_BLOCK = -1
 # More than a header can grow by when one block is included or lengthened.
@@ -40,7 +41,16 @@ class Filling(NamedTuple):
 @kernel
 def measure_header(plan, packet):
     """Bytes of the header of `packet`."""
-    return write_packet_header(plan.packets[packet], plan.passes, plan.lengths, plan.zero_planes, plan.scratch, 0)
+    return write_packet_header(
+        plan.told, plan.layer, packet, plan.passes, plan.lengths, plan.zero_planes, plan.scratch, 0, False
+    )
+
+
+@kernel
+def bytes_with(plan, all_lengths, block, passes):
+    """Bytes of `block` with these passes, all layers so far together; it may have had more than it needed then."""
+    told = plan.told.lengths[block]
+    return max(told, all_lengths[block, passes - 1]) if passes > plan.told.passes[block] else told
 
 
 @kernel
@@ -64,10 +74,10 @@ def fill(left: int, blocks: CodedBlocks, plan: HeaderPlan) -> Filling:
     filling = None
     if left <= _bytes_to_come(words, plan):
         filling = _given_out(left, blocks, plan, lambda rest: _by_codewords(rest, words, plan))
-    if filling is None:
+    if filling is None and not plan.told.may_follow.any():
         filling = _given_out(left, blocks, plan, lambda rest: _by_filler(rest, words, plan, blocks.bit_planes))
     if filling is None:
-        raise AssertionError(f"{left} bytes could not be filled")
+        raise LayerError(f"the image has nothing more to tell in the last {left} bytes of a layer")
     return filling
 
 
@@ -87,10 +97,10 @@ def _given_out(
     filling = way(left)
     if filling is not None:
         return filling
-    for block in np.flatnonzero(plan.passes)[::-1]:
+    for block in np.flatnonzero(plan.passes > plan.told.passes)[::-1]:
         passes, length = int(plan.passes[block]), int(plan.lengths[block])
-        for fewer in range(passes - 1, -1, -1):
-            left = change_block(plan, block, fewer, int(blocks.lengths[block, fewer - 1]) if fewer else 0, left)
+        for fewer in range(passes - 1, int(plan.told.passes[block]) - 1, -1):
+            left = change_block(plan, block, fewer, bytes_with(plan, blocks.lengths, block, fewer), left)
             filling = way(left)
             if filling is not None:
                 return filling
@@ -135,7 +145,7 @@ def lengthen(left, words, plan):
         carried = plan.passes[block] - 1
         if left == 0:
             break
-        if carried < 0:
+        if carried < plan.told.passes[block]:
             continue
         codeword, packed, bp, total = whole_codeword(words, block)
         length = plan.lengths[block]

@@ -6,8 +6,10 @@ So block coding can measure distortions below the finest step, and a reconstruct
 """
 
 import math
+import struct
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +21,7 @@ MAGNITUDE_SHIFT = FRACTION_BITS + 1
 MAGNITUDE_MASK = 0x7FFFFFFE
 SHORT_MASK = 0x7FFE
 BLOCK = 64  # rows and columns of a code-block
+NO_QUANTIZATION, DERIVED_QUANTIZATION = 0, 1  # Table A.28
 LOG2_GAIN = {"LL": 0, "HL": 1, "LH": 1, "HH": 2}
 # Step of the finest HL and LH subbands, which have a norm near 1, in grey levels. Half a grey level keeps the smallest
 # errors below that of rounding to whole levels; the exact value decides where the bit-planes fall. By trial over
@@ -81,6 +84,39 @@ class Quantization:
         """M_b, the number of magnitude bit-planes of every subband (equation E-2)."""
         return [self.guard_bits + self.exponent - self.levels + level - 1 for _, level in subband_names(self.levels)]
 
+    def marker_body(self) -> bytes:
+        """Sqcd and SPqcd (A.6.4)."""
+        return struct.pack(">BH", self.guard_bits << 5 | DERIVED_QUANTIZATION, self.exponent << 11 | self.mantissa)
+
+
+@dataclass(frozen=True)
+class ReversibleQuantization:
+    """What the QCD marker segment says of a reversible transform (Table A.28): exponents, as every step is 1."""
+
+    bits_stored: int
+    levels: int
+    guard_bits: int = 0
+    reversible: bool = True
+
+    def exponents(self) -> list[int]:
+        """Nominal range of every subband in bits (equation E-4), in the order of the codestream."""
+        return [self.bits_stored + LOG2_GAIN[orientation] for orientation, _ in subband_names(self.levels)]
+
+    def steps(self) -> list[float]:
+        """Step size of every subband."""
+        return [1.0] * (3 * self.levels + 1)
+
+    def magnitude_bits(self) -> list[int]:
+        """M_b, the number of magnitude bit-planes of every subband (equation E-2)."""
+        return [self.guard_bits + exponent - 1 for exponent in self.exponents()]
+
+    def marker_body(self) -> bytes:
+        """Sqcd and SPqcd (A.6.4)."""
+        return bytes([self.guard_bits << 5 | NO_QUANTIZATION, *(exponent << 3 for exponent in self.exponents())])
+
+
+AnyQuantization = TypeVar("AnyQuantization", Quantization, ReversibleQuantization)
+
 
 def derived_quantization(bits_stored: int, levels: int) -> Quantization:
     """Quantization, without guard bits yet, that gives the level-1 HL and LH subbands the `FINEST_STEP`."""
@@ -89,7 +125,7 @@ def derived_quantization(bits_stored: int, levels: int) -> Quantization:
     return Quantization(bits_stored, levels, exponent, mantissa)
 
 
-def with_guard_bits(quantization: Quantization, planes: list[int]) -> Quantization:
+def with_guard_bits(quantization: AnyQuantization, planes: list[int]) -> AnyQuantization:
     """Add the fewest guard bits that leave room for the bit-planes which each subband really has, and for two."""
     room = quantization.magnitude_bits()
     guard_bits = max(0, *(max(used, 2) - available for used, available in zip(planes, room)))
@@ -134,6 +170,35 @@ def quantize(coefficients, step, planes):
                 bits |= of_columns[column]
             planes[down, across] = 0
             while bits >> (FRACTION_BITS + planes[down, across]) != 0:
+                planes[down, across] += 1
+
+
+@kernel
+def keep_integers(coefficients, step, planes):  # noqa: ARG001
+    """Turn whole numbers into words, in place; to be called like `codec.quantizer.quantize`, with step 1.
+
+    Parameters
+    ----------
+    coefficients : numpy.ndarray
+        int32 [rows, columns], magnitudes below 2^24; holds the words afterwards.
+    step : float
+    planes : numpy.ndarray
+        int32, written: bit-planes of the squares of `BLOCK` × `BLOCK`.
+    """
+    rows, columns = coefficients.shape
+    for down in range(planes.shape[0]):
+        for across in range(planes.shape[1]):
+            bits = np.int32(0)
+            for row in range(down * BLOCK, min((down + 1) * BLOCK, rows)):
+                line = coefficients[row, across * BLOCK : min((across + 1) * BLOCK, columns)]
+                for column in range(line.size):
+                    value = line[column]
+                    magnitude = abs(value)
+                    bits |= magnitude
+                    sign = np.int32(-0x80000000) if value < 0 else np.int32(0)
+                    line[column] = magnitude << np.int32(MAGNITUDE_SHIFT) | sign
+            planes[down, across] = 0
+            while bits >> planes[down, across] != 0:
                 planes[down, across] += 1
 
 

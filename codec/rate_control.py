@@ -11,8 +11,9 @@ import numpy as np
 
 from codec.code_blocks import CodedBlocks
 from codec.jit import kernel
+from codec.packet_headers import Told, nothing_told
 from codec.packet_writer import HeaderPlan
-from codec.padding import Filling, change_block, fill, measure_header
+from codec.padding import Filling, bytes_with, change_block, fill, measure_header
 
 # What a block's first inclusion costs in the packet header, on average, in bytes; hull slopes count it.
 INCLUSION_BYTES = 1.5
@@ -60,52 +61,75 @@ class RateControl:
         for packet, grids in enumerate(packets):
             for first, rows, columns in grids:
                 self.packet_of_block[first : first + rows * columns] = packet
-        self._points_that_fit: dict[int, int] = {}
+        self._points_that_fit: dict[tuple[int, int], int] = {}
         self._scratch = np.empty(HEADER_BYTES_A_BLOCK * len(blocks.passes) + 2 * len(packets) + 64, np.uint8)
 
     def slope(self, packet_bytes: int) -> float:
         """Squared error a byte of the first truncation point that does not fit any more; 0 where all fit."""
-        return self._slope_after(self._most_points(packet_bytes))
+        return self._slope_after(self._most_points(packet_bytes, self._plan(self._nothing_told(), 0)))
 
     def _slope_after(self, points: int) -> float:
         return float(self.point_slope[points]) if points < len(self.point_slope) else 0.0
 
-    def _empty_plan(self) -> HeaderPlan:
-        count = len(self.blocks.passes)
+    def _nothing_told(self) -> Told:
+        return nothing_told(self.packets, len(self.blocks.passes))
+
+    def _plan(self, told: Told, layer: int) -> HeaderPlan:
         return HeaderPlan(
-            self.packets, self.packet_of_block, self.blocks.zero_planes.copy(),
-            np.zeros(count, np.int32), np.zeros(count, np.int32), np.empty(len(self.packets), np.int64), self._scratch,
+            told, layer, self.packet_of_block, self.blocks.zero_planes.copy(), told.passes.copy(),
+            told.lengths.copy(), np.empty(len(self.packets), np.int64), self._scratch,
         )  # fmt: skip
 
-    def allocate(self, packet_bytes: int) -> Allocation:
-        """Choose passes so that all packets together are exactly `packet_bytes` long."""
+    def allocate(self, packet_bytes: int, told: Told | None = None, layer: int = 0) -> Allocation:
+        """Choose passes so that all packets of a layer together are exactly `packet_bytes` long.
+
+        Parameters
+        ----------
+        packet_bytes : int
+        told : Told, optional
+            What the layers before tell; without it there is only one.
+        layer : int
+
+        Raises
+        ------
+        LayerError
+            In one of several layers the image has nothing more to tell.
+        """
         blocks = self.blocks
-        plan, points = self._empty_plan(), self._most_points(packet_bytes)
+        plan = self._plan(told or self._nothing_told(), layer)
+        points = self._most_points(packet_bytes, plan)
         _take_points(points, self.point_block, self.point_passes, blocks.lengths, plan)
-        left = packet_bytes - int(plan.headers.sum() + plan.lengths.sum())
+        left = packet_bytes - _bytes_of(plan)
         left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
         return Allocation(plan, fill(left, blocks, plan), self._slope_after(points))
 
-    def _most_points(self, packet_bytes: int) -> int:
-        """Find how many hull points fit.
+    def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
+        """Find how many hull points fit; `plan` is scratch.
 
-        Headers grow slowly with the points, so those of one guess tell where the next should be.
+        Headers grow slowly with the points, so what one guess leaves or lacks tells where the next should be.
         """
-        if packet_bytes in self._points_that_fit:
-            return self._points_that_fit[packet_bytes]
-        plan = self._empty_plan()
-        fits, too_many, headers = 0, len(self.point_block) + 1, len(self.packets)
+        key = plan.layer, packet_bytes
+        if key in self._points_that_fit:
+            return self._points_that_fit[key]
+        fits, too_many = 0, len(self.point_block) + 1
+        wanted = packet_bytes - len(self.packets) + int(plan.told.lengths.sum())
         while too_many - fits > 1:
-            guess = int(np.searchsorted(self._bytes_of_points, packet_bytes - headers, side="right"))
+            guess = int(np.searchsorted(self._bytes_of_points, wanted, side="right"))
             guess = min(max(guess, fits + 1), too_many - 1)
             _take_points(guess, self.point_block, self.point_passes, self.blocks.lengths, plan)
-            headers = int(plan.headers.sum())
-            if headers + plan.lengths.sum() <= packet_bytes:
+            left = packet_bytes - _bytes_of(plan)
+            if left >= 0:
                 fits = guess
             else:
                 too_many = guess
-        self._points_that_fit[packet_bytes] = fits
+            wanted = int(self._bytes_of_points[guess - 1]) + left
+        self._points_that_fit[key] = fits
         return fits
+
+
+def _bytes_of(plan: HeaderPlan) -> int:
+    """Bytes of the layer's packets."""
+    return int(plan.headers.sum() + plan.lengths.sum() - plan.told.lengths.sum())
 
 
 def truncation_points(blocks: CodedBlocks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -152,12 +176,12 @@ def _hull_points(passes, lengths, gains):
 @kernel
 def _take_points(points, point_block, point_passes, all_lengths, plan):
     """Carry the first `points` hull points and no other pass; measures all headers."""
-    plan.passes[:] = 0
+    plan.passes[:] = plan.told.passes
     for point in range(points):
-        plan.passes[point_block[point]] = point_passes[point]
+        block = point_block[point]
+        plan.passes[block] = max(plan.passes[block], point_passes[point])
     for block in range(plan.passes.size):
-        passes = plan.passes[block]
-        plan.lengths[block] = all_lengths[block, passes - 1] if passes > 0 else 0
+        plan.lengths[block] = bytes_with(plan, all_lengths, block, plan.passes[block])
     for packet in range(plan.headers.size):
         plan.headers[packet] = measure_header(plan, packet)
 
@@ -188,7 +212,8 @@ def _add_passes(left, all_passes, all_lengths, gains, plan):
         gain = gains[owner, passes[owner] - 1] if passes[owner] > 0 else 0.0
         if gains[owner, wanted - 1] <= gain or all_lengths[owner, wanted - 1] - lengths[owner] > left:
             continue
-        rest = change_block(plan, owner, wanted, np.int64(all_lengths[owner, wanted - 1]), left)
+        length = np.int64(bytes_with(plan, all_lengths, owner, wanted))
+        rest = change_block(plan, owner, wanted, length, left)
         if rest >= 0:
             left = rest
     return left

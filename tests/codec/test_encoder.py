@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import codec
-from codec import encoder
+from codec import coded_image, encoder
 from codec.errors import InvalidImageError, InvalidRatioError, UnreachableRatioError
 
 LADDER = (15, 20, 25, 50, 100, 500, 1000, 5000, 10000, 11000)
@@ -132,7 +132,7 @@ def test_early_termination_loses_next_to_nothing(monkeypatch):
     pixels = picture("tissue", 500, 600, 12, 8)
     ratios = (8, 15, 60, 300)
     early = [next(codec.encode_ladder(pixels, [ratio], bits_stored=12)) for ratio in ratios]
-    monkeypatch.setattr(encoder, "predict_stop_slope", lambda *_: 0.0)
+    monkeypatch.setattr(coded_image, "predict_stop_slope", lambda *_: 0.0)
     full = list(codec.encode_ladder(pixels, ratios, bits_stored=12))
     for one, other in zip(early, full):
         errors = [np.mean((each.reconstruction.astype(float) - pixels) ** 2) for each in (one, other)]
@@ -142,7 +142,7 @@ def test_early_termination_loses_next_to_nothing(monkeypatch):
 def test_a_wrong_guess_of_the_slope_is_repaired(monkeypatch):
     pixels = picture("tissue", 300, 200, 12, 8)
     expected = codec.encode(pixels, 15, bits_stored=12)
-    monkeypatch.setattr(encoder, "predict_stop_slope", lambda *_: 1e9)
+    monkeypatch.setattr(coded_image, "predict_stop_slope", lambda *_: 1e9)
     repaired = codec.encode(pixels, 15, bits_stored=12)
     assert repaired.padding_bytes == 0
     assert repaired.codestream[:80] == expected.codestream[:80]

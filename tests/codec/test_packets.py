@@ -1,40 +1,8 @@
-import naive_entropy_decoding
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from codec import packets
 from codec.wavelet import subband_shapes
-
-
-@settings(deadline=None, max_examples=100)
-@given(
-    grids=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=3),
-    seed=st.integers(0, 2**32 - 1),
-    share=st.sampled_from([0.0, 0.02, 0.5, 1.0]),
-)
-def test_headers_read_back(grids, seed, share):
-    rng = np.random.default_rng(seed)
-    sizes = [rows * columns for rows, columns in grids]
-    count = sum(sizes)
-    starts = np.cumsum(sizes) - sizes
-    packet = np.array([(start, *grid) for start, grid in zip(starts, grids)], np.int64)
-    included = rng.random(count) < share
-    passes = np.where(included, rng.choice([1, 2, 3, 5, 6, 20, 36, 37, 90], count), 0).astype(np.int32)
-    lengths = np.where(included, 2 ** rng.uniform(0, 18, count) - 1, 0).astype(np.int32)
-    missing = rng.integers(0, 30, count).astype(np.int32)
-    out = np.full(40 * count + 64, 0xEE, np.uint8)
-    end = packets.write_packet_header(packet, passes, lengths, missing, out, 5)
-    reader = naive_entropy_decoding.NaiveHeaderReader(out[5:end].tobytes())
-    result = reader.read(grids)
-    assert reader.end() == end - 5
-    assert out[end - 1] != 0xFF
-    for blocks, start in zip(result, starts):
-        for n, (read_passes, read_missing, read_length) in enumerate(blocks, start):
-            assert read_passes == passes[n]
-            if included[n]:
-                assert (read_missing, read_length) == (missing[n], lengths[n])
 
 
 @pytest.mark.parametrize(("rows", "columns", "levels"), [(1, 1, 0), (1, 1, 3), (200, 70, 2), (129, 500, 5)])
