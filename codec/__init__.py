@@ -7,11 +7,13 @@ from codec.errors import (
     CodestreamError,
     InvalidImageError,
     InvalidRatioError,
+    LayerError,
     LimitError,
     UnreachableRatioError,
     UnsupportedCodestreamError,
 )
 from codec.jp2 import unwrap_jp2, wrap_jp2
+from codec.layers import Layered, encode_layers, encode_lossless
 
 __all__ = [
     "CodecError",
@@ -19,12 +21,16 @@ __all__ = [
     "Encoded",
     "InvalidImageError",
     "InvalidRatioError",
+    "LayerError",
+    "Layered",
     "LimitError",
     "UnreachableRatioError",
     "UnsupportedCodestreamError",
     "decode",
     "encode",
     "encode_ladder",
+    "encode_layers",
+    "encode_lossless",
     "unwrap_jp2",
     "wrap_jp2",
 ]

@@ -11,6 +11,10 @@ SIZ, COD, QCD = 0xFF51, 0xFF52, 0xFF5C
 # beside its packets.
 FIXED_BYTES = 82
 
+MOST_LAYERS = 65535  # A.6.1
+TILE_HEADER_BYTES = 14
+SIZ_BYTES = 43  # the whole marker segment, of one component
+LAYERS_IN_COD = 6
 LRCP = 0
 LOG2_BLOCK = 6
 
@@ -30,7 +34,13 @@ def write_main_header(
 
 def write_tile_header(packet_bytes: int) -> bytes:
     """SOT and SOD of the only tile-part (A.4.2), which holds `packet_bytes` of packets."""
-    return _segment(SOT, struct.pack(">HIBB", 0, 14 + packet_bytes, 0, 1)) + struct.pack(">H", SOD)
+    return _segment(SOT, struct.pack(">HIBB", 0, TILE_HEADER_BYTES + packet_bytes, 0, 1)) + struct.pack(">H", SOD)
+
+
+def with_layers(codestream: bytes, layers: int) -> bytes:
+    """Let the COD marker segment of a codestream of ours say that it has so many layers."""
+    at = 2 + SIZ_BYTES + LAYERS_IN_COD
+    return codestream[:at] + struct.pack(">H", layers) + codestream[at + 2 :]
 
 
 def _segment(marker: int, body: bytes) -> bytes:

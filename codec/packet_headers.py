@@ -175,14 +175,20 @@ def _put_pass_count(out, writer, passes):
 
 
 @kernel
-def _put_length(out, writer, passes, length, length_bits):
-    """Length of the one codeword segment (B.10.7.1): Lblock's increase, then the length; returns Lblock."""
+def _put_length(out, writer, passes, length, length_bits, extra):
+    """Length of the one codeword segment (B.10.7.1): Lblock's increase, then the length; returns Lblock.
+
+    It is increased by `extra` more than the length needs.
+    """
     log2_passes = 0
     while passes >> (log2_passes + 1) != 0:
         log2_passes += 1
     while length >> (length_bits + log2_passes) != 0:
         _put_bit(out, writer, 1)
         length_bits += 1
+    for _ in range(extra):
+        _put_bit(out, writer, 1)
+    length_bits += extra
     _put_bit(out, writer, 0)
     _put_bits(out, writer, length, length_bits + log2_passes)
     return length_bits
@@ -214,7 +220,7 @@ def _leaves(told, layer, first, count, passes, zero_planes):
 
 
 @kernel
-def _write_grid(told, layer, packet, band, passes, lengths, zero_planes, out, writer, for_good):
+def _write_grid(told, layer, packet, band, passes, lengths, zero_planes, extra_bits, out, writer, for_good):
     first, rows, columns = told.packets[packet, band]
     start, count = told.first_node[packet, band], rows * columns
     inclusion, planes = _leaves(told, layer, first, count, passes, zero_planes)
@@ -236,14 +242,14 @@ def _write_grid(told, layer, packet, band, passes, lengths, zero_planes, out, wr
         if more > 0:
             length = lengths[block] - told.lengths[block]
             _put_pass_count(out, writer, more)
-            length_bits = _put_length(out, writer, more, length, told.length_bits[block])
+            length_bits = _put_length(out, writer, more, length, told.length_bits[block], extra_bits[block])
             if for_good:
                 told.passes[block], told.lengths[block] = passes[block], lengths[block]
                 told.length_bits[block] = length_bits
 
 
 @kernel
-def write_packet_header(told, layer, packet, passes, lengths, zero_planes, out, at, for_good):
+def write_packet_header(told, layer, packet, passes, lengths, zero_planes, extra_bits, out, at, for_good):
     """Write the header of one packet to ``out[at:]``; returns the position after it.
 
     Parameters
@@ -253,6 +259,8 @@ def write_packet_header(told, layer, packet, passes, lengths, zero_planes, out, 
         Index of the layer, and row of ``told.packets``.
     passes, lengths, zero_planes : numpy.ndarray
         int32 [n] for all blocks of the image: passes and bytes that all layers so far carry, missing bit-planes.
+    extra_bits : numpy.ndarray
+        int32 [n]: by how much Lblock grows without need.
     for_good : bool
         Whether `told` shall know it.
     """
@@ -263,5 +271,5 @@ def write_packet_header(told, layer, packet, passes, lengths, zero_planes, out, 
     _put_bit(out, writer, 1)
     for band in range(MOST_BANDS):
         if told.packets[packet, band, 1] * told.packets[packet, band, 2] > 0:
-            _write_grid(told, layer, packet, band, passes, lengths, zero_planes, out, writer, for_good)
+            _write_grid(told, layer, packet, band, passes, lengths, zero_planes, extra_bits, out, writer, for_good)
     return _finish_byte(out, writer)

@@ -18,6 +18,7 @@ class HeaderPlan(NamedTuple):
     layer: int
     packet_of_block: np.ndarray
     zero_planes: np.ndarray
+    extra_bits: np.ndarray
     passes: np.ndarray
     lengths: np.ndarray
     headers: np.ndarray
@@ -86,7 +87,7 @@ def write_packets(plan, words, blank, out):
     before = plan.told.lengths.copy()
     for packet in range(packets.shape[0]):
         at = write_packet_header(
-            plan.told, plan.layer, packet, plan.passes, plan.lengths, plan.zero_planes, out, at, True
+            plan.told, plan.layer, packet, plan.passes, plan.lengths, plan.zero_planes, plan.extra_bits, out, at, True
         )
         for band in range(packets.shape[1]):
             first, rows, columns = packets[packet, band]

@@ -17,6 +17,8 @@ from codec.packet_headers import write_packet_header
 from codec.packet_writer import Codewords, HeaderPlan, blank_codeword, codewords_of, whole_codeword
 
 NO_BLOCK = -1
+# Increases of Lblock that a header is lengthened by, at most, for one block.
+MOST_EXTRA_BITS = 8
 # More than a header can grow by when one block is included or lengthened.
 MOST_GROWTH = 12
 
@@ -42,8 +44,9 @@ class Filling(NamedTuple):
 def measure_header(plan, packet):
     """Bytes of the header of `packet`."""
     return write_packet_header(
-        plan.told, plan.layer, packet, plan.passes, plan.lengths, plan.zero_planes, plan.scratch, 0, False
-    )
+        plan.told, plan.layer, packet, plan.passes, plan.lengths, plan.zero_planes, plan.extra_bits,
+        plan.scratch, 0, False,
+    )  # fmt: skip
 
 
 @kernel
@@ -68,14 +71,22 @@ def change_block(plan, block, passes, length, left):
     return rest
 
 
-def fill(left: int, blocks: CodedBlocks, plan: HeaderPlan) -> Filling:
-    """Give out the `left` bytes that no whole pass fits into any more."""
+def fill(left: int, blocks: CodedBlocks, plan: HeaderPlan, by_filler: bool) -> Filling:
+    """Give out the `left` bytes that no whole pass fits into any more.
+
+    Raises
+    ------
+    LayerError
+        There is nothing to fill them with, and filler is not allowed.
+    """
     words = codewords_of(blocks)
     filling = None
     if left <= _bytes_to_come(words, plan):
         filling = _given_out(left, blocks, plan, lambda rest: _by_codewords(rest, words, plan))
-    if filling is None and not plan.told.may_follow.any():
+    if filling is None and by_filler:
         filling = _given_out(left, blocks, plan, lambda rest: _by_filler(rest, words, plan, blocks.bit_planes))
+    if filling is None and by_filler:
+        raise AssertionError(f"{left} bytes could not be filled")
     if filling is None:
         raise LayerError(f"the image has nothing more to tell in the last {left} bytes of a layer")
     return filling
@@ -115,6 +126,11 @@ def _by_codewords(left: int, words: Codewords, plan: HeaderPlan) -> Filling | No
     if left == 0:
         return Filling()
     cut = _include_cut(left, words, plan)
+    if cut != NO_BLOCK:
+        return Filling(cut=cut)
+    if _grow_headers(left, plan):
+        return Filling()
+    cut = _cut_next_pass(left, words, plan)
     if cut != NO_BLOCK:
         return Filling(cut=cut)
     plan.lengths[:], plan.headers[:] = lengths, headers
@@ -169,18 +185,61 @@ def _include_cut(left, words, plan):
     Returns it or `NO_BLOCK`.
     """
     for block in range(plan.passes.size):
-        if plan.passes[block] > 0 or words.passes[block] == 0:
-            continue
-        codeword, packed, bp, total = whole_codeword(words, block)
-        for length in range(min(left, words.lengths[block, 0] - 1), max(left - MOST_GROWTH, -1), -1):
-            if length > 0 and codeword_byte(codeword, packed, bp, total, length - 1) == 0xFF:
-                continue
-            rest = change_block(plan, block, 1, length, left)
-            if rest == 0:
-                return block
-            if rest > 0:
-                change_block(plan, block, 0, 0, rest)
+        if plan.passes[block] == 0 and _cut_off(left, block, words, plan):
+            return block
     return NO_BLOCK
+
+
+@kernel
+def _cut_next_pass(left, words, plan):
+    """Do the same with the next pass of a block of earlier layers; the finest first, where it harms least."""
+    for block in range(plan.passes.size - 1, -1, -1):
+        if 0 < plan.passes[block] == plan.told.passes[block] and _cut_off(left, block, words, plan):
+            return block
+    return NO_BLOCK
+
+
+@kernel
+def _cut_off(left, block, words, plan):
+    """Let `block` carry a part of its next pass, if that can use exactly `left` bytes."""
+    passes, start = plan.passes[block], plan.lengths[block]
+    # What is cut off can follow in a later layer only with one more pass.
+    if words.passes[block] - passes < (2 if plan.told.may_follow[block] else 1):
+        return False
+    codeword, packed, bp, total = whole_codeword(words, block)
+    most = min(left, words.lengths[block, passes] - 1 - start)
+    for more in range(most, max(left - MOST_GROWTH, -1), -1):
+        if start + more > 0 and codeword_byte(codeword, packed, bp, total, start + more - 1) == 0xFF:
+            continue
+        rest = change_block(plan, block, passes + 1, start + more, left)
+        if rest == 0:
+            return True
+        if rest > 0:
+            change_block(plan, block, passes, start, rest)
+    return False
+
+
+@kernel
+def _grow_headers(left, plan):
+    """Tell the lengths of blocks with more bits than they need, so that exactly `left` bytes more are used."""
+    headers = plan.headers.copy()
+    for block in range(plan.passes.size - 1, -1, -1):
+        if plan.passes[block] == plan.told.passes[block]:
+            continue
+        packet = plan.packet_of_block[block]
+        for extra in range(MOST_EXTRA_BITS, 0, -1):
+            plan.extra_bits[block] = extra
+            rest = left - (measure_header(plan, packet) - plan.headers[packet])
+            if rest >= 0:
+                plan.headers[packet] += left - rest
+                left = rest
+                break
+            plan.extra_bits[block] = 0
+        if left == 0:
+            return True
+    plan.extra_bits[:] = 0
+    plan.headers[:] = headers
+    return False
 
 
 @kernel

@@ -76,8 +76,8 @@ class RateControl:
 
     def _plan(self, told: Told, layer: int) -> HeaderPlan:
         return HeaderPlan(
-            told, layer, self.packet_of_block, self.blocks.zero_planes.copy(), told.passes.copy(),
-            told.lengths.copy(), np.empty(len(self.packets), np.int64), self._scratch,
+            told, layer, self.packet_of_block, self.blocks.zero_planes.copy(), np.zeros(len(told.passes), np.int32),
+            told.passes.copy(), told.lengths.copy(), np.empty(len(self.packets), np.int64), self._scratch,
         )  # fmt: skip
 
     def allocate(self, packet_bytes: int, told: Told | None = None, layer: int = 0) -> Allocation:
@@ -99,9 +99,18 @@ class RateControl:
         plan = self._plan(told or self._nothing_told(), layer)
         points = self._most_points(packet_bytes, plan)
         _take_points(points, self.point_block, self.point_passes, blocks.lengths, plan)
-        left = packet_bytes - _bytes_of(plan)
+        left = packet_bytes - bytes_of(plan)
         left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
-        return Allocation(plan, fill(left, blocks, plan), self._slope_after(points))
+        return Allocation(plan, fill(left, blocks, plan, told is None), self._slope_after(points))
+
+    def everything(self, told: Told, layer: int) -> HeaderPlan:
+        """Let a layer carry all that is left."""
+        plan, blocks = self._plan(told, layer), self.blocks
+        coded = np.flatnonzero(blocks.passes)
+        plan.passes[:] = blocks.passes
+        plan.lengths[coded] = blocks.lengths[coded, blocks.passes[coded] - 1]
+        plan.headers[:] = [measure_header(plan, packet) for packet in range(len(self.packets))]
+        return plan
 
     def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
         """Find how many hull points fit; `plan` is scratch.
@@ -117,7 +126,7 @@ class RateControl:
             guess = int(np.searchsorted(self._bytes_of_points, wanted, side="right"))
             guess = min(max(guess, fits + 1), too_many - 1)
             _take_points(guess, self.point_block, self.point_passes, self.blocks.lengths, plan)
-            left = packet_bytes - _bytes_of(plan)
+            left = packet_bytes - bytes_of(plan)
             if left >= 0:
                 fits = guess
             else:
@@ -127,7 +136,7 @@ class RateControl:
         return fits
 
 
-def _bytes_of(plan: HeaderPlan) -> int:
+def bytes_of(plan: HeaderPlan) -> int:
     """Bytes of the layer's packets."""
     return int(plan.headers.sum() + plan.lengths.sum() - plan.told.lengths.sum())
 
@@ -187,6 +196,15 @@ def _take_points(points, point_block, point_passes, all_lengths, plan):
 
 
 @kernel
+def _gain_so_far(plan, all_lengths, gains, block):
+    """What a block's passes take away, but for one that an earlier layer cut off."""
+    last = plan.passes[block] - 1
+    if last >= 0 and plan.lengths[block] < all_lengths[block, last]:
+        last -= 1
+    return gains[block, last] if last >= 0 else 0.0
+
+
+@kernel
 def _add_passes(left, all_passes, all_lengths, gains, plan):
     """Add single passes, on the hull or not, best slope first, while any fits; returns the bytes left."""
     passes, lengths = plan.passes, plan.lengths
@@ -197,7 +215,7 @@ def _add_passes(left, all_passes, all_lengths, gains, plan):
     slopes = np.empty(count, np.float64)
     count = 0
     for block in range(passes.size):
-        gain = gains[block, passes[block] - 1] if passes[block] > 0 else 0.0
+        gain = _gain_so_far(plan, all_lengths, gains, block)
         for n in range(passes[block], all_passes[block]):
             more = all_lengths[block, n] - lengths[block]
             if more <= left and gains[block, n] > gain:
@@ -209,7 +227,7 @@ def _add_passes(left, all_passes, all_lengths, gains, plan):
         owner, wanted = np.int64(candidate_block[candidate]), np.int64(candidate_passes[candidate])
         if left == 0:
             break
-        gain = gains[owner, passes[owner] - 1] if passes[owner] > 0 else 0.0
+        gain = _gain_so_far(plan, all_lengths, gains, owner)
         if gains[owner, wanted - 1] <= gain or all_lengths[owner, wanted - 1] - lengths[owner] > left:
             continue
         length = np.int64(bytes_with(plan, all_lengths, owner, wanted))

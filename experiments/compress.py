@@ -2,10 +2,12 @@
 
     mammo-jax compress ARCHIVE --ratio 100 --out compressed
     mammo-jax compress a.dcm b.png --ratios 15 50 100 --out compressed
+    mammo-jax compress ARCHIVE --ratios 15 50 100 --layers --lossless --out compressed
 
 A folder is searched at any depth. Results keep the names of their files, in a folder for each ratio where there are
-several. Beside them lie sizes.csv, a row for each image and ratio, and left_out.csv, which says why a file is missing;
-both know images and patients by keyed hashes only. A run that was interrupted goes on where it was.
+several. With --layers one file holds all ratios: its first layer is the image at the largest of them, and so on.
+Beside them lie sizes.csv, a row for each image and ratio, and left_out.csv, which says why a file is missing; both know
+images and patients by keyed hashes only. A run that was interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -37,6 +39,10 @@ class CompressConfig:
     out : Path
     ratios : tuple of float
         Uncompressed bytes over those of the codestream, which is exactly as long as that says.
+    layers : bool
+        Write one file with a quality layer for each ratio rather than one file each.
+    lossless : bool
+        Write files that give every pixel back, of whatever size; with --layers, the ratios are their first layers.
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed bytes count.
     bits_stored : int or None
@@ -53,7 +59,9 @@ class CompressConfig:
 
     inputs: tyro.conf.Positional[tuple[Path, ...]]
     out: Path
-    ratios: Annotated[tuple[float, ...], tyro.conf.arg(aliases=("--ratio",))]
+    ratios: Annotated[tuple[float, ...], tyro.conf.arg(aliases=("--ratio",))] = ()
+    layers: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    lossless: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     reference: Literal["allocated", "stored"] = "allocated"
     bits_stored: int | None = None
     jp2: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -69,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plan = CompressionPlan(
             out=config.out,
             ratios=config.ratios,
+            layers=config.layers,
+            lossless=config.lossless,
             reference=config.reference,
             bits_stored=config.bits_stored,
             jp2=config.jp2,

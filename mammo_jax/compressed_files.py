@@ -5,6 +5,7 @@ Results keep the names of the files they come from; the tables know images and p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.image_files import read_image
 
 COLUMNS = (
-    "image_id", "patient_id", "ratio", "rows", "columns", "bits_allocated", "bits_stored", "target_bytes",
+    "image_id", "patient_id", "ratio", "layer", "rows", "columns", "bits_allocated", "bits_stored",
     "codestream_bytes", "header_bytes", "padding_bytes", "file_bytes", "ratio_allocated", "ratio_stored",
     "bits_per_pixel", "psnr",
 )  # fmt: skip
@@ -37,8 +38,12 @@ class CompressionPlan:
     Attributes
     ----------
     out : Path
-        The results' folder; with several ratios each has a folder of its own there.
+        The results' folder; with several ratios, unless in layers, each has a folder of its own there.
     ratios : tuple of float
+    layers : bool
+        Write one codestream whose layers are the ratios.
+    lossless : bool
+        Write one that gives every pixel back, with the ratios as its first layers.
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed size counts.
     bits_stored : int or None
@@ -50,22 +55,46 @@ class CompressionPlan:
     """
 
     out: Path
-    ratios: tuple[float, ...]
+    ratios: tuple[float, ...] = ()
+    layers: bool = False
+    lossless: bool = False
     reference: str = "allocated"
     bits_stored: int | None = None
     jp2: bool = False
     key: bytes | None = None
 
     def __post_init__(self) -> None:
-        """Refuse ratios that mean nothing."""
+        """Refuse what cannot be meant."""
         for ratio in self.ratios:
             target_bytes(0, ratio)
-        if not self.ratios or len(set(self.ratios)) < len(self.ratios):
-            raise CompressionError("ratios: write at least one, and each once")
+        if len(set(self.ratios)) < len(self.ratios):
+            raise CompressionError("ratios: write each once")
+        if not self.ratios and (self.layers or not self.lossless):
+            raise CompressionError("ratios: write at least one, or ask for lossless files alone")
+        if self.ratios and self.lossless and not self.layers:
+            raise CompressionError("lossless: files with ratios in them too need --layers")
 
-    def folder(self, ratio: float) -> Path:
-        """Where the results of a ratio go."""
-        return self.out / split_name(ratio) if len(self.ratios) > 1 else self.out
+    @property
+    def rows_a_file(self) -> int:
+        """Rows of the table of sizes for each file."""
+        return len(self.ratios) + self.lossless
+
+    @property
+    def folders(self) -> dict[float | None, Path]:
+        """Where results go, by ratio; by None where one codestream holds all."""
+        if self.layers or self.lossless:
+            return {None: self.out}
+        return {ratio: self.out / split_name(ratio) if len(self.ratios) > 1 else self.out for ratio in self.ratios}
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A codestream, where it goes, whether it is lossless, and its rows of the table of sizes, so far."""
+
+    folder: Path
+    codestream: bytes
+    lossless: bool
+    rows: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +112,7 @@ def identifier(text: str, key: bytes | None, kind: str) -> str:
 
 
 def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]]:
-    """Compress one file to every ratio; returns one row of the table of sizes for each.
+    """Compress one file; returns its rows of the table of sizes, one for each ratio or layer.
 
     Raises
     ------
@@ -102,35 +131,59 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     patient = str(instance.get("PatientID") or "") if instance else ""
     who = {"image_id": file.image_id, "patient_id": identifier(patient, plan.key, "patient") if patient else ""}
     rows = []
-    for encoded in codec.encode_ladder(pixels, plan.ratios, bits_stored=bits, reference=plan.reference):
-        path = plan.folder(encoded.ratio) / file.result
+    for result in (_in_layers if plan.layers or plan.lossless else _one_by_one)(plan, pixels, bits):
+        path = result.folder / file.result
         if instance:
-            ratio = encoded.ratio_allocated
-            write_instance(path, compressed_instance(instance, encoded.codestream, lossless=False, ratio=ratio))
+            ratio = pixels.nbytes / len(result.codestream)
+            write_instance(
+                path, compressed_instance(instance, result.codestream, lossless=result.lossless, ratio=ratio)
+            )
         else:
-            contents = codec.wrap_jp2(encoded.codestream, pixel_pitch=pitch) if plan.jp2 else encoded.codestream
+            contents = codec.wrap_jp2(result.codestream, pixel_pitch=pitch) if plan.jp2 else result.codestream
             with atomic_path(path) as temporary:
                 temporary.write_bytes(contents)
-        rows.append(who | _row(pixels, encoded, path.stat().st_size))
+        rows += [who | row | {"file_bytes": path.stat().st_size} for row in result.rows]
     return rows
 
 
-def _row(pixels: np.ndarray, encoded: codec.Encoded, file_bytes: int) -> dict[str, Any]:
-    assert encoded.reconstruction is not None  # the ladder always brings one
-    size = len(encoded.codestream)
+def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
+    for encoded in codec.encode_ladder(pixels, plan.ratios, bits_stored=bits, reference=plan.reference):
+        assert encoded.reconstruction is not None  # the ladder always brings one
+        row = _row(pixels, bits, len(encoded.codestream), encoded.reconstruction) | {
+            "ratio": encoded.ratio,
+            "header_bytes": encoded.header_bytes,
+            "padding_bytes": encoded.padding_bytes,
+        }
+        yield _Result(plan.folders[encoded.ratio], encoded.codestream, False, [row])
+
+
+def _in_layers(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
+    made = codec.encode_layers(pixels, plan.ratios, bits_stored=bits, reference=plan.reference, lossless=plan.lossless)
+    rows = []
+    for number, size in enumerate(made.layer_bytes, 1):
+        decoded = codec.decode(made.codestream, layers=number, max_pixels=pixels.size)
+        rows.append(
+            _row(pixels, bits, size, decoded.astype(pixels.dtype))
+            | {
+                "ratio": made.ratios[number - 1] if number <= len(made.ratios) else "",
+                "layer": number,
+                "header_bytes": made.header_bytes[number - 1],
+                "padding_bytes": 0,
+            }
+        )
+    yield _Result(plan.folders[None], made.codestream, plan.lossless, rows)
+
+
+def _row(pixels: np.ndarray, bits: int, size: int, decoded: np.ndarray) -> dict[str, Any]:
+    """What a row tells of the codestream of `size` bytes, or of its part up to there."""
     return {
-        "ratio": encoded.ratio,
-        "rows": encoded.rows,
-        "columns": encoded.columns,
-        "bits_allocated": encoded.bits_allocated,
-        "bits_stored": encoded.bits_stored,
-        "target_bytes": encoded.target_bytes,
+        "rows": pixels.shape[0],
+        "columns": pixels.shape[1],
+        "bits_allocated": 8 * pixels.itemsize,
+        "bits_stored": bits,
         "codestream_bytes": size,
-        "header_bytes": encoded.header_bytes,
-        "padding_bytes": encoded.padding_bytes,
-        "file_bytes": file_bytes,
-        "ratio_allocated": encoded.ratio_allocated,
-        "ratio_stored": encoded.ratio_stored,
+        "ratio_allocated": pixels.nbytes / size,
+        "ratio_stored": pixels.size * bits / 8 / size,
         "bits_per_pixel": 8 * size / pixels.size,
-        "psnr": psnr(pixels, encoded.reconstruction, encoded.bits_stored),
+        "psnr": psnr(pixels, decoded, bits),
     }

@@ -43,8 +43,8 @@ def list_files(inputs: Iterable[Path], plan: CompressionPlan) -> list[InputFile]
     for file in found:
         if (other := seen.setdefault(file.result, file.path)) is not file.path:
             raise SourceError(f"{other} and {file.path} would both become {file.result}; rename one")
-        for ratio in plan.ratios:
-            if (plan.folder(ratio) / file.result).resolve() in paths:
+        for folder in plan.folders.values():
+            if (folder / file.result).resolve() in paths:
                 raise SourceError(f"{file.path}: would be overwritten by a result; choose another --out")
     return found
 
@@ -82,7 +82,7 @@ def compress_files(plan: CompressionPlan, files: list[InputFile], workers: int) 
     """
     _check_settings(plan)
     left_out = []
-    with GrowingTable(plan.out / "sizes.csv", COLUMNS, len(plan.ratios)) as table:
+    with GrowingTable(plan.out / "sizes.csv", COLUMNS, plan.rows_a_file) as table:
         done = {row["image_id"] for row in table.rows}
         missing = [file for file in files if file.image_id not in done]
         with tqdm(total=len(files), initial=len(files) - len(missing), desc="compressing", unit="image") as bar:

@@ -48,7 +48,8 @@ def test_every_file_at_every_ratio(archive):
     ]  # fmt: skip
     table = pd.read_csv(out / "sizes.csv")
     assert len(table) == 6
-    assert (table["codestream_bytes"] == table["target_bytes"]).all()
+    sizes = table["rows"] * table["columns"] * table["bits_allocated"] / 8 // table["ratio"]
+    assert (table["codestream_bytes"] == sizes).all()
     for ratio, size, bits in ((10, 2, 12), (40, 2, 12), (10, 1, 8)):
         name = "Gerda/a.j2k" if size == 1 else "b.j2k"
         contents = (out / f"ratio_{ratio}" / name).read_bytes()
@@ -147,7 +148,38 @@ def test_nothing_is_overwritten(archive, tmp_path):
         list_files([empty], CompressionPlan(out=tmp_path, ratios=(10.0,)))
 
 
-@pytest.mark.parametrize("ratios", [(), (10.0, 10.0), (0.0,), (float("nan"),)])
-def test_bad_ratios(tmp_path, ratios):
+def test_layers(archive):
+    out, _, _ = run(archive, ratios=(20.0, 40.0), layers=True, lossless=True)
+    table = pd.read_csv(out / "sizes.csv")
+    assert table["layer"].tolist() == [1, 2, 3] * 3
+    assert table["ratio"].tolist()[:2] == [40, 20]
+    assert np.isinf(table["psnr"][table["ratio"].isna()]).all()
+    contents = (out / "b.j2k").read_bytes()
+    np.testing.assert_array_equal(imagecodecs.jpeg2k_decode(contents), PIXELS)
+    dicom = dcmread(out / "Gerda" / "1")
+    assert dicom.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.90"
+    np.testing.assert_array_equal(dicom.pixel_array, PIXELS)
+    run(archive, ratios=(20.0, 40.0), layers=True, lossless=True)
+    assert (out / "sizes.csv").read_text().count("\n") == 10
+
+
+def test_lossless_alone(archive):
+    out, _, _ = run(archive, ratios=(), lossless=True)
+    np.testing.assert_array_equal(imagecodecs.jpeg2k_decode((out / "b.j2k").read_bytes()), PIXELS)
+    assert pd.read_csv(out / "sizes.csv")["psnr"].tolist() == [np.inf] * 3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ratios": ()},
+        {"ratios": (10.0, 10.0)},
+        {"ratios": (0.0,)},
+        {"ratios": (float("nan"),)},
+        {"ratios": (), "layers": True, "lossless": True},
+        {"ratios": (10.0,), "lossless": True},
+    ],
+)
+def test_what_cannot_be_meant(tmp_path, settings):
     with pytest.raises((CompressionError, codec.InvalidRatioError)):
-        CompressionPlan(out=tmp_path, ratios=ratios)
+        CompressionPlan(out=tmp_path, **settings)

@@ -46,6 +46,7 @@ def test_headers_of_all_layers(sizes, layers, seed, share):
     packets = np.array([[(start, *size) for start, size in zip(starts, sizes)]], np.int64)
     told = packet_headers.nothing_told(packets, len(blocks), np.ones(len(blocks), np.bool_))
     missing = np.array([block.zero_planes for block in blocks], np.int32)
+    none = np.zeros(len(blocks), np.int32)
     passes, lengths = np.zeros(len(blocks), np.int32), np.zeros(len(blocks), np.int32)
     for layer in range(layers):
         for n, block in enumerate(blocks):
@@ -55,7 +56,7 @@ def test_headers_of_all_layers(sizes, layers, seed, share):
         expected, _ = naive_packets.write_packet(grids, layer)
         out = np.full(40 * len(blocks) + 64, 0xEE, np.uint8)
         for for_good in (False, False, True):
-            end = packet_headers.write_packet_header(told, layer, 0, passes, lengths, missing, out, 5, for_good)
+            end = packet_headers.write_packet_header(told, layer, 0, passes, lengths, missing, none, out, 5, for_good)
             assert out[5:end].tobytes() == expected
         assert np.all(out[end:] == 0xEE)
     np.testing.assert_array_equal(told.passes, passes)
@@ -72,7 +73,16 @@ def test_missing_planes_of_blocks_that_are_never_included_cost_nothing(share):
     out = np.empty(4096, np.uint8)
     ends = [
         packet_headers.write_packet_header(
-            packet_headers.nothing_told(packets, 256, follow), 0, 0, passes, lengths, missing, out, 0, False
+            packet_headers.nothing_told(packets, 256, follow),
+            0,
+            0,
+            passes,
+            lengths,
+            missing,
+            0 * missing,
+            out,
+            0,
+            False,
         )
         for follow in (None, np.ones(256, np.bool_))
     ]
