@@ -234,7 +234,7 @@ def _write_grid(told, layer, packet, band, passes, lengths, zero_planes, extra_b
         block = first + leaf
         more = passes[block] - told.passes[block]
         if told.passes[block] > 0:
-            _put_bit(out, writer, more > 0)
+            _put_bit(out, writer, np.int64(more > 0))
         else:
             _encode_tag_tree(inclusion, parents, trees[0], trees[1], leaf, layer + 1, out, writer)
             if more > 0:

@@ -21,7 +21,9 @@ from typing import Any
 
 import tyro
 
+import codec
 from mammo_jax.codec_benchmark import output
+from mammo_jax.codec_benchmark.layers import measure_layers
 from mammo_jax.codec_benchmark.peers import PEERS
 from mammo_jax.codec_benchmark.processes import peak_memory, start_up
 from mammo_jax.codec_benchmark.stages import measure_stages
@@ -111,6 +113,10 @@ def benchmark_image(image: Image, config: BenchmarkConfig, folder: Path) -> list
             f" fastest OpenJPEG: {pairs:.2f} s = {pairs / times.ours:.1f} ×; in layers: {times.layers_encode:.2f}"
             f" + {times.layers_decode:.2f} s = {times.layers / times.ours:.1f} ×"
         )
+    try:
+        print(measure_layers(image, ratios, config.repeats).text())
+    except codec.LayerError as error:
+        print(f"in layers of one codestream: {error}")
     output.plot(config.out / f"benchmark_codec_{Path(image.name).stem}.png", table, f"{image.name}, {shape}")
     return table
 

@@ -66,6 +66,11 @@ def test_what_is_printed_and_drawn(run):
     assert printed.count("(fastest: ") == 4
     assert re.search(r"block coding .* × the floor of .* M decisions at", printed)
     assert "threads 1, ladder of 2 with reconstructions" in printed
+    lost = re.search(r"in layers of one codestream: .* than alone: CR 900 (\S+), CR 15 (\S+)\n", printed)
+    assert lost is not None
+    assert all(-0.3 < float(loss) < 0.3 for loss in lost.groups())
+    ours, theirs = re.search(r"lossless: .* s, (\d+) bytes; OpenJPEG .* s, (\d+) bytes", printed).groups()
+    assert int(ours) < 1.01 * int(theirs)
     assert (out / "benchmark_codec_phantom.png").read_bytes().startswith(b"\x89PNG")
 
 
