@@ -118,7 +118,6 @@ def test_every_module_of_the_encoder_belongs_to_a_stage():
     modules = {path.stem for path in Path(codec.__file__).parent.glob("*.py")}
     decoding = {"decoder", "packet_reader", "packet_header_reader", "codestream_reader", "tile_layout", "progression"}
     decoding |= {"subband_decoder", "block_decoder", "mq_decoder", "neighbour_flags", "coding_parameters"}
-    decoding |= {"inverse_wavelet", "synthesis_53"}
     small = {"__init__", "errors", "jit", "jp2", "ratio", "decomposition"}
     assert modules <= known | decoding | small | {"layers"}
 
