@@ -23,7 +23,7 @@ STAGES = {
     "block coding": {"code_blocks", "block_coder", "block_passes", "mq_coder", "workers"},
     "rate control": {"rate_control", "padding", "packets", "packet_headers", "codeword_segments"},
     "assembly": {"encoder", "coded_image", "codestream", "packet_writer"},
-    "reconstruction": {"reconstruction", "synthesis_97", "wavelet_rows"},
+    "reconstruction": {"reconstruction", "inverse_wavelet", "synthesis_97", "synthesis_53", "wavelet_rows"},
 }
 OTHER = "other"
 SAMPLE_DECISIONS = 1 << 21

@@ -64,11 +64,15 @@ def test_prefixes_decode_as_far_as_they_say(decisions, seed):
     last = codeword_segments.pack_registers(registers, output), int(registers[mq_coder.REGISTER_BP])
     total = codeword_segments.shortest_segment(*last, np.empty(3, np.uint8))
     segment = np.full(total + 1, 0xEE, np.uint8)
-    codeword_segments.write_prefix(output[1:], *last, total, total, segment, 0)
+    for start, end in ((0, total // 2), (total // 2, total)):
+        codeword_segments.write_prefix(output[1:], *last, total, start, end, segment, start)
     assert segment[total] == 0xEE
     assert naive_entropy_decoding.mq_decode(segment[:total].tobytes(), list(contexts)) == bits
+    fewest = total
     for length in range(max(bp, 1), total + 1):
         prefix = segment[:length].tobytes()
         decoded = naive_entropy_decoding.mq_decode(prefix, list(contexts[:half]))
         decodes = codeword_segments.prefix_decodes(output[1:], *last, total, packed, bp, length)
         assert decodes == (decoded == bits[:half] and prefix[-1] != 0xFF)
+        fewest = min(fewest, length) if decodes else fewest
+    assert codeword_segments.shortest_prefix(output[1:], *last, total, packed, bp) == fewest
