@@ -65,8 +65,9 @@ class Attributions:
         return Attributions(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
+@lru_cache(maxsize=64)
 def quadrature(rule: Rule, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights of a rule on [0, 1]; float64 [steps] each, the weights sum to 1.
+    """Nodes and weights of a rule on [0, 1]; float64 [steps] each, the weights sum to 1. Not to be written to.
 
     Raises
     ------
