@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import uuid
 from pathlib import Path
 
@@ -28,8 +29,8 @@ NO_LONGER_TRUE = (
 def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool, ratio: float) -> Dataset:
     """Put a codestream into a copy of a DICOM object.
 
-    A lossy one is a new object: it has a UID of its own, made from the old one and the codestream's size (the same
-    again in every run), names its predecessor, and says how it was compressed, after what was said so before.
+    A lossy one is a new object: it has a UID of its own, made from the old one and the codestream (the same again in
+    every run), names its predecessor, and says how it was compressed, after what was said so before.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool,
     made.file_meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
     made.file_meta.pop("ImplementationVersionName", None)
     if not lossless:
-        _derive(made, len(codestream), ratio)
+        _derive(made, codestream, ratio)
     made.PixelData = encapsulate([codestream])
     made["PixelData"].VR = "OB"
     return made
@@ -73,13 +74,14 @@ def _refuse_what_would_be_lost(instance: Dataset) -> None:
             raise SourceError("keeps an overlay in unused bits of its pixels; move it to OverlayData first")
 
 
-def _derive(made: Dataset, size: int, ratio: float) -> None:
+def _derive(made: Dataset, codestream: bytes, ratio: float) -> None:
     """Say what lossy compression made of an object (PS3.3 C.7.6.1.1.2 to C.7.6.1.1.5)."""
     predecessor = Dataset()
     predecessor.ReferencedSOPClassUID, predecessor.ReferencedSOPInstanceUID = made.SOPClassUID, made.SOPInstanceUID
     if made.get("LossyImageCompression") != LOSSY:
         predecessor.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.UncompressedPredecessor)]
-    name = uuid.uuid5(uuid.NAMESPACE_OID, f"{made.SOPInstanceUID} {METHOD} {size}")
+    digest = hashlib.sha256(codestream).hexdigest()
+    name = uuid.uuid5(uuid.NAMESPACE_OID, f"{made.SOPInstanceUID} {digest}")
     made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = uid.UID(f"2.25.{name.int}")
     made.ImageType = ["DERIVED", *(_values(made, "ImageType")[1:] or ["PRIMARY"])]
     made.LossyImageCompression = LOSSY

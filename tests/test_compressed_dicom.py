@@ -93,9 +93,14 @@ def test_earlier_lossy_steps_stay_on_record(tmp_path):
     assert "LargestImagePixelValue" not in after
 
 
-def test_a_new_uid_is_the_same_in_every_run_and_another_at_every_size(tmp_path):
+def test_a_new_uid_is_the_same_in_every_run_and_another_for_every_codestream(tmp_path):
     uids = [compressed(tmp_path, dataset(PIXELS), ratio)[1].SOPInstanceUID for ratio in (20, 20, 30)]
     assert uids[0] == uids[1] != uids[2]
+    instance, pixels = read_instance(write(tmp_path / "before.dcm", dataset(PIXELS)))
+    layered = codec.encode_layers(pixels, (20, 40), bits_stored=12)
+    assert len(layered.codestream) == len(codec.encode(pixels, 20, bits_stored=12).codestream)
+    made = compressed_instance(instance, layered.codestream, lossless=False, ratio=20.0)
+    assert made.SOPInstanceUID not in uids
 
 
 def test_implicit_vr_becomes_explicit(tmp_path):
