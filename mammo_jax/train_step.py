@@ -81,7 +81,7 @@ def standardise(images: jax.Array) -> jax.Array:
     -------
     float32 [batch, rows, columns, 1]
     """
-    levels = images.astype(jnp.float32)
+    levels = images.astype(jnp.result_type(float))  # float64 only where JAX was told to use it
     axes = (1, 2, 3)
     centred = levels - levels.mean(axes, keepdims=True)
     deviation = jnp.sqrt(jnp.square(centred).mean(axes, keepdims=True))
