@@ -262,10 +262,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = TrainingConfig(**{**asdict(training), "compute": config.compute})
         row = measure(name, settings, size, threads, config.rounds, peak)
         measurements.append(row)
+        first = f"{row.first_train_seconds:.2f} + {row.first_predict_seconds:.2f} s"
         print(
             f"{f'{name}, {size} px, {row.batch}':24}{row.train:8.1f}{row.train_ratio:7.2f}{row.predict:9.1f}"
-            f"{row.predict_ratio:7.2f}{row.input:9.0f}{row.first_train_seconds:6.2f} +{row.first_predict_seconds:5.2f} s"
-            f"{row.of_peak:9.0%}{row.memory_mb:7.0f} MB",
+            f"{row.predict_ratio:7.2f}{row.input:9.0f}{first:>14}{row.of_peak:9.0%}{row.memory_mb:7.0f} MB",
             flush=True,
         )
     config.out.mkdir(parents=True, exist_ok=True)

@@ -124,14 +124,14 @@ def torch_logits(case: Case, dtype: type) -> np.ndarray:
     """What `parity.jax_logits` gives, by PyTorch."""
     model = torch_twin(case.config, case_variables(case, dtype), dtype).eval()
     with torch.no_grad():
-        return model(as_torch(seen(next(case_batches(case))["image"]), dtype)).numpy()
+        return model(as_torch(seen(next(case_batches(case))["image"], dtype), dtype)).numpy()
 
 
 def torch_gradients(case: Case, dtype: type) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """What `parity.jax_gradients` gives, by PyTorch's backward pass."""
     model = torch_twin(case.config, case_variables(case, dtype), dtype)
     batch = next(case_batches(case))
-    torch_loss(model, as_torch(seen(batch["image"]), dtype), batch, dtype).backward()
+    torch_loss(model, as_torch(seen(batch["image"], dtype), dtype), batch, dtype).backward()
     gradients = {name: value.grad.numpy() for name, value in model.named_parameters()}
     return gradients, {name: value for name, value in torch_state(model).items() if "running" in name}
 
@@ -156,11 +156,13 @@ def network_rows(case: Case) -> Iterator[Row]:
 
 def carried_back(case: Case) -> Row:
     """Carry weights that PyTorch trained into Flax, as pretrained weights are; its logits must come along."""
-    variables, images = case_variables(case, np.float64), seen(next(case_batches(case))["image"])
+    variables, images = case_variables(case, np.float64), seen(next(case_batches(case))["image"], np.float64)
     model = torch_twin(case.config, variables, np.float64)
     descent = torch.optim.SGD(model.parameters(), lr=1.0)
     for batch in case_batches(case, 3):
-        descend(descent, torch_loss(model, as_torch(seen(batch["image"]), np.float64), batch, np.float64), 1e-2)
+        descend(
+            descent, torch_loss(model, as_torch(seen(batch["image"], np.float64), np.float64), batch, np.float64), 1e-2
+        )
     trained = with_pretrained(variables, torch_state(model), ())
     with torch.no_grad():
         theirs = model.eval()(as_torch(images, np.float64)).numpy()
@@ -169,7 +171,7 @@ def carried_back(case: Case) -> Row:
 
 def _logits_of(case: Case, variables: dict[str, Any]) -> np.ndarray:
     with jax.enable_x64(True):
-        images = seen(next(case_batches(case))["image"]).astype(np.float64)
+        images = seen(next(case_batches(case))["image"], np.float64)
         return np.asarray(build_model(case.config).apply(variables, images))
 
 
@@ -178,7 +180,7 @@ def third_party_row() -> Row:
     case = CASES["resnet18"]
     model = transformers_resnet18(case_variables(case, np.float64))
     with torch.no_grad():
-        theirs = model(as_torch(seen(next(case_batches(case))["image"]), np.float64)).logits[:, 0].numpy()
+        theirs = model(as_torch(seen(next(case_batches(case))["image"], np.float64), np.float64)).logits[:, 0].numpy()
     return apart("resnet18, float64: logits of transformers' own", jax_logits(case, np.float64), theirs, EXACT)
 
 

@@ -166,8 +166,8 @@ def compare(config: CheckConfig, pair: Pair, images: np.ndarray, baselines: np.n
             exact = mine if name == "captum" and dtype is np.float64 else exact
             print(f"{pair.name}, {dtype.__name__}, {name}: differs by {difference:.1e} of the largest attribution")
     scale = np.abs(exact).max()  # after the loop `own` and captum's are float32
-    mine, theirs = (float(np.abs(maps - exact).max() / scale) for maps in references["captum"])
-    print(f"{pair.name}: off the float64 map by {mine:.1e} (ours in float32) and {theirs:.1e} (captum's)")
+    off, off_captum = (float(np.abs(maps - exact).max() / scale) for maps in references["captum"])
+    print(f"{pair.name}: off the float64 map by {off:.1e} (ours in float32) and {off_captum:.1e} (captum's)")
     return within
 
 

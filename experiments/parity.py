@@ -102,15 +102,16 @@ def case_batches(case: Case, steps: int = STEPS) -> Iterator[dict[str, np.ndarra
         }
 
 
-def seen(images: np.ndarray) -> np.ndarray:
-    """Images as the networks see them: standardised in float32, whatever is computed in."""
-    return np.asarray(standardise(jax.numpy.asarray(images)), np.float32)
+def seen(images: np.ndarray, dtype: np.dtype | type = np.float32) -> np.ndarray:
+    """Images as the networks see them: standardised in this precision."""
+    with jax.enable_x64(dtype == np.float64):
+        return np.asarray(standardise(jax.numpy.asarray(images)))
 
 
 def jax_logits(case: Case, dtype: np.dtype | type) -> np.ndarray:
     """Logits of the first batch by the case's running statistics."""
     variables = case_variables(case, dtype)
-    images = seen(next(case_batches(case))["image"]).astype(dtype)
+    images = seen(next(case_batches(case))["image"], dtype)
     with jax.enable_x64(dtype == np.float64):
         return np.asarray(jax.jit(build_model(case.config).apply)(variables, images))
 

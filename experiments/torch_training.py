@@ -79,7 +79,7 @@ def torch_trajectory(case: Case, optimizer: Optimizer, variables: dict[str, Any]
     descent = torch_optimizer(model, TrainingConfig(optimizer=optimizer, weight_decay=case.config.weight_decay))
     found = Trajectory()
     for batch in case_batches(case):
-        loss = torch_loss(model, as_torch(seen(batch["image"]), dtype), batch, dtype)
+        loss = torch_loss(model, as_torch(seen(batch["image"], dtype), dtype), batch, dtype)
         found.losses.append(float(loss.detach()))
         descend(descent, loss, RATES[optimizer])
     found.state = torch_state(model)

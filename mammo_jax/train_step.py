@@ -82,12 +82,12 @@ def standardise(images: jax.Array) -> jax.Array:
     float32 [batch, rows, columns, 1]
     """
     mean, deviation = own_units(images)
-    return (images.astype(jnp.float32) - mean) / deviation
+    return (images.astype(mean.dtype) - mean) / deviation
 
 
 def own_units(images: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean and standard deviation of every image, float32 [batch, 1, 1, 1]; the deviation is at least `FAINTEST`."""
-    levels = images.astype(jnp.float32)
+    levels = images.astype(jnp.result_type(float))  # float64 only where JAX was told to use it
     axes = (1, 2, 3)
     mean = levels.mean(axes, keepdims=True)
     deviation = jnp.sqrt(jnp.square(levels - mean).mean(axes, keepdims=True))
