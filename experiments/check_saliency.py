@@ -4,7 +4,7 @@ Needs the extra `torch`, and `pip install --no-deps saliency` for the second ora
 
 Command   python -m experiments.check_saliency
 Cost      about three minutes on two cores
-Result    docs/ARCHITECTURE.md
+Result    PLACEHOLDER
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from html_page import Page
 from PIL import Image
 from prediction_tables import predictions_table, transfer_losses
 from synthetic_run import HOSTILE, metrics, png, write_run
@@ -17,40 +17,6 @@ from mammo_jax.ratios import LADDER
 from mammo_jax.report import ReportError, build_report
 from mammo_jax.report.build import display_bytes, display_ratio, display_signed, storage_sentence
 from mammo_jax.statistics import evaluate
-
-VOID = {"meta", "img", "br", "link", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """Checks that tags close in order, and collects what the tests ask about."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if not {"style", "title"} & set(self.open):
-            self.words.append(data)
-
-    def attributes(self, tag: str) -> list[dict]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 @pytest.fixture(scope="module")

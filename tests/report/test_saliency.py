@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
+from html_page import Page
 from synthetic_run import write_run
 from synthetic_saliency import write_saliency
-from test_build import Page
 
 from mammo_jax.report import ReportError, build_report
 from mammo_jax.saliency.methods import TITLES
