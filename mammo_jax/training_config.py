@@ -29,6 +29,11 @@ class TrainingConfig:
         read, "none" starts from random weights.
     first_kernel : {"sum", "repeat"}
         resnet18: sum the pretrained first kernel over its three colours, or give it the grey image three times.
+    window : int or None
+        Look at an image through windows of this many rows and columns, and take it for as suspicious as the most
+        suspicious of them (see `mammo_jax.models.windows`); None looks at the whole.
+    window_step : int
+        Pixels from one window to the next.
     epochs : int
         At most.
     patience : int
@@ -59,6 +64,8 @@ class TrainingConfig:
     dropout: float = 0.0
     pretrained: str = "imagenet"
     first_kernel: Literal["sum", "repeat"] = "sum"
+    window: int | None = None
+    window_step: int = 32
     epochs: int = 32
     patience: int = 12
     validation_parts: int = 5
@@ -80,6 +87,8 @@ class TrainingConfig:
             raise ValueError(
                 f"filters, epochs, patience, batch_size and accumulate are at least 1, validation_parts 2: {self}"
             )
+        if self.window is not None and not 1 <= self.window_step <= self.window:
+            raise ValueError(f"window_step: {self.window_step} is not in 1 … window, {self.window}")
         if self.accumulate > self.batch_size:
             raise ValueError(f"accumulate: a batch of {self.batch_size} cannot be divided into {self.accumulate} parts")
         if not (0 <= self.dropout < 1 and self.learning_rate > 0 and self.weight_decay >= 0):

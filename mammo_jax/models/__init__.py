@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from mammo_jax.models.cnn import CNN
 from mammo_jax.models.resnet import ResNet18
+from mammo_jax.models.windows import OverWindows
 from mammo_jax.training_config import TrainingConfig
 
 COLLECTIONS = {"params", "batch_stats"}
@@ -40,6 +41,11 @@ def build_model(config: TrainingConfig, axis_name: str | None = None) -> nn.Modu
     ModelError
         If the class cannot be found, is no Flax module, or lacks a field that the configuration asks for.
     """
+    network = _network(config, axis_name)
+    return network if config.window is None else OverWindows(network, config.window, config.window_step)
+
+
+def _network(config: TrainingConfig, axis_name: str | None) -> nn.Module:
     dtype = None if config.compute == "float32" else jnp.bfloat16
     if config.model == "cnn":
         return CNN(filters=config.filters, dropout=config.dropout, axis_name=axis_name, dtype=dtype)
