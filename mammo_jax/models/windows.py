@@ -8,17 +8,27 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-FAINTEST = 1e-2
-"""Least deviation of a window that is stretched to 1, in deviations of its whole image: background stays faint."""
+LOOKED_AT = 0.4
+"""Part of the windows that is looked at: those that the breast covers most. It fills up to this part of a mammogram."""
+BRIGHT = 0.05
+"""Breast is what is brighter than this part of an image's range."""
+COVERED = 0.95
+"""A window shows tissue where this part of it is breast. Patches never show the skin line, which alone looks odd."""
+SUSPICIOUS = 8
+"""Windows that make up an image's score."""
+FAINTEST = 1e-3
+"""Least deviation of a window that is stretched to 1, as part of its image's range."""
+NOTHING = -30.0
+"""Logit of a window without tissue."""
 
 
 class OverWindows(nn.Module):
-    """Score the windows of an image with one network; the image is as suspicious as its most suspicious window.
+    """Score the windows of an image with one network; its odds are the sum of its most suspicious windows' odds.
 
     A lesion fills a hundredth of a mammogram, so a network that sees the whole at once hardly learns from image labels.
     One that knows lesions from patches is carried over and trained on with image labels alone, in the spirit of Shen
     et al. (Sci Rep 2019;9:12495). Each window is standardised as a patch is. Training goes through the most suspicious
-    window alone and leaves the batch statistics as they were: they belong to patches of which half hold a lesion.
+    windows alone and leaves the batch statistics as they were: they belong to patches of which half hold a lesion.
 
     The variables are those of the network.
 
@@ -52,28 +62,40 @@ class OverWindows(nn.Module):
         mask: jax.Array | None = None,  # noqa: ARG002  # no statistics are taken
     ) -> jax.Array:
         """Logits of the positive class [batch] for standardised `images` [batch, rows, columns, 1]."""
-        windows = cut_windows(images, self.window, self.step)
-        count, shape = windows.shape[1], windows.shape[2:]
-        logits = self.network(windows.reshape(-1, *shape), False, None).reshape(-1, count)
-        if not train:
-            return logits.max(1)
-        worst = jnp.take_along_axis(windows, logits.argmax(1).reshape(-1, 1, 1, 1, 1), axis=1)[:, 0]
-        return self.network(worst, False, None)
+        windows, cover = most_covered(images, self.window, self.step)
+        logits = self._score(windows, cover)
+        if train:  # once more, for the gradient of few
+            worst = jax.lax.top_k(logits, min(SUSPICIOUS, logits.shape[1]))[1]
+            windows = jnp.take_along_axis(windows, worst[..., None, None, None], axis=1)
+            logits = self._score(windows, jnp.take_along_axis(cover, worst, axis=1))
+        return jax.nn.logsumexp(jax.lax.top_k(logits, min(SUSPICIOUS, logits.shape[1]))[0], axis=1)
+
+    def _score(self, windows: jax.Array, cover: jax.Array) -> jax.Array:
+        """Logits of windows [batch, count, window, window, 1], as [batch, count]."""
+        found = self.network(windows.reshape(-1, *windows.shape[2:]), False, None).reshape(cover.shape)
+        shown = (cover >= COVERED) | (cover == cover.max(1, keepdims=True))  # at least one, whatever the image
+        return jnp.where(shown, found, NOTHING)
 
 
-def cut_windows(images: jax.Array, window: int, step: int) -> jax.Array:
-    """Cut windows out of images [batch, rows, columns, 1] and standardise each by itself.
+def most_covered(images: jax.Array, window: int, step: int) -> tuple[jax.Array, jax.Array]:
+    """Cut windows out of images [batch, rows, columns, 1], keep the most covered and standardise each by itself.
 
-    Where they don't come out even, the image is continued by zeros.
+    Where they don't come out even, the image is continued by its darkest value.
 
     Returns
     -------
-    float [batch, windows, window, window, 1]
+    windows : float [batch, count, window, window, 1]
+    cover : float [batch, count]
+        Part of each that is breast.
     """
+    darkest = images.min((1, 2, 3), keepdims=True)
+    levels = (images - darkest) / jnp.maximum(images.max((1, 2, 3), keepdims=True) - darkest, 1e-6)
     rows, columns = (window + -(-max(0, size - window) // step) * step for size in images.shape[1:3])
-    padded = jnp.pad(images, ((0, 0), (0, rows - images.shape[1]), (0, columns - images.shape[2]), (0, 0)))
-    starts = product(range(0, rows - window + 1, step), range(0, columns - window + 1, step))
+    padded = jnp.pad(levels, ((0, 0), (0, rows - images.shape[1]), (0, columns - images.shape[2]), (0, 0)))
+    starts = list(product(range(0, rows - window + 1, step), range(0, columns - window + 1, step)))
     windows = jnp.stack([padded[:, row : row + window, column : column + window] for row, column in starts], axis=1)
+    cover, kept = jax.lax.top_k((windows > BRIGHT).mean((2, 3, 4)), max(1, round(LOOKED_AT * len(starts))))
+    windows = jnp.take_along_axis(windows, kept[..., None, None, None], axis=1)
     centred = windows - windows.mean((2, 3, 4), keepdims=True)
-    deviation = jnp.sqrt(jnp.square(centred).mean((2, 3, 4), keepdims=True))
-    return centred / jnp.maximum(deviation, FAINTEST)
+    variance = jnp.square(centred).mean((2, 3, 4), keepdims=True)
+    return centred / jnp.sqrt(jnp.maximum(variance, FAINTEST**2)), cover

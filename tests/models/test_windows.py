@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mammo_jax.models import build_model, init_model
-from mammo_jax.models.windows import cut_windows
+from mammo_jax.models.windows import BRIGHT, COVERED, LOOKED_AT, SUSPICIOUS, most_covered
 from mammo_jax.training_config import TrainingConfig
 
 PATCHES = TrainingConfig(filters=(2, 3, 4))
@@ -15,7 +15,7 @@ WHOLE = TrainingConfig(filters=(2, 3, 4), window=16, window_step=8)
 
 @pytest.fixture(scope="module")
 def images():
-    return jnp.asarray(np.random.default_rng(0).normal(size=(3, 40, 30, 1)), jnp.float32)
+    return jnp.asarray(np.random.default_rng(0).uniform(0.2, 1, size=(3, 40, 30, 1)) - 0.2, jnp.float32)
 
 
 @pytest.fixture(scope="module")
@@ -24,30 +24,54 @@ def variables(images):
 
 
 def windows_by_loop(image):
-    """Standardised windows of one image [rows, columns, 1], continued by zeros."""
-    padded = np.pad(np.asarray(image, np.float64), ((0, 0), (0, 2), (0, 0)))  # 40 = 16 + 3 · 8, 32 = 16 + 2 · 8
-    found = []
+    """Standardised windows of one image [rows, columns, 1] and how much of each is bright."""
+    levels = np.asarray(image, np.float64)
+    levels = (levels - levels.min()) / (levels.max() - levels.min())
+    padded = np.pad(levels, ((0, 0), (0, 2), (0, 0)))  # 40 = 16 + 3 · 8, 32 = 16 + 2 · 8
+    found, cover = [], []
     for row in range(0, 25, 8):
         for column in range(0, 17, 8):
             window = padded[row : row + 16, column : column + 16]
             found.append((window - window.mean()) / window.std())
-    return np.array(found)
+            cover.append((window > BRIGHT).mean())
+    return np.array(found), np.array(cover)
 
 
-def test_windows_cover_the_image_and_are_standardised_one_by_one(images):
-    expected = np.array([windows_by_loop(image) for image in images])
-    np.testing.assert_allclose(cut_windows(images, 16, 8), expected, atol=1e-5)
+def test_most_covered_windows_are_standardised_one_by_one(images):
+    windows, cover = most_covered(images, 16, 8)
+    assert windows.shape == (3, round(LOOKED_AT * 12), 16, 16, 1)
+    for image, kept, covered in zip(images, windows, cover):
+        expected, of_all = windows_by_loop(image)
+        order = np.argsort(-of_all, kind="stable")[: len(kept)]
+        np.testing.assert_allclose(covered, of_all[order], atol=1e-6)
+        np.testing.assert_allclose(kept, expected[order], atol=1e-4)
 
 
-def test_background_is_not_stretched():
-    faint = jnp.asarray(np.random.default_rng(0).normal(scale=1e-4, size=(1, 16, 16, 1)), jnp.float32)
-    assert float(jnp.abs(cut_windows(faint, 16, 8)).max()) < 0.1
-
-
-def test_image_is_as_suspicious_as_its_most_suspicious_window(images, variables):
+def test_image_sums_the_odds_of_its_most_suspicious_windows(images, variables):
     of_patches = jax.jit(build_model(PATCHES).apply)
-    expected = [max(of_patches(variables, np.float32(windows_by_loop(image)))) for image in images]
-    np.testing.assert_allclose(build_model(WHOLE).apply(variables, images), expected, rtol=1e-5)
+    for image, score in zip(images, build_model(WHOLE).apply(variables, images)):
+        windows, cover = windows_by_loop(image)
+        order = np.argsort(-cover, kind="stable")[: round(LOOKED_AT * len(cover))]
+        odds = [np.exp(of_patches(variables, np.float32(windows[[i]])))[0] for i in order if cover[i] >= COVERED]
+        np.testing.assert_allclose(np.exp(score), sum(sorted(odds)[-SUSPICIOUS:]), rtol=1e-4)
+
+
+def test_a_window_on_the_skin_line_does_not_count(variables):
+    """Only the lower left part holds tissue; what crosses its border is not looked at."""
+    breast = np.zeros((1, 40, 40, 1), np.float32)
+    breast[0, 16:, :24, 0] = np.random.default_rng(0).uniform(0.5, 1, size=(24, 24))
+    score = jax.jit(build_model(WHOLE).apply)
+    inside = [breast[:, row : row + 16, column : column + 16] for row in (16, 24) for column in (0, 8)]
+    alone = [float(score(variables, window)[0]) for window in inside]
+    np.testing.assert_allclose(float(score(variables, breast)[0]), np.logaddexp.reduce(alone), rtol=1e-3)
+
+
+def test_gradient_is_finite_where_background_is_flat(variables):
+    breast = np.zeros((1, 48, 48, 1), np.float32)
+    breast[0, :18, :18] = np.random.default_rng(0).uniform(0.5, 1, size=(18, 18, 1))
+    gradient = jax.grad(lambda pixels: build_model(WHOLE).apply(variables, pixels).sum())(breast)
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient[0, :16, :16]).max() > 0
 
 
 def test_variables_are_those_of_the_network(images, variables):
@@ -56,7 +80,7 @@ def test_variables_are_those_of_the_network(images, variables):
     assert build_model(WHOLE).head == build_model(PATCHES).head
 
 
-def test_training_goes_through_that_window_and_leaves_the_statistics(images, variables):
+def test_training_goes_through_those_windows_and_leaves_the_statistics(images, variables):
     network = build_model(WHOLE)
 
     def score(pixels, train):
