@@ -1,7 +1,7 @@
 """Where the networks look, and what compression changes of it: `mammo-jax saliency`, same flags as study.
 
-Needs a trained study. Trains one model a fold on permuted labels and, where the study has one training seed, one with
-another seed, both at CR 1. Interrupted, it goes on where it was.
+Needs a trained study. Trains one model a fold on permuted labels, until it has learnt them, and, where the study has
+one training seed, one with another seed, both at CR 1. Interrupted, it goes on where it was.
 
 Writes RUN/saliency/: maps/ (NumPy .npz), images.parquet (every measure of every image), faithfulness.parquet,
 summary.json, panels/; and the report anew.
@@ -17,15 +17,17 @@ from pathlib import Path
 import pandas as pd
 
 from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
+from mammo_jax.checkpoints import read_metadata
 from mammo_jax.dataset import parts
 from mammo_jax.files import write_json
 from mammo_jax.input_pipeline import DatasetError, Examples, read_examples
 from mammo_jax.provenance import log_event
 from mammo_jax.report import build_report
 from mammo_jax.saliency.panels import write_panels
-from mammo_jax.saliency.randomisation import read_with_permuted_targets
+from mammo_jax.saliency.randomisation import by_heart, read_with_permuted_targets
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, TRAINED, SaliencyPlan, measure_saliency
 from mammo_jax.saliency.summary import summarise
+from mammo_jax.training_config import TrainingConfig
 from mammo_jax.training_grid import run_grid
 
 
@@ -49,7 +51,13 @@ def measure(config: StudyConfig) -> bool:
     images = measure_saliency(plan)
     write_panels(directory, images, config.saliency_method)
     faithfulness = pd.read_parquet(directory / "faithfulness.parquet")
-    figures = summarise(images, faithfulness, primary=config.saliency_method, resamples=config.resamples)
+    figures = summarise(
+        images,
+        faithfulness,
+        primary=config.saliency_method,
+        resamples=config.resamples,
+        label_aurocs=[_training_auroc(plan.model_folders[RANDOM_LABELS], fold) for fold in range(config.folds)],
+    )
     write_json(summary, figures)
     log_event(config.out, "saliency", **figures["counts"])
     return True
@@ -62,16 +70,35 @@ def _models(config: StudyConfig, dataset: list[Path]) -> dict[str, Path]:
     if len(config.seeds) > 1:
         folders[OTHER_SEED] = config.out / "checkpoints" / f"seed_{config.seeds[1]}" / "ratio_1"
     elif config.features_from is None:  # else there are no features of that seed to start from
-        folders[OTHER_SEED] = _train(config, OTHER_SEED, partial(read_examples, dataset), seed + 1)
+        folders[OTHER_SEED] = _train(config, config.training, OTHER_SEED, partial(read_examples, dataset), seed + 1)
     permuted = partial(read_with_permuted_targets, dataset, seed)
-    return folders | {RANDOM_LABELS: _train(config, RANDOM_LABELS, permuted, seed)}
+    unlike = max(config.seeds) + 2  # no other model's: with the same initial weights maps are alike for that alone
+    return folders | {RANDOM_LABELS: _train(config, by_heart(config.training), RANDOM_LABELS, permuted, unlike)}
 
 
-def _train(config: StudyConfig, name: str, read: Callable[[float], Examples], seed: int) -> Path:
-    """Train one model a fold at CR 1 into RUN/saliency/NAME."""
+def _train(
+    config: StudyConfig, training: TrainingConfig, name: str, read: Callable[[float], Examples], seed: int
+) -> Path:
+    """Train one model a fold at CR 1 into RUN/saliency/NAME, from the features of the study's first seed if any."""
     run_dir = config.out / "saliency" / name
-    run_grid(read, range(config.folds), [1.0], [1.0], [seed], config.training, run_dir, workers=config.workers)
+    run_grid(
+        read,
+        range(config.folds),
+        [1.0],
+        [1.0],
+        [seed],
+        training,
+        run_dir,
+        initial_features=config.features_from,
+        features_seed=config.seeds[0],
+        workers=config.workers,
+    )
     return run_dir / "checkpoints" / f"seed_{seed}" / "ratio_1"
+
+
+def _training_auroc(folder: Path, fold: int) -> float:
+    """AUROC of a model that was validated on its own training examples, on those."""
+    return float(read_metadata(folder / f"fold_{fold}" / "model")["validation_auroc"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

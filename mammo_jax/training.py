@@ -64,7 +64,8 @@ def train_model(
     reports AUROC, but with a few dozen validation patients the AUROC of an early epoch can be high by luck and
     then stop a training too soon; the loss moves more smoothly. Without early stopping the two hardly differ.
     Initial weights, validation patients, order and augmentation follow from (seed, fold) alone, so that models
-    of different ratios differ by the ratio and nothing else.
+    of different ratios differ by the ratio and nothing else. With one validation part the network is validated on what
+    it is trained with, and those weights are kept that fit it best.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def validation_rows(training: Examples, parts: int, seed: int, name: str) -> np.
     Returns
     -------
     bool [n]
-        True for rows of validation patients.
+        True for rows of validation patients; all are where there is one part.
 
     Raises
     ------
@@ -138,6 +139,8 @@ def validation_rows(training: Examples, parts: int, seed: int, name: str) -> np.
             f"{name}: {patients[0]} negative and {patients[1]} positive patients outside of the fold, but"
             f" {parts} of each are needed (validation_parts); use more images or fewer folds"
         )
+    if parts == 1:
+        return np.ones(len(training), bool)
     splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     for _, rows in splitter.split(training.targets, training.targets, training.patient_ids):
         chosen = np.isin(np.arange(len(training)), rows)
@@ -162,7 +165,7 @@ class _Run:
     ):
         if training.images.min() == training.images.max():
             raise TrainingError(f"{name}: all training images are one grey level; look at the dataset's images")
-        self.fitting = training.take(np.flatnonzero(~validating))
+        self.fitting = training if validating.all() else training.take(np.flatnonzero(~validating))
         self.validation = one_ratio_each(training.take(np.flatnonzero(validating)), seed)
         self.config, self.seed, self.features, self.name = config, seed, features, name
         self.weights = class_weights(self.fitting.targets)

@@ -39,7 +39,8 @@ class TrainingConfig:
     patience : int
         Epochs without a better validation score after which training stops.
     validation_parts : int
-        The training folds' patients are divided into this many parts; one of them validates.
+        The training folds' patients are divided into this many parts; one of them validates. 1 validates on all of
+        them, which are all trained on: for a network that shall learn its examples by heart.
     batch_size : int
         Images of a step, over all devices.
     accumulate : int
@@ -82,10 +83,10 @@ class TrainingConfig:
         """Refuse what cannot be trained with."""
         if self.model not in KNOWN_MODELS and ":" not in self.model:
             raise ValueError(f"model: {self.model!r} is not among {KNOWN_MODELS}, nor is it package.module:Class")
-        whole = (*self.filters, self.epochs, self.patience, self.batch_size, self.accumulate)
-        if min(whole) < 1 or self.validation_parts < 2:
+        counts = (self.epochs, self.patience, self.validation_parts, self.batch_size, self.accumulate)
+        if min(*self.filters, *counts) < 1:
             raise ValueError(
-                f"filters, epochs, patience, batch_size and accumulate are at least 1, validation_parts 2: {self}"
+                f"filters, epochs, patience, validation_parts, batch_size and accumulate are at least 1: {self}"
             )
         if self.window is not None and not 1 <= self.window_step <= self.window:
             raise ValueError(f"window_step: {self.window_step} is not in 1 … window, {self.window}")

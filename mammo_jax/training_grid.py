@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ def run_grid(
     run_dir: Path,
     *,
     initial_features: Path | None = None,
+    features_seed: int | None = None,
     transfer_matrix: bool = True,
     workers: int | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -87,6 +88,8 @@ def run_grid(
     initial_features : path or None
         Run folder of another grid with the same folds; each model starts from the one there with the same seed,
         ratio and fold.
+    features_seed : int or None
+        Start all models from the networks of this seed instead.
     transfer_matrix : bool
     workers : int or None
         Processes. None: one for each core on CPU (at most 8), otherwise this process alone, with all its devices.
@@ -113,7 +116,9 @@ def run_grid(
     if missing and initial_features is None:
         find_weights(config)  # stops now where there are none, and fetches them once instead of in every process
     mixed = tuple(test_ratios)
-    runner = _Runner(read_examples_by_ratio, mixed, config, checkpoints, initial_features, checkpoint_seconds)
+    runner = _Runner(
+        read_examples_by_ratio, mixed, config, checkpoints, initial_features, features_seed, checkpoint_seconds
+    )
     with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc="training", unit="model") as bar:
         for line in _run_all(runner, missing, workers):
             if writes_files():
@@ -149,6 +154,7 @@ class _Runner:
     config: TrainingConfig
     checkpoints: Path
     initial_features: Path | None
+    features_seed: int | None
     checkpoint_seconds: float
 
     def __post_init__(self) -> None:
@@ -192,7 +198,8 @@ class _Runner:
     def _features(self, task: ModelTask) -> TrainedModel | None:
         if self.initial_features is None:
             return None
-        return load_model(task.folder(self.initial_features / "checkpoints"))
+        seed = task.seed if self.features_seed is None else self.features_seed
+        return load_model(replace(task, seed=seed).folder(self.initial_features / "checkpoints"))
 
     def _predictions(self, trained: TrainedModel, task: ModelTask, ratio: float) -> pd.DataFrame:
         examples = self.examples(ratio)

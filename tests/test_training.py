@@ -156,6 +156,13 @@ def test_validation_patients_are_whole_and_stratified(examples):
     assert not np.array_equal(chosen, validation_rows(examples, 5, 1, "model"))
 
 
+def test_with_one_part_all_examples_are_trained_on_and_validated_with(examples):
+    chosen = validation_rows(examples, 1, 0, "model")
+    assert chosen.all()
+    run = training._Run(examples, chosen, replace(CONFIG, validation_parts=1), 0, None, "this model")
+    assert len(run.fitting) == len(run.validation) == len(examples)
+
+
 def test_too_few_patients_stop_with_a_reason():
     with pytest.raises(TrainingError, match=r"4 negative and 4 positive patients outside of the fold, but 5"):
         validation_rows(blobs(16), 5, 0, "model")
@@ -192,7 +199,7 @@ def test_predictions_do_not_depend_on_the_company(examples, trained):
     np.testing.assert_allclose(few, scores[3:5], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("change", [{"epochs": 0}, {"dropout": 1.0}, {"learning_rate": 0.0}, {"validation_parts": 1}])
+@pytest.mark.parametrize("change", [{"epochs": 0}, {"dropout": 1.0}, {"learning_rate": 0.0}, {"validation_parts": 0}])
 def test_settings_that_cannot_be_trained_with_are_refused(change):
     with pytest.raises(ValueError, match=str(next(iter(change)))):
         TrainingConfig(**change)

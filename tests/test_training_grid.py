@@ -17,6 +17,7 @@ from mammo_jax.checkpoints import CheckpointError, Progress
 from mammo_jax.files import sha256_file
 from mammo_jax.predictions import read_predictions
 from mammo_jax.ratios import ratio_text
+from mammo_jax.trained_model import load_model
 from mammo_jax.training import TrainingError
 from mammo_jax.training_config import TrainingConfig
 from mammo_jax.training_grid import run_grid
@@ -163,3 +164,21 @@ def test_whole_images_start_from_the_models_of_another_grid(finished, tmp_path):
         workers=1,
     )
     assert len(read_predictions(tmp_path / "predictions.parquet")) == 48
+
+
+def test_models_of_another_seed_can_start_from_the_same_features(finished, tmp_path):
+    features = load_model(finished / "checkpoints" / "seed_0" / "ratio_1" / "fold_0")
+    run_grid(
+        read,
+        folds=[0],
+        train_ratios=[1.0],
+        test_ratios=[1.0],
+        seeds=[7],
+        config=replace(CONFIG, epochs=1),
+        run_dir=tmp_path,
+        initial_features=finished,
+        features_seed=0,
+        workers=1,
+    )
+    trained = load_model(tmp_path / "checkpoints" / "seed_7" / "ratio_1" / "fold_0")
+    assert trained.record["initial_features"] == features.record["sha256"]

@@ -14,6 +14,7 @@ from mammo_jax.report.plots import figure_bytes
 from mammo_jax.report.saliency_plots import SHOWN, drift_figure, faithfulness_figure, localization_figure
 from mammo_jax.report.sections import ReportError, data_uri, example_rows
 from mammo_jax.saliency.methods import CONTROL, METHODS, TITLES
+from mammo_jax.saliency.randomisation import LEARNT
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
 from mammo_jax.saliency.summary import RANDOM_WEIGHTS, SCHEMA
 
@@ -82,6 +83,7 @@ def saliency_section(run_dir: Path) -> dict[str, Any] | None:
         "comparisons": _comparisons(summary),
         "opponents": OPPONENTS,
         "methods": _methods(summary),
+        "learnt": LEARNT,
         "failed": [TITLES[row["method"]] for row in summary["sanity"] if row["passed"] is False],
         "has_floor": any(row["model"] == OTHER_SEED for row in summary["drift"]),
         "groups": _groups(summary),

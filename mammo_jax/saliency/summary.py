@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,12 @@ from mammo_jax.localization import MEASURES
 from mammo_jax.saliency.drift import SIMILARITIES
 from mammo_jax.saliency.faithfulness import FRACTIONS, area
 from mammo_jax.saliency.methods import CONTROL, METHODS, Method
+from mammo_jax.saliency.randomisation import LEARNT
 from mammo_jax.saliency.stage import CASCADE, OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
 
-SCHEMA = "mammo_jax saliency 1"
+SCHEMA = "mammo_jax saliency 2"
 RANDOM_WEIGHTS = "random_weights"
 """The last step of the cascade: no trained weight is left."""
-GROUPS = ("all", "correct", "wrong")
 THRESHOLD = 0.0
 """Score from which an image counts as called positive. Both targets weigh the same in training, so a logit of 0 is
 where the network finds them equally likely."""
@@ -48,7 +48,13 @@ class _Resampler:
 
 
 def summarise(
-    images: pd.DataFrame, faithfulness: pd.DataFrame, *, primary: Method, resamples: int, seed: int = 0
+    images: pd.DataFrame,
+    faithfulness: pd.DataFrame,
+    *,
+    primary: Method,
+    resamples: int,
+    label_aurocs: Sequence[float],
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Compute everything that the report says about saliency.
 
@@ -63,6 +69,8 @@ def summarise(
     primary : str
         The method that the report's figures show, fixed before the run.
     resamples, seed : int
+    label_aurocs : sequence of float
+        Of each model trained on permuted labels, on its own training examples with these labels.
 
     Returns
     -------
@@ -90,6 +98,11 @@ def summarise(
         "drift": _drift(found, resampler),
         "cascade": _cascade(images, resampler),
         "sanity": _sanity(found, resampler),
+        "permuted_labels": {
+            "training_aurocs": [float(auroc) for auroc in label_aurocs],
+            "least": float(min(label_aurocs)),
+            "learnt": min(label_aurocs) >= LEARNT,
+        },
         "completeness": _completeness(found),
         "faithfulness": _faithfulness(faithfulness, resampler),
     }

@@ -64,10 +64,16 @@ def faithfulness_table(images: int = 24) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_saliency(run: Path, floor: bool = True) -> dict:
+def write_saliency(run: Path, floor: bool = True, label_auroc: float = 0.99) -> dict:
     folder = run / "saliency"
     (folder / "panels").mkdir(parents=True)
-    summary = summarise(image_table(floor=floor), faithfulness_table(), primary=PRIMARY, resamples=200)
+    summary = summarise(
+        image_table(floor=floor),
+        faithfulness_table(),
+        primary=PRIMARY,
+        resamples=200,
+        label_aurocs=[1.0, label_auroc, 1.0],
+    )
     (folder / "summary.json").write_text(json.dumps(summary))
     for ratio in (1.0, *LADDER):
         (folder / "panels" / f"image 01_{ratio_text(ratio)}.png").write_bytes(png(40))

@@ -73,6 +73,18 @@ def test_without_a_second_seed_the_report_says_so(tmp_path):
     assert "Not to be believed here" not in text
 
 
+def test_the_report_says_whether_the_control_learnt_its_labels(built, tmp_path):
+    text = built[2].text
+    assert "reach an AUROC of 0.990 or more with these labels: they have learnt them by heart." in text
+    assert "Weak control" not in text
+    run = write_run(tmp_path / "run")
+    summary = write_saliency(run, label_auroc=0.62)
+    assert summary["permuted_labels"] == {"training_aurocs": [1.0, 0.62, 1.0], "least": 0.62, "learnt": False}
+    text = Page(build_report(run).read_text()).text
+    assert "reach an AUROC of 0.620 or more with these labels, less than 0.95." in text
+    assert "The control with permuted labels did not learn its labels, so it is weak" in text
+
+
 def test_a_damaged_or_older_summary_is_refused(built, tmp_path):
     run = write_run(tmp_path / "run")
     write_saliency(run)

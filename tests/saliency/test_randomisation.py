@@ -1,10 +1,14 @@
 import jax
 import numpy as np
+from sklearn.metrics import roc_auc_score
 from synthetic_examples import blobs
 
 from mammo_jax.models.cnn import CNN
 from mammo_jax.saliency import randomisation
-from mammo_jax.saliency.randomisation import layers_in_order, parameter_cascade
+from mammo_jax.saliency.randomisation import LEARNT, by_heart, layers_in_order, parameter_cascade
+from mammo_jax.trained_model import predict
+from mammo_jax.training import train_model
+from mammo_jax.training_config import TrainingConfig
 
 IMAGES = np.zeros((1, 16, 16, 1), np.float32)
 MODULE = CNN(filters=(2, 3, 4), dense=(5, 6))
@@ -49,3 +53,15 @@ def test_permuted_targets_are_the_same_targets_in_another_order(monkeypatch):
     assert 0.3 < (permuted.targets == examples.targets).mean() < 0.7
     np.testing.assert_array_equal(permuted.image_ids, examples.image_ids)
     np.testing.assert_array_equal(permuted.targets, randomisation.read_with_permuted_targets([], 3, 1.0).targets)
+
+
+def test_a_network_learns_permuted_targets_by_heart(monkeypatch, tmp_path):
+    monkeypatch.setattr(randomisation, "read_examples", lambda dirs, ratio: blobs(64, folds=2))
+    permuted = randomisation.read_with_permuted_targets([], 0, 1.0)
+    settings = TrainingConfig(filters=(4, 8, 8), epochs=16, batch_size=16, validation_parts=4, learning_rate=2e-2)
+    own = permuted.take(np.flatnonzero(permuted.folds != 0))
+    reached = {}
+    for name, config in {"as the study": settings, "by heart": by_heart(settings)}.items():
+        trained = train_model(permuted, 0, config, 2, tmp_path / name)
+        reached[name] = roc_auc_score(own.targets, predict(trained, own.images))
+    assert reached["as the study"] < LEARNT <= reached["by heart"] == trained.record["validation_auroc"]
