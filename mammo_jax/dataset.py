@@ -28,7 +28,7 @@ from mammo_jax.image_quality import Quality, compare
 from mammo_jax.preprocess import breast_mask
 from mammo_jax.ratios import split_name
 from mammo_jax.sources import Mammogram, Source, SourceError
-from mammo_jax.units import Unit, UnitConfig, label_number, lay_out
+from mammo_jax.units import Unit, UnitConfig, is_positive, label_number, lay_out
 
 PART_IMAGES = 32  # what an interruption can cost at most, for each worker
 
@@ -178,7 +178,8 @@ def _process(
     units = lay_out(mammogram, breast, plan.units, plan.normal_sites.get(mammogram.image_id, ()))
     lesions = np.zeros(mammogram.pixels.shape, bool)
     for lesion in mammogram.lesions:
-        lesions |= lesion.filled(mammogram.pixels.shape)
+        if is_positive(lesion.label, plan.units.target):  # a map that points at another kind points at the wrong one
+            lesions |= lesion.filled(mammogram.pixels.shape)
     masks = [{"mask": unit.record_mask(lesions), "breast": unit.record_mask(breast)} for unit in units]
     fold = plan.folds[mammogram.patient_id]
 

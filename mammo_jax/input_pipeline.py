@@ -37,7 +37,7 @@ class Examples:
     folds : int64 [n]
     image_ids, patient_ids : str arrays [n]
     masks, breasts : uint8 [n, rows, columns, 1] or None
-        255 inside a lesion, and inside the breast, if asked for.
+        255 inside a lesion that is a positive of the study's question, and inside the breast, if asked for.
     """
 
     ratio: str

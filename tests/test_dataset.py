@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from mammo_jax import dataset
+from mammo_jax.preprocess import breast_mask
+from mammo_jax.sources import Lesion, Mammogram
 from mammo_jax.sources.phantom import Phantom
-from mammo_jax.units import UnitConfig
+from mammo_jax.units import UnitConfig, lay_out
 
 
 def test_the_audit_of_another_codec_names_it_and_holds_its_sizes():
@@ -33,3 +37,19 @@ def test_the_audit_of_another_codec_names_it_and_holds_its_sizes():
     for records, _ in done:
         assert set(records) == {"ratio_1", "ratio_8", "ratio_60"}
         assert len(records["ratio_8"]) == len(records["ratio_1"])
+
+
+@pytest.mark.parametrize(("target", "marked"), [("malignant", [0]), ("abnormal", [0, 1])])
+def test_the_mask_holds_only_lesions_that_are_positive_for_the_target(target, marked):
+    pixels = np.zeros((160, 128), np.uint16)
+    pixels[10:150, :80] = np.random.default_rng(0).integers(2000, 3000, (140, 80))
+    lesions = (Lesion(50.0, 30.0, 8.0, "malignant"), Lesion(100.0, 40.0, 8.0, "benign"))
+    mammogram = Mammogram(pixels, 12, "a", "a", "malignant", 0.1, lesions=lesions)
+    units = UnitConfig(unit="whole", target=target, input_rows=160, input_columns=128)
+    plan = dataset.DatasetPlan(None, (), "mammo_jax", units, {"a": 0}, {}, (), Path("never written"))
+    records, _ = dataset._process(plan, mammogram, is_example=False)
+    (unit,) = lay_out(mammogram, breast_mask(pixels), units)
+    cut = [unit.record_mask(lesion.filled(pixels.shape)) for lesion in lesions]
+    assert all(mask.any() for mask in cut)
+    expected = np.maximum.reduce([cut[number] for number in marked])
+    np.testing.assert_array_equal(records["ratio_1"][0]["mask"][..., 0], expected)
