@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mammo_jax.saliency.first_layer import Network
-from mammo_jax.saliency.integrated_gradients import Attributions, integrated_gradients, is_complete
+from mammo_jax.saliency.integrated_gradients import Attributions, integrated_gradients
 
 NOISE = 0.15
 """Standard deviation of the noise, as a part of an image's range (Smilkov et al., arXiv:1706.03825, use 0.1–0.2)."""
@@ -22,16 +22,17 @@ def smoothgrad_integrated_gradients(
     samples: int = 8,
     seed: int = 0,
     steps: int = 32,
+    max_steps: int = 512,
 ) -> Attributions:
     """Mean of the integrated gradients of `samples` noisy copies of each image.
 
-    Scores, baseline scores and gaps are means over the copies as well; the map is complete if its mean gap is within
-    the tolerance for its mean change of score. Steps are not doubled: the copies' errors average out. All images get
-    the same noise, which depends on `seed` alone.
+    Scores, baseline scores and gaps are means over the copies as well. The steps of a copy are doubled until its own
+    map is complete; the mean map counts as complete if all of its copies are, since gaps of different signs would hide
+    each other in the mean. All images get the same noise, which depends on `seed` alone.
 
     Parameters
     ----------
-    network, variables, images, baselines, steps
+    network, variables, images, baselines, steps, max_steps
         See `integrated_gradients`.
     samples, seed : int
     """
@@ -44,11 +45,11 @@ def smoothgrad_integrated_gradients(
         noisy.reshape(-1, *images.shape[1:]),
         np.repeat(baselines, samples, axis=0),
         steps=steps,
-        max_steps=steps,
+        max_steps=max_steps,
     )
     maps, scores, baseline_scores, gaps = (
         values.reshape(len(images), samples, *values.shape[1:]).mean(1)
         for values in (found.maps, found.scores, found.baseline_scores, found.gaps)
     )
-    path_points = np.full(len(images), samples * steps)
-    return Attributions(maps, scores, baseline_scores, gaps, path_points, is_complete(gaps, scores - baseline_scores))
+    path_points, complete = (values.reshape(len(images), samples) for values in (found.steps, found.complete))
+    return Attributions(maps, scores, baseline_scores, gaps, path_points.sum(1), complete.all(1))

@@ -2,12 +2,22 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mammo_jax.models.cnn import CNN
+from mammo_jax.saliency import smoothgrad
 from mammo_jax.saliency.first_layer import starts_with_convolution
-from mammo_jax.saliency.integrated_gradients import CHUNK_BYTES, CHUNK_STEPS, _path, integrated_gradients, quadrature
+from mammo_jax.saliency.integrated_gradients import (
+    CHUNK_BYTES,
+    CHUNK_STEPS,
+    Attributions,
+    _path,
+    integrated_gradients,
+    is_complete,
+    quadrature,
+)
 from mammo_jax.saliency.smoothgrad import smoothgrad_integrated_gradients
 
 SHAPE = (3, 16, 20, 1)
@@ -193,3 +203,32 @@ def test_smoothgrad_is_the_mean_over_noisy_copies():
     assert found.complete.all()
     again = smoothgrad_integrated_gradients(squares, None, images[:1], np.zeros_like(images[:1]), samples=4000, steps=1)
     np.testing.assert_array_equal(again.maps[0], found.maps[0])
+
+
+def test_smoothgrad_doubles_the_steps_of_copies_that_are_not_complete():
+    images = normal(2, 8, 8, 1).astype(np.float32)
+
+    def steep(_, inputs):
+        return jnp.tanh(3 * (inputs.sum((1, 2, 3)) - 1))
+
+    arguments = (steep, None, images, np.zeros_like(images))
+    fixed = smoothgrad_integrated_gradients(*arguments, samples=6, steps=2, max_steps=2)
+    assert not fixed.complete.any()
+    found = smoothgrad_integrated_gradients(*arguments, samples=6, steps=2, max_steps=512)
+    assert found.complete.all()
+    assert (found.steps > 6 * 2).all()
+    assert is_complete(found.gaps, found.scores - found.baseline_scores).all()
+
+
+def test_a_smoothgrad_map_whose_copies_gaps_cancel_is_flagged(monkeypatch):
+    images = np.zeros((1, 4, 4, 1), np.float32)
+
+    def cancelling(network, variables, noisy, baselines, **steps):
+        sign = np.where(np.arange(len(noisy)) % 2, 1.0, -1.0)
+        one = np.ones(len(noisy))
+        return Attributions(np.zeros((len(noisy), 4, 4)), one, 0 * one, sign, one.astype(int), one < 0)
+
+    monkeypatch.setattr(smoothgrad, "integrated_gradients", cancelling)
+    found = smoothgrad_integrated_gradients(squares, None, images, images, samples=8)
+    assert found.gaps[0] == 0
+    assert not found.complete[0]
