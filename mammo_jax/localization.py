@@ -23,6 +23,19 @@ MEASURES = {
 }
 """Keys of the results, and what they are called."""
 
+PRIMARY_MEASURE = "energy"
+"""The measure that answers the question, named before any study was run with it; the others are secondary.
+
+It is the energy-based pointing game (Wang et al., Score-CAM, CVPRW 2020), made as a better pointing game (Zhang et al.,
+IJCV 2018), which a single pixel decides: that is 0 or 1 an image, and says nothing of what else the map marks. Energy
+counts the whole map, needs no threshold, as IoU and Dice do, and has a chance level near the lesion's part of the
+breast.
+"""
+
+FEW_PLACES = 20
+"""With fewer places than this the lesion fills so much of the breast part that every place overlaps its own: chance is
+then nearly the value itself, whatever the map."""
+
 SMOOTHING = 0.02
 """Standard deviation of the Gaussian that maps are smoothed with, as a part of the longer side."""
 

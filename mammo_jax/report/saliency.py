@@ -9,14 +9,14 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from mammo_jax.files import read_json
-from mammo_jax.localization import MEASURES
+from mammo_jax.localization import MEASURES, PRIMARY_MEASURE
 from mammo_jax.report.plots import figure_bytes
 from mammo_jax.report.saliency_plots import SHOWN, drift_figure, faithfulness_figure, localization_figure
 from mammo_jax.report.sections import ReportError, data_uri, example_rows
 from mammo_jax.saliency.methods import CONTROL, METHODS, TITLES
 from mammo_jax.saliency.randomisation import LEARNT
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
-from mammo_jax.saliency.summary import RANDOM_WEIGHTS, SCHEMA
+from mammo_jax.saliency.summary import MANY_PLACES, RANDOM_WEIGHTS, SCHEMA
 
 FEW = 150
 """Below this many patients the report says that they are few."""
@@ -81,6 +81,9 @@ def saliency_section(run_dir: Path) -> dict[str, Any] | None:
             for name, figure in saliency_figures(run_dir).items()
         ],
         "comparisons": _comparisons(summary),
+        "primary_measure": MEASURES[summary["primary_measure"]],
+        "with_many_places": _with_many_places(summary),
+        "against_intensity": _against_intensity(summary),
         "opponents": OPPONENTS,
         "methods": _methods(summary),
         "learnt": LEARNT,
@@ -98,9 +101,12 @@ def saliency_section(run_dir: Path) -> dict[str, Any] | None:
 def describe(summary: Mapping[str, Any], name: str) -> str:
     """Say in words what a figure shows, for readers who cannot see it."""
     if name == "localization":
-        rows = _select(summary["localization"], model=TRAINED, method=summary["primary"], group="all", measure="energy")
+        rows = _select(
+            summary["localization"], model=TRAINED, method=summary["primary"], group="all", measure=PRIMARY_MEASURE
+        )
         points = [(row["ratio"], row["value"]["mean"]) for row in rows]
-        what = f"Energy inside the lesion, chance {rows[0]['chance']['mean']:.2f} at CR 1"
+        title = MEASURES[PRIMARY_MEASURE].capitalize()
+        what = f"{title}, chance {rows[0]['chance']['mean']:.2f} at CR 1"
     elif name == "drift":
         rows = _select(summary["drift"], model=TRAINED, method=summary["primary"], measure="spearman")
         points = [(row["ratio"], row["mean"]) for row in rows]
@@ -126,6 +132,30 @@ def _comparisons(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         against = {row["against"]: row for row in found}
         rows.append({"title": title, "value": own["value"], "chance": own["chance"], "against": against})
     return rows
+
+
+def _with_many_places(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Pointing game and energy less chance at CR 1, of all images and without those whose lesion has few places."""
+    rows = []
+    for measure in (PRIMARY_MEASURE, "pointing_game"):
+        found = _select(summary["localization"], model=TRAINED, ratio=1.0, method=summary["primary"], measure=measure)
+        rows.append({"title": MEASURES[measure], **{row["group"]: row for row in found}})
+    return [row for row in rows if MANY_PLACES in row]
+
+
+def _against_intensity(summary: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Every measure of the primary method less that of the plain image at CR 1, by what its interval says."""
+    verdicts: dict[str, list[dict[str, Any]]] = {
+        "better in": [],
+        "worse in": [],
+        "neither shown better nor worse in": [],
+    }
+    better, worse, neither = verdicts.values()
+    for row in _select(summary["comparisons"], method=summary["primary"], against=CONTROL):
+        rows = better if row["better"] else worse if row["worse"] else neither
+        rows.append(row | {"title": MEASURES[row["measure"]]})
+    verdicts = {"better in": better, "worse in": worse, "neither shown better nor worse in": neither}
+    return {words: rows for words, rows in verdicts.items() if rows}
 
 
 def _methods(summary: Mapping[str, Any]) -> list[dict[str, Any]]:

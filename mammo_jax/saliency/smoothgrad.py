@@ -52,4 +52,4 @@ def smoothgrad_integrated_gradients(
         for values in (found.maps, found.scores, found.baseline_scores, found.gaps)
     )
     path_points, complete = (values.reshape(len(images), samples) for values in (found.steps, found.complete))
-    return Attributions(maps, scores, baseline_scores, gaps, path_points.sum(1), complete.all(1))
+    return Attributions(maps, scores, baseline_scores, gaps, path_points.sum(1), np.asarray(complete.all(1)))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mammo_jax.bootstrap import Estimate, draw_patients
-from mammo_jax.localization import MEASURES
+from mammo_jax.localization import FEW_PLACES, MEASURES, PRIMARY_MEASURE
 from mammo_jax.saliency.drift import SIMILARITIES
 from mammo_jax.saliency.faithfulness import FRACTIONS, area
 from mammo_jax.saliency.methods import CONTROL, METHODS, Method
@@ -19,6 +19,8 @@ from mammo_jax.saliency.stage import CASCADE, OTHER_SEED, RANDOM_LABELS, RANDOM_
 SCHEMA = "mammo_jax saliency 2"
 RANDOM_WEIGHTS = "random_weights"
 """The last step of the cascade: no trained weight is left."""
+MANY_PLACES = "many_places"
+"""The images whose lesion has at least `FEW_PLACES` places: those that chance can be told for."""
 THRESHOLD = 0.0
 """Score from which an image counts as called positive. Both targets weigh the same in training, so a logit of 0 is
 where the network finds them equally likely."""
@@ -88,11 +90,17 @@ def summarise(
     return {
         "schema": SCHEMA,
         "primary": primary,
+        "primary_measure": PRIMARY_MEASURE,
         "resamples": resamples,
         "seed": seed,
         "threshold": THRESHOLD,
         "counts": {"images": len(first), "patients": first["patient_id"].nunique(), "correct": correct},
-        "positions": {"least": int(first["positions"].min()), "median": float(first["positions"].median())},
+        "positions": {
+            "least": int(first["positions"].min()),
+            "median": float(first["positions"].median()),
+            "few_below": FEW_PLACES,
+            "few": int((first["positions"] < FEW_PLACES).sum()),
+        },
         "localization": _localization(found, resampler),
         "comparisons": _comparisons(found, resampler),
         "drift": _drift(found, resampler),
@@ -125,12 +133,20 @@ def _figure(estimate: Estimate) -> dict[str, float]:
 
 
 def _localization(found: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
-    """Each measure of each cell with its chance level; the trained model also for images called rightly and wrongly."""
+    """Each measure of each cell with its chance level; the trained model also for groups of the images.
+
+    These are the ones called rightly, called wrongly, and with at least `FEW_PLACES` places for the lesion.
+    """
     rows = []
     for (model, ratio, method), cell in found.items():
         score = cell["score"].reindex(resampler.images.index).to_numpy()
-        called = {"all": None, "correct": score > THRESHOLD, "wrong": score <= THRESHOLD}
-        for group, chosen in called.items():
+        groups = {
+            "all": None,
+            "correct": score > THRESHOLD,
+            "wrong": score <= THRESHOLD,
+            MANY_PLACES: (resampler.images["positions"] >= FEW_PLACES).to_numpy(),
+        }
+        for group, chosen in groups.items():
             if group != "all" and model != TRAINED:
                 continue
             for measure in MEASURES:
@@ -168,9 +184,8 @@ def _comparisons(found: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
                 if difference is None:
                     continue
                 figure = _figure(difference)
-                rows.append(
-                    {"method": method, "against": against, "measure": measure, **figure, "better": figure["low"] > 0}
-                )
+                found_to_be = {"better": figure["low"] > 0, "worse": figure["high"] < 0}
+                rows.append({"method": method, "against": against, "measure": measure, **figure, **found_to_be})
     return rows
 
 

@@ -20,6 +20,11 @@ def built(tmp_path_factory):
     return run, summary, Page(build_report(run).read_text(encoding="utf-8"))
 
 
+def joined(text):
+    """Text without the blanks that stand for a tag before a stop."""
+    return re.sub(r" ([,;.])", r"\1", text)
+
+
 def test_the_section_counts_images_and_says_that_they_are_few(built):
     text = built[2].text
     counts = "24 held-out positive images of 12 patients have a marked lesion; at CR 1 18 of them are called positive"
@@ -36,6 +41,41 @@ def test_a_method_that_does_not_pass_is_named(built):
     table = page.text[page.text.index("All methods, uncompressed") :]
     assert re.search(r" Grad-CAM (\S+ \(\S+\) ){7}no", table)
     assert len(re.findall(r"\) yes ", table)) == 4
+
+
+def test_images_whose_lesion_has_few_places_are_counted_and_left_out_of_chance(built):
+    _, summary, page = built
+    assert summary["positions"]["few"] == 6
+    assert summary["positions"]["few_below"] == 20
+    assert "6 of 24 images have fewer than 20 places" in page.text
+    for measure, title in (("energy", "energy inside the lesion"), ("pointing_game", "pointing game")):
+        figures = {}
+        for group in ("all", "many_places"):
+            (row,) = (
+                row
+                for row in summary["localization"]
+                if (row["model"], row["ratio"], row["method"], row["group"], row["measure"])
+                == ("trained", 1.0, "ig_blurred", group, measure)
+            )
+            figures[group] = row["difference"]["mean"]
+        assert row["images"] == 18
+        assert figures["all"] == pytest.approx(figures["many_places"] * 18 / 24)
+        without, everyone = figures["many_places"], figures["all"]
+        pattern = rf"{title} less chance \+{without:.2f} \(\S+ to \S+\), with them \+{everyone:.2f}"
+        assert re.search(pattern, joined(page.text))
+
+
+def test_the_primary_measure_is_named_and_all_measures_stand_against_the_plain_image(built):
+    text = joined(built[2].text)
+    assert "Primary measure: energy inside the lesion, named beforehand; the others are secondary." in text
+    sentence = text[text.index("Against the plain intensity map") :]
+    sentence = sentence[: sentence.index(" Uncompressed:")]
+    pattern = r".* are better in (.*); worse in (.*); neither shown better nor worse in (.*)\.$"
+    better, worse, neither = re.match(pattern, sentence).groups()
+    for title in ("pointing game", "energy", "IoU at the lesion's area", "Dice at the lesion's area"):
+        assert re.search(rf"{title}.* \+0\.[23]\d \(", better)
+    assert re.match(r"IoU at Otsu's threshold −0\.[23]\d \(", worse)
+    assert re.match(r"AUPRC of pixels [+−]0\.0\d \(", neither)
 
 
 def test_figures_panels_and_the_warning_are_there(built):
