@@ -88,14 +88,49 @@ def most_covered(images: jax.Array, window: int, step: int) -> tuple[jax.Array, 
     cover : float [batch, count]
         Part of each that is breast.
     """
-    darkest = images.min((1, 2, 3), keepdims=True)
-    levels = (images - darkest) / jnp.maximum(images.max((1, 2, 3), keepdims=True) - darkest, 1e-6)
-    rows, columns = (window + -(-max(0, size - window) // step) * step for size in images.shape[1:3])
-    padded = jnp.pad(levels, ((0, 0), (0, rows - images.shape[1]), (0, columns - images.shape[2]), (0, 0)))
-    starts = list(product(range(0, rows - window + 1, step), range(0, columns - window + 1, step)))
-    windows = jnp.stack([padded[:, row : row + window, column : column + window] for row, column in starts], axis=1)
-    cover, kept = jax.lax.top_k((windows > BRIGHT).mean((2, 3, 4)), max(1, round(LOOKED_AT * len(starts))))
+    windows, cover, kept = _choose(images, window, step)
     windows = jnp.take_along_axis(windows, kept[..., None, None, None], axis=1)
     centred = windows - windows.mean((2, 3, 4), keepdims=True)
     variance = jnp.square(centred).mean((2, 3, 4), keepdims=True)
     return centred / jnp.sqrt(jnp.maximum(variance, FAINTEST**2)), cover
+
+
+def lay_windows_back(found: jax.Array, images: jax.Array, step: int) -> jax.Array:
+    """Add up what was found in the windows of `most_covered` where each lies in its image.
+
+    Parameters
+    ----------
+    found : float [batch, count, window, window]
+    images : float [batch, rows, columns, 1]
+        What the windows were cut from.
+    step : int
+
+    Returns
+    -------
+    float [batch, rows, columns]
+    """
+    window, shape = found.shape[2], images.shape[1:3]
+    kept = _choose(images, window, step)[2]
+    (rows, columns), starts = _grid(shape, window, step)
+    laid = jnp.zeros((len(images), rows, columns), found.dtype)
+    for number, (row, column) in enumerate(starts):
+        own = jnp.where((kept == number)[..., None, None], found, 0).sum(1)
+        laid = laid.at[:, row : row + window, column : column + window].add(own)
+    return laid[:, : shape[0], : shape[1]]
+
+
+def _choose(images: jax.Array, window: int, step: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Cut all windows, in levels from 0 to 1; return them, and the cover and the numbers of those that are kept."""
+    darkest = images.min((1, 2, 3), keepdims=True)
+    levels = (images - darkest) / jnp.maximum(images.max((1, 2, 3), keepdims=True) - darkest, 1e-6)
+    (rows, columns), starts = _grid(images.shape[1:3], window, step)
+    padded = jnp.pad(levels, ((0, 0), (0, rows - images.shape[1]), (0, columns - images.shape[2]), (0, 0)))
+    windows = jnp.stack([padded[:, row : row + window, column : column + window] for row, column in starts], axis=1)
+    cover, kept = jax.lax.top_k((windows > BRIGHT).mean((2, 3, 4)), max(1, round(LOOKED_AT * len(starts))))
+    return windows, cover, kept
+
+
+def _grid(shape: tuple[int, ...], window: int, step: int) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+    """Return the shape that the windows cover, and where each starts."""
+    rows, columns = (window + -(-max(0, size - window) // step) * step for size in shape)
+    return (rows, columns), list(product(range(0, rows - window + 1, step), range(0, columns - window + 1, step)))

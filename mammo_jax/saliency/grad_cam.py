@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from mammo_jax.models.windows import OverWindows, lay_windows_back
 from mammo_jax.saliency.first_layer import apply_module
 
 BATCH = 32
@@ -19,7 +20,9 @@ BATCH = 32
 def grad_cam(module: nn.Module, variables: Any, images: np.ndarray) -> np.ndarray:
     """ReLU of the last feature maps, weighted by the mean gradients of the score (Selvaraju et al., ICCV 2017).
 
-    The last feature map is the last output with four axes of any submodule, after a ReLU.
+    The last feature map is the last output with four axes of any submodule, after a ReLU. A network over windows has
+    one for each window; the score's gradient reaches those of the most suspicious ones alone, whose maps are laid where
+    the windows lie, and added up.
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ def grad_cam(module: nn.Module, variables: Any, images: np.ndarray) -> np.ndarra
     Returns
     -------
     float [n, rows, columns]
-        Not negative, resized bilinearly to the images.
+        Not negative, resized bilinearly to the images, or to their windows.
 
     Raises
     ------
@@ -64,6 +67,10 @@ def _compiled(module: nn.Module) -> Callable:
         gradient, features = jax.grad(score, has_aux=True)(jnp.zeros(shape.shape, shape.dtype))
         weights = gradient.mean((1, 2), keepdims=True)
         cam = nn.relu((weights * nn.relu(features)).sum(-1))
+        if isinstance(module, OverWindows):
+            sides = (module.window, module.window)
+            windows = jax.image.resize(cam, (len(cam), *sides), "bilinear").reshape(len(images), -1, *sides)
+            return lay_windows_back(windows, images, module.step)
         return jax.image.resize(cam, images.shape[:3], "bilinear")
 
     return maps

@@ -101,7 +101,9 @@ def integrated_gradients(
     `images` are what the network sees. The networks of a study see images standardised one by one, which takes scale
     and level out of an image: attributing through that from a black baseline would be ill-posed, since every image on
     the path looks the same to the network. Standardising therefore counts as preprocessing, F is the network on
-    standardised input, and a baseline is expressed in its image's own units (`baselines_for`).
+    standardised input, and a baseline is expressed in its image's own units (`baselines_for`). A network over windows
+    (`mammo_jax.models.windows`) standardises and chooses them inside F, which jumps where its choice changes along the
+    path: no gradient tells of the jump, so its maps are often incomplete, and flagged.
 
     Parameters
     ----------
