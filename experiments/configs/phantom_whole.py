@@ -1,11 +1,16 @@
-"""Whole phantom images, abnormal against normal, starting from the features of a patch study (Shen et al. 2019).
+"""Whole phantom images, abnormal against normal: a network that knows lesions from patches looks through windows.
 
-Command   mammo-jax study --source phantom --unit whole --features-from runs/study --out runs/phantom-whole
+Its features come from patches of other patients, and are trained on with image labels (as Shen et al. 2019 do).
+
+Command   mammo-jax study --target abnormal --images 2400 --filters 16 32 64 --learning-rate 2e-3 \
+              --train-ratios 1 --ratios 11000 --out runs/phantom-features
+          mammo-jax study --unit whole --features-from runs/phantom-features --out runs/phantom-whole
 """
 
 from pathlib import Path
 
 from experiments.study_config import PhantomConfig, StudyConfig
+from mammo_jax.training_config import TrainingConfig
 from mammo_jax.units import UnitConfig
 
 CONFIG = StudyConfig(
@@ -13,4 +18,7 @@ CONFIG = StudyConfig(
     train_ratios=(1.0,),
     phantom=PhantomConfig(phantom_seed=1, images=1200),
     units=UnitConfig(unit="whole", target="abnormal", input_rows=416, input_columns=320, input_pitch=0.5625),
+    training=TrainingConfig(
+        filters=(16, 32, 64), window=64, window_step=16, epochs=2, batch_size=8, learning_rate=3e-4
+    ),
 )
