@@ -28,11 +28,17 @@ Found = TypeVar("Found")
 
 
 def prepare(config: StudyConfig) -> None:
-    """Make folds, find matched normal patches, compress, cut, and write the dataset; skipped where it is complete."""
+    """Make folds, find matched normal patches, compress, cut, and write the dataset; skipped where it is complete.
+
+    Where the images are gone a complete dataset still serves; where their table was changed it does not.
+    """
     complete = config.out / "dataset" / "complete.json"
-    if complete.exists():
+    if complete.exists() and config.source_dir is not None and not config.source_dir.exists():
         return
     source = open_source(config)
+    check_source(config, source)
+    if complete.exists():
+        return
     if config.codec != OURS:
         _check_ratios(config, source)
     patients = source.patients()
@@ -56,6 +62,26 @@ def prepare(config: StudyConfig) -> None:
     data_hash = sha256_json(sorted(images["image_id"] + " " + images["sha256"]))
     write_json(complete, {"images": len(images), "data_sha256": data_hash})
     log_event(config.out, "prepared", images=len(images), left_out=len(source) - len(images), data_sha256=data_hash)
+
+
+def check_source(config: StudyConfig, source: Source) -> None:
+    """Bind the run to its source's table at the first start, in source.json; later refuse another table.
+
+    Folds, matched sites and parts of the dataset name patients and images by id or by place in the table, so none of
+    them would notice a changed label or a row that was taken out.
+    """
+    path = config.out / "source.json"
+    found = {"images": len(source), "table_sha256": sha256_json(source.table())}
+    if not path.exists():
+        write_json(path, found)
+        return
+    before = read_json(path)
+    if before != found:
+        table = config.source_dir or f"the built-in {config.source}"
+        raise SourceError(
+            f"{table}: its patients, labels, files or lesions are not those that {config.out} was begun with "
+            f"({before['images']} images then, {len(source)} now); put the old table back, or choose another --out"
+        )
 
 
 def _normal_sites(config: StudyConfig, source: Source) -> dict[str, list[tuple[float, float]]]:

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -25,6 +25,7 @@ COLUMNS = (
     "lesion_row", "lesion_column", "lesion_radius", "lesion_label", "lesion_mask",
 )  # fmt: skip
 _OF_THE_IMAGE = ("patient_id", "image_id", "laterality", "view", "pixel_pitch", "bits_stored")
+_OF_A_LESION = COLUMNS[8:]
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -147,6 +148,23 @@ class Folder:
         """Label of every image."""
         return [entry.label for entry in self._entries]
 
+    def table(self) -> list[dict[str, Any]]:
+        """One row an image; see `Source.table`."""
+        return [
+            {
+                "image_id": entry.image_id,
+                "patient_id": entry.patient_id,
+                "label": entry.label,
+                "files": [str(entry.path), *_masks(entry), str(self.csv_path)],
+                "laterality": entry.laterality,
+                "view": entry.view,
+                "pixel_pitch": entry.pixel_pitch,
+                "bits_stored": entry.bits_stored,
+                "lesions": [[row.text(field) for field in _OF_A_LESION] for row in entry.lesions],
+            }
+            for entry in self._entries
+        ]
+
     def _refuse_repeated_ids(self) -> None:
         counts = Counter(entry.image_id for entry in self._entries)
         repeated = [str(entry.path) for entry in self._entries if counts[entry.image_id] > 1]
@@ -206,6 +224,12 @@ def _path(row: Row, field: str) -> Path:
     if Path(os.path.normpath(given)).parts[:1] == ("..",):
         raise row.error(field, f"{given} leads out of the table's folder; give an absolute path if that is meant")
     return row.table.parent / given
+
+
+def _masks(entry: _Entry) -> list[str]:
+    """Paths of an image's lesion masks, joined and as the table has them: an error names the one or the other."""
+    given = [(row.table.parent, row.text("lesion_mask")) for row in entry.lesions if row.text("lesion_mask")]
+    return [text for folder, mask in given for text in (str(folder / mask), mask)]
 
 
 def _patient_id(row: Row, path: Path, key: bytes | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -83,6 +84,15 @@ class Hybrid:
         """Label of every image."""
         return [label_at(self.seed, index, self.benign, self.malignant) for index in range(len(self))]
 
+    def table(self) -> list[dict[str, Any]]:
+        """One row an image, the base's with the id and the label that the planting gives; see `Source.table`."""
+        base = self.base.table()
+        rows = [(base[index], number) for index in self.normals for number in range(self.plantings)]
+        return [
+            {**row, "image_id": _planted_id(row["image_id"], number), "label": label}
+            for (row, number), label in zip(rows, self.labels())
+        ]
+
     def __getitem__(self, index: int) -> Mammogram:
         """Read the base's image and plant."""
         if not 0 <= index < len(self):
@@ -100,7 +110,7 @@ class Hybrid:
         return replace(
             base,
             pixels=pixels,
-            image_id=f"{base.image_id}-p{index % self.plantings}",
+            image_id=_planted_id(base.image_id, index % self.plantings),
             label=label,
             pixel_pitch=pitch,
             lesions=() if lesion is None else (lesion,),
@@ -125,6 +135,10 @@ class Hybrid:
             )
         row, column = np.unravel_index(self._stream(_SITE, index).choice(places), allowed.shape)
         return int(row) * step, int(column) * step
+
+
+def _planted_id(base_id: str, number: int) -> str:
+    return f"{base_id}-p{number}"
 
 
 def _muscle_corner(breast: np.ndarray) -> np.ndarray:

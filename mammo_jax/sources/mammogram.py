@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -120,6 +120,12 @@ class Source(Protocol):
 
     def labels(self) -> list[Label]:
         """Label of every image, without reading pixels."""
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row an image, without reading pixels: everything that is known of it beside its pixels, ready for JSON.
+
+        Each row has image_id, patient_id, label and files: the paths that an error of this image may name.
+        """
 
 
 def iterate(source: Source) -> Iterator[Mammogram]:

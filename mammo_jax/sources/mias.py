@@ -7,7 +7,7 @@ Congress Series 1069 (1994) 375–378. The database is for research only; it is 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mammo_jax.sources.image_files import read_image
 from mammo_jax.sources.mammogram import LABELS, Label, Lesion, Mammogram, SourceError
@@ -61,7 +61,7 @@ class Mias:
     def __getitem__(self, index: int) -> Mammogram:
         """Read one image; SourceError where its file is missing, damaged or not 8 bit."""
         image_id = self._image_ids[index]
-        path = self.directory / "images" / f"{image_id}.png"
+        path = self._image_path(image_id)
         pixels = read_image(path).pixels
         if pixels.itemsize != 1:
             raise SourceError(f"{path}: has {pixels.dtype} pixels; mini-MIAS has 8 bits, put the original file there")
@@ -90,6 +90,23 @@ class Mias:
     def labels(self) -> list[Label]:
         """Label of every image."""
         return list(self._labels)
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row an image; see `Source.table`."""
+        columns = zip(self._image_ids, self._patients, self._labels, self._lesions)
+        return [
+            {
+                "image_id": image_id,
+                "patient_id": patient,
+                "label": label,
+                "files": [str(self._image_path(image_id)), str(self.directory / "labels.csv")],
+                "lesions": [[lesion.row, lesion.column, lesion.radius, lesion.label] for lesion in lesions],
+            }
+            for image_id, patient, label, lesions in columns
+        ]
+
+    def _image_path(self, image_id: str) -> Path:
+        return self.directory / "images" / f"{image_id}.png"
 
 
 def _label(row: Row) -> Label:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -99,6 +99,13 @@ class Phantom:
         """Label of every image."""
         return [self._label(index) for index in range(self.images)]
 
+    def table(self) -> list[dict[str, Any]]:
+        """One row an image; see `Source.table`."""
+        return [
+            {"image_id": self._image_id(index), "patient_id": patient, "label": label, "files": []}
+            for index, (patient, label) in enumerate(zip(self.patients(), self.labels()))
+        ]
+
     def __getitem__(self, index: int) -> Mammogram:
         """Make one image."""
         if not 0 <= index < self.images:
@@ -120,7 +127,7 @@ class Phantom:
         return Mammogram(
             pixels=detect(exposure, noise, pitch, offset, gain, BITS_STORED),
             bits_stored=BITS_STORED,
-            image_id=f"{self._patient_id(patient)}-{laterality}{view}",
+            image_id=self._image_id(index),
             patient_id=self._patient_id(patient),
             label=label,
             pixel_pitch=pitch,
@@ -132,6 +139,9 @@ class Phantom:
 
     def _stream(self, purpose: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose, number])
+
+    def _image_id(self, index: int) -> str:
+        return f"{self._patient_id(index // len(VIEWS))}-{''.join(VIEWS[index % len(VIEWS)])}"
 
     def _patient_id(self, patient: int) -> str:
         return f"phantom-{self.seed}-{patient}"

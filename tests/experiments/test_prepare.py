@@ -1,5 +1,7 @@
 """Errors of the first stage are one line that says what to do; another codec than ours is asked for by name."""
 
+import imagecodecs
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -59,3 +61,32 @@ def test_the_audit_of_another_codec_names_it_and_holds_its_sizes(tmp_path):
     assert (audit["ratio_allocated"] >= audit["ratio"]).all()
     by_ratio = audit.groupby("ratio")["psnr_breast"].median()
     assert by_ratio[8] > by_ratio[60] > 20
+
+
+def folder_of_images(folder, rows):
+    for number in range(len(rows)):
+        image = np.zeros((60, 40), np.uint8)
+        image[5:55, :30] = 100 + np.random.default_rng(number).integers(0, 50, (50, 30))
+        (folder / f"{number}.png").write_bytes(imagecodecs.png_encode(image))
+    text = ["path,patient_id,label", *(f"{number}.png,P{number},{label}" for number, label in enumerate(rows))]
+    (folder / "images.csv").write_text("\n".join(text))
+    flags = ["--source", "folder", "--source-dir", str(folder / "images.csv"), "--plain-ids", "--unit", "whole"]
+    flags += ["--input-rows", "32", "--input-columns", "32", "--ratios", "8", "--folds", "2", "--workers", "1"]
+    return [*flags, "--target", "malignant", "--out", str(folder / "run")]
+
+
+def test_a_run_refuses_a_table_that_was_changed_after_it_began(tmp_path):
+    labels = ["malignant", "malignant", "normal", "normal"]
+    flags = folder_of_images(tmp_path, labels)
+    prepare.main(flags)
+    audit = (tmp_path / "run" / "audit.csv").read_bytes()
+    table = (tmp_path / "images.csv").read_text()
+    for changed in (table.replace("0.png,P0,malignant", "0.png,P0,benign"), table.replace("1.png,P1", "1.png,P0")):
+        (tmp_path / "images.csv").write_text(changed)
+        with pytest.raises(SystemExit, match=r"images\.csv: .* not those that .*run was begun with .*another --out"):
+            prepare.main(flags)
+    (tmp_path / "images.csv").write_text(table + "\n")
+    prepare.main(flags)
+    (tmp_path / "images.csv").unlink()  # the dataset made of it is complete
+    prepare.main(flags)
+    assert (tmp_path / "run" / "audit.csv").read_bytes() == audit

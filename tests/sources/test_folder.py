@@ -49,6 +49,19 @@ def test_every_format_in_one_table(folder):
     assert (png.laterality, png.view, png.pixel_pitch, png.lesions) == (None, None, None, ())
 
 
+def test_the_table_is_known_without_pixels_and_changes_with_every_cell(folder):
+    text = "path,patient_id,label,lesion_row,lesion_column,lesion_radius,lesion_mask\n"
+    text += "a.png,P1,normal,,,,\nb.pgm,P1,benign,4,5,2,m.png\n"
+    first = source(folder, text, plain_ids=True, bits_stored=12).table()
+    assert [(row["image_id"], row["patient_id"], row["label"]) for row in first] == [
+        ("a", "P1", "normal"),
+        ("b", "P1", "benign"),
+    ]
+    assert {str(folder / name) for name in ("b.pgm", "m.png", "images.csv")} <= set(first[1]["files"])
+    for old, new in (("4,5,2", "4,6,2"), ("m.png", "n.png"), ("P1,normal", "P2,normal"), ("benign", "malignant")):
+        assert source(folder, text.replace(old, new), plain_ids=True, bits_stored=12).table() != first
+
+
 def test_ids_are_keyed_hashes(folder):
     made = source(folder, ALL, bits_stored=12)
     key = load_key()

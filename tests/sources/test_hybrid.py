@@ -26,6 +26,9 @@ class Films:
     def labels(self):
         return self.phantom.labels()
 
+    def table(self):
+        return self.phantom.table()
+
     def __getitem__(self, index):
         image = self.phantom[index]
         pixels = (image.pixels >> 4).astype(np.uint8)
@@ -150,3 +153,9 @@ def test_real_films(shared_data):
         mask = image.lesions[0].mask if image.lesions else np.zeros(image.pixels.shape, bool)
         assert (image.pixels[~mask] == base.pixels[~mask]).all()
         assert (image.pixels[mask] != base.pixels[mask]).any() == bool(image.lesions)
+
+
+def test_the_table_has_the_ids_and_labels_of_the_images():
+    rows = [(row["image_id"], row["patient_id"], row["label"]) for row in HYBRID.table()]
+    images = [HYBRID[index] for index in range(6)]
+    assert rows[:6] == [(image.image_id, image.patient_id, image.label) for image in images]

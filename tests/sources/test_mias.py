@@ -99,6 +99,12 @@ def test_a_lesion_outside_its_image_is_named(tmp_path):
         source[0]
 
 
+def test_the_table_has_the_ids_of_the_images(tmp_path):
+    source = Mias(database(tmp_path))
+    assert [row["image_id"] for row in source.table()] == [image.image_id for image in iterate(source)]
+    assert [row["patient_id"] for row in source.table()] == source.patients()
+
+
 def test_sixteen_bit_files_are_no_mias(tmp_path):
     folder = database(tmp_path)
     (folder / "images" / "mdb001.png").write_bytes(imagecodecs.png_encode(np.zeros((20, 30), np.uint16)))

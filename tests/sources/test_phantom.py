@@ -175,6 +175,12 @@ def test_what_cannot_be_drawn_is_refused(wrong, named):
         replace(SMALL, **wrong)
 
 
+def test_the_table_has_the_ids_and_labels_of_the_images():
+    rows = [(row["image_id"], row["patient_id"], row["label"]) for row in SMALL.table()]
+    images = [SMALL[index] for index in range(6)]
+    assert rows[:6] == [(image.image_id, image.patient_id, image.label) for image in images]
+
+
 def test_there_is_no_image_beyond_the_last():
     with pytest.raises(IndexError):
         SMALL[24]
