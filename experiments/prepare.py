@@ -57,7 +57,7 @@ def prepare(config: StudyConfig) -> None:
     write_dataset(plan, config.processes)
     if not parts(plan.directory):
         raise SourceError(f"no image could be used; {config.out / 'left_out.csv'} says why for each")
-    images = pd.read_csv(config.out / "images.csv", dtype=str)
+    images = pd.read_csv(config.out / "images.csv", dtype=str, keep_default_na=False)
     check_duplicates(*(images[column].tolist() for column in ("image_id", "patient_id", "sha256")))
     data_hash = sha256_json(sorted(images["image_id"] + " " + images["sha256"]))
     write_json(complete, {"images": len(images), "data_sha256": data_hash})
@@ -90,8 +90,7 @@ def _normal_sites(config: StudyConfig, source: Source) -> dict[str, list[tuple[f
         return {}
     path = config.out / "normal_sites.json"
     if not path.exists():
-        surveys = _survey(source, config.units, config.fold_seed, config.processes)
-        write_json(path, match_normals(surveys, config.units.normals_per_lesion))
+        write_json(path, match_normals(_survey(config, source), config.units.normals_per_lesion))
     return {image_id: [(row, column) for row, column in sites] for image_id, sites in read_json(path).items()}
 
 
@@ -118,9 +117,24 @@ def _largest_ratio(source: Source, codec_name: CodecName, index: int) -> tuple[s
         return None  # the pass that writes the dataset lists it
 
 
-def _survey(source: Source, units: UnitConfig, seed: int, processes: int) -> list[Survey]:
-    """Survey every image that can be read; the pass that writes the dataset lists those that cannot."""
-    return _of_images(partial(_survey_one, source, units, seed), source, "finding normal sites", processes)
+def _survey(config: StudyConfig, source: Source) -> list[Survey]:
+    """Survey every image that can be used; the pass that writes the dataset lists those that cannot.
+
+    Raises
+    ------
+    SourceError
+        Those that can have no lesion among them; the message gives the first reason of one that cannot.
+    """
+    survey_one = partial(_survey_one, source, config.units, config.fold_seed)
+    found = _of_images(survey_one, source, "finding normal sites", config.processes)
+    surveys = [each for each in found if isinstance(each, Survey)]
+    reasons = [each for each in found if isinstance(each, str)]
+    if reasons and not any(len(survey.lesions) for survey in surveys):
+        raise SourceError(
+            f"no lesion patch can be cut: {len(reasons)} of {len(source)} images cannot be used, the first because "
+            f"{reasons[0]}"
+        )
+    return surveys
 
 
 def _of_images(find: Callable[[int], Found | None], source: Source, title: str, processes: int) -> list[Found]:
@@ -130,11 +144,11 @@ def _of_images(find: Callable[[int], Found | None], source: Source, title: str, 
         return [each for each in found if each is not None]
 
 
-def _survey_one(source: Source, units: UnitConfig, seed: int, index: int) -> Survey | None:
+def _survey_one(source: Source, units: UnitConfig, seed: int, index: int) -> Survey | str:
     try:
         return survey_image(source[index], units, seed)
-    except SourceError:
-        return None
+    except SourceError as error:
+        return str(error)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from mammo_jax.preprocess import Framing, breast_mask, find_framing, patch_corner
 from mammo_jax.sources import Mammogram, SourceError
-from mammo_jax.units import Target, UnitConfig, lesion_sites, pitch_of
+from mammo_jax.units import Target, UnitConfig, lesion_sites, patch_side
 
 DRAWS = 200  # centres tried in an image; those nearer than half a patch to an earlier one are dropped
 MIN_BREAST = 0.5  # share of a normal patch that must be breast
+MAX_PAIRS = 1 << 26  # of a wanted and a candidate site, whose distances are held at once: 512 MiB
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Survey:
 
 def survey_image(mammogram: Mammogram, config: UnitConfig, seed: int) -> Survey:
     """Describe an image's lesions and candidate normal sites; the draw depends on the seed and the image id alone."""
-    side = config.patch_mm / pitch_of(mammogram, config)
+    side = patch_side(mammogram, config)
     breast = breast_mask(mammogram.pixels)
     framing = find_framing(breast)
     describe = _Describer(mammogram, breast, framing, side)
@@ -107,6 +109,9 @@ def _draw_centres(
 def match_normals(surveys: list[Survey], per_lesion: int) -> dict[str, list[tuple[float, float]]]:
     """Choose `per_lesion` normal sites for each lesion so that the summed distance of their descriptions is least.
 
+    In large studies lesions and candidates are dealt out at random into groups of equal size, and the sum is the least
+    within each: memory stays bounded, and a group's candidates are as varied as all of them.
+
     Parameters
     ----------
     surveys : list of Survey
@@ -133,11 +138,23 @@ def match_normals(surveys: list[Survey], per_lesion: int) -> dict[str, list[tupl
         )
     scale = np.maximum(lesions.std(0), 1e-6)
     wanted = np.repeat(lesions / scale, per_lesion, axis=0)
-    distance = ((wanted[:, None, :] - (candidates / scale)[None, :, :]) ** 2).sum(-1)
-    _, chosen = linear_sum_assignment(distance)
+    chosen = _assign(wanted, candidates / scale, MAX_PAIRS)
     owners = [survey.image_id for survey in surveys for _ in range(len(survey.candidates))]
     centres = np.concatenate([survey.centres for survey in surveys])
     sites: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for index in sorted(chosen):
         sites[owners[index]].append((float(centres[index, 0]), float(centres[index, 1])))
     return dict(sites)
+
+
+def _assign(wanted: np.ndarray, offered: np.ndarray, max_pairs: int) -> np.ndarray:
+    """Indices of `offered` [candidates, 4] assigned to the rows of `wanted` [n, 4], one each, n of them in no order."""
+    groups = int(np.ceil(np.sqrt(len(wanted) * len(offered) / max_pairs)))
+    deal = np.random.default_rng(0).permutation if groups > 1 else np.arange
+    chosen = [
+        offer[linear_sum_assignment(cdist(wanted[want], offered[offer], "sqeuclidean"))[1]]
+        for want, offer in zip(
+            np.array_split(deal(len(wanted)), groups), np.array_split(deal(len(offered)), groups), strict=True
+        )
+    ]
+    return np.concatenate(chosen)

@@ -114,6 +114,17 @@ def pitch_of(mammogram: Mammogram, config: UnitConfig) -> float:
     return pitch
 
 
+def patch_side(mammogram: Mammogram, config: UnitConfig) -> float:
+    """Side of a patch in pixels of the image; raises SourceError where it is unknown or larger than the image."""
+    side = config.patch_mm / pitch_of(mammogram, config)
+    if side > min(mammogram.pixels.shape):
+        raise SourceError(
+            f"{mammogram.image_id}: a patch of {config.patch_mm} mm is {side:.0f} pixels, larger than the image "
+            f"{mammogram.pixels.shape}; ask for a smaller --patch-mm"
+        )
+    return side
+
+
 def lay_out(
     mammogram: Mammogram, breast: np.ndarray, config: UnitConfig, normal_sites: Sequence[tuple[float, float]] = ()
 ) -> list[Unit]:
@@ -134,12 +145,7 @@ def lay_out(
         zoom = None if config.input_pitch is None else pitch_of(mammogram, config) / config.input_pitch
         target = is_positive(mammogram.label, config.target)
         return [Unit(mammogram.image_id, mammogram.label, target, framing, shape, None, None, zoom)]
-    side = config.patch_mm / pitch_of(mammogram, config)
-    if side > min(mammogram.pixels.shape):
-        raise SourceError(
-            f"{mammogram.image_id}: a patch of {config.patch_mm} mm is {side:.0f} pixels, larger than the image "
-            f"{mammogram.pixels.shape}; ask for a smaller --patch-mm"
-        )
+    side = patch_side(mammogram, config)
     sites = lesion_sites(mammogram, breast) + [
         Site(row, column, "normal", f"normal{number}")
         for number, (row, column) in enumerate((*mammogram.null_sites, *normal_sites))

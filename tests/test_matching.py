@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 
-from mammo_jax.matching import match_normals, survey_image
+from mammo_jax import matching
+from mammo_jax.matching import Survey, match_normals, survey_image
 from mammo_jax.sources import Lesion, Mammogram, SourceError
 from mammo_jax.units import UnitConfig
 
@@ -70,6 +73,48 @@ def test_abnormal_images_give_normal_patches_only_for_the_lesion_target():
     abnormal = next(iter(images()))
     assert len(survey_image(abnormal, CONFIG, 0).centres)
     assert len(survey_image(abnormal, UnitConfig(patch_mm=10, target="abnormal"), 0).centres) == 0
+
+
+def random_surveys(images, seed=0):
+    """Every third image has a lesion; candidates are spread wider than the lesions."""
+    random = np.random.default_rng(seed)
+    for number in range(images):
+        lesions = random.normal(0.6, 0.1, (int(number % 3 == 0), 4))
+        yield Survey(f"i{number}", lesions, random.normal(0.5, 0.2, (20, 4)), random.uniform(0, 500, (20, 2)))
+
+
+def summed_distance(surveys, chosen, per_lesion):
+    lesions = np.concatenate([survey.lesions for survey in surveys])
+    picked = [s.candidates[(s.centres == site).all(1)][0] for s in surveys for site in chosen.get(s.image_id, [])]
+    scale = lesions.std(0)
+    distance = cdist(np.repeat(lesions / scale, per_lesion, 0), np.array(picked) / scale, "sqeuclidean")
+    return distance[linear_sum_assignment(distance)].sum()
+
+
+def test_large_studies_are_matched_in_groups_nearly_as_well(monkeypatch):
+    surveys = list(random_surveys(300))
+    exact = match_normals(surveys, 3)
+    monkeypatch.setattr(matching, "MAX_PAIRS", 300 * 6000 // 10)  # four groups
+    grouped = match_normals(surveys, 3)
+    assert grouped == match_normals(surveys, 3)
+    assert sum(map(len, grouped.values())) == sum(map(len, exact.values())) == 300
+    assert len({site for sites in grouped.values() for site in sites}) == 300
+    least = summed_distance(surveys, exact, 3)
+    anything = summed_distance(surveys, {s.image_id: s.centres[:1].tolist() for s in surveys}, 3)
+    assert least < summed_distance(surveys, grouped, 3) < 0.25 * anything
+    assert summed_distance(surveys, grouped, 3) < 4 * least
+
+
+def test_groups_have_enough_candidates_where_every_one_is_needed(monkeypatch):
+    surveys = list(random_surveys(30))
+    monkeypatch.setattr(matching, "MAX_PAIRS", 1000)
+    chosen = match_normals(surveys, 60)
+    assert sum(map(len, chosen.values())) == 600
+
+
+def test_a_patch_larger_than_the_image_is_said():
+    with pytest.raises(SourceError, match=r"larger than the image.*smaller --patch-mm"):
+        survey_image(next(iter(images())), UnitConfig(patch_mm=100), 0)
 
 
 def test_nothing_to_match_is_said():

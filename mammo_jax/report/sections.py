@@ -28,6 +28,7 @@ AUDIT_COLUMNS = (
     *("bits_per_pixel", "bits_per_breast_pixel", "psnr", "psnr_breast", "ssim", "ssim_breast"),
 )
 MEDIANS = AUDIT_COLUMNS[6:]
+TEXT = ("image_id", "patient_id", "label", "problem")  # taken as it is: a patient may be called "NA" or "007"
 MAX_EXAMPLES = 6
 MAX_CROP_BYTES = 1 << 20
 LEFT_OUT_SHOWN = 10
@@ -49,7 +50,8 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
     if not path.exists():
         return None
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(("image_id", "patient_id", "label", "reason"), str))
+        empty = {column: [""] for column in columns if column not in TEXT}
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=empty)
     except pd.errors.EmptyDataError:
         return None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:

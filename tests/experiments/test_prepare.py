@@ -7,6 +7,7 @@ import pytest
 
 from experiments import prepare
 from mammo_jax.files import read_json
+from mammo_jax.report import sections
 
 TINY = [
     "--images",
@@ -90,3 +91,28 @@ def test_a_run_refuses_a_table_that_was_changed_after_it_began(tmp_path):
     (tmp_path / "images.csv").unlink()  # the dataset made of it is complete
     prepare.main(flags)
     assert (tmp_path / "run" / "audit.csv").read_bytes() == audit
+
+
+def test_patches_of_images_of_unknown_size_say_what_is_missing(tmp_path):
+    flags = folder_of_images(tmp_path, ["malignant", "malignant", "normal", "normal"])
+    flags[flags.index("whole")] = "patch"
+    table = (tmp_path / "images.csv").read_text().replace("label", "label,lesion_row,lesion_column,lesion_radius")
+    table = table.replace("malignant", "malignant,20,15,4").replace("normal", "normal,,,")
+    (tmp_path / "images.csv").write_text(table)
+    with pytest.raises(SystemExit, match=r"4 of 4 images cannot be used.*: pixel_pitch is unknown.*say --pixel-pitch"):
+        prepare.main(flags)
+
+
+def test_ids_that_look_like_nothing_are_ids(tmp_path):
+    flags = folder_of_images(tmp_path, ["malignant", "malignant", "normal", "normal"])
+    rows = zip((tmp_path / "images.csv").read_text().splitlines(), ["image_id", "NA", "null", "None", "nan"])
+    (tmp_path / "images.csv").write_text("\n".join(f"{row},{image_id}" for row, image_id in rows).replace("P0", "NA"))
+    prepare.main(flags)
+    assert (tmp_path / "run" / "dataset" / "complete.json").exists()
+    assert [fold["malignant"] for fold in sections.classes_by_fold(tmp_path / "run")] == [1, 1]
+    assert sections.read_table(tmp_path / "run" / "images.csv", ())["image_id"].tolist() == [
+        "NA",
+        "null",
+        "None",
+        "nan",
+    ]
