@@ -26,6 +26,7 @@ from mammo_jax.compression import CompressionError
 from mammo_jax.compression_batch import compress_files, list_files
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.identifiers import load_key
+from mammo_jax.worker_processes import WorkerError
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         files = list_files(config.inputs, plan)
         left_out = compress_files(plan, files, config.workers or len(os.sched_getaffinity(0)))
-    except (SourceError, CompressionError, codec.CodecError, OSError) as error:
+    except (SourceError, CompressionError, WorkerError, codec.CodecError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     for file, problem in left_out:
         print(f"left out: {file.path}: {problem}")

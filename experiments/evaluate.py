@@ -70,8 +70,8 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         If the table cannot be used, or `out` holds a run with predictions of its own.
     """
     own = config.out / "predictions.parquet"
-    if own.exists() and own.resolve() != config.predictions.resolve():
-        raise StatisticsError(f"out: {config.out} is a run with predictions of its own; choose another folder")
+    if (own.exists() or (config.out / "config.json").exists()) and own.resolve() != config.predictions.resolve():
+        raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
     metrics = evaluate(
         read_predictions(config.predictions),
         margin=config.margin,

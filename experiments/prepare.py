@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 import codec
-from experiments.study_config import StudyConfig, open_source, parse, reporting_errors, start_run
+from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
 from mammo_jax.compression import OURS, CodecName, CompressionError, codec_title, largest_ratio
 from mammo_jax.dataset import DatasetPlan, parts, write_dataset
 from mammo_jax.example_crops import choose_examples
@@ -22,9 +23,15 @@ from mammo_jax.folds import check_duplicates, stored_folds
 from mammo_jax.matching import Survey, match_normals, survey_image
 from mammo_jax.provenance import log_event
 from mammo_jax.sources import Source, SourceError
+from mammo_jax.sources.folder import Folder
+from mammo_jax.sources.hybrid import Hybrid
+from mammo_jax.sources.mias import Mias
+from mammo_jax.sources.phantom import Phantom
 from mammo_jax.units import UnitConfig, is_positive
+from mammo_jax.worker_processes import reporting_lost_workers
 
 Found = TypeVar("Found")
+logger = logging.getLogger(__name__)
 
 
 def prepare(config: StudyConfig) -> None:
@@ -58,10 +65,38 @@ def prepare(config: StudyConfig) -> None:
     if not parts(plan.directory):
         raise SourceError(f"no image could be used; {config.out / 'left_out.csv'} says why for each")
     images = pd.read_csv(config.out / "images.csv", dtype=str, keep_default_na=False)
-    check_duplicates(*(images[column].tolist() for column in ("image_id", "patient_id", "sha256")))
+    repeated = check_duplicates(*(images[column].tolist() for column in ("image_id", "patient_id", "sha256")))
+    if repeated:
+        logger.warning(
+            "%d images are there more than once, under the same patient, first %s; each counts as one more image",
+            len(repeated),
+            " = ".join(repeated[0]),
+        )
     data_hash = sha256_json(sorted(images["image_id"] + " " + images["sha256"]))
     write_json(complete, {"images": len(images), "data_sha256": data_hash})
     log_event(config.out, "prepared", images=len(images), left_out=len(source) - len(images), data_sha256=data_hash)
+
+
+def open_source(config: StudyConfig) -> Source:
+    """Open the source that the config names."""
+    made = config.phantom
+    if config.source == "phantom":
+        return Phantom(
+            images=made.images,
+            seed=made.phantom_seed,
+            rows=made.rows,
+            columns=made.columns,
+            pixel_pitch=made.phantom_pitch,
+            contrast=made.contrast,
+        )
+    if config.source_dir is None:
+        raise SourceError(f"source {config.source!r} needs --source-dir")
+    if config.source == "folder":
+        files = config.folder
+        return Folder(config.source_dir, bits_stored=files.bits_stored, plain_ids=files.plain_ids, id_key=files.id_key)
+    if config.source == "mias":
+        return Mias(config.source_dir)
+    return Hybrid(Mias(config.source_dir), seed=made.phantom_seed, plantings=made.plantings, contrast=made.contrast)
 
 
 def check_source(config: StudyConfig, source: Source) -> None:
@@ -139,7 +174,7 @@ def _survey(config: StudyConfig, source: Source) -> list[Survey]:
 
 def _of_images(find: Callable[[int], Found | None], source: Source, title: str, processes: int) -> list[Found]:
     """Results of `find` for every index of the source, without those that are None."""
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    with reporting_lost_workers(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         found = tqdm(pool.map(find, range(len(source)), chunksize=8), title, len(source), unit="image")
         return [each for each in found if each is not None]
 

@@ -25,7 +25,7 @@ from mammo_jax.provenance import log_event
 from mammo_jax.report import build_report
 from mammo_jax.saliency.panels import write_panels
 from mammo_jax.saliency.randomisation import by_heart, read_with_permuted_targets
-from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, TRAINED, SaliencyPlan, measure_saliency
+from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, TRAINED, SaliencyError, SaliencyPlan, measure_saliency
 from mammo_jax.saliency.summary import summarise
 from mammo_jax.training_config import TrainingConfig
 from mammo_jax.training_grid import run_grid
@@ -40,6 +40,7 @@ def measure(config: StudyConfig) -> bool:
     if not (config.out / "predictions.parquet").exists():
         raise DatasetError(f"{config.out}: no trained models; run `mammo-jax study` with the same flags first")
     dataset = parts(config.out / "dataset")
+    _check_marks(config, read_examples(dataset, 1.0, masks=True))
     plan = SaliencyPlan(
         directory=directory,
         read=partial(read_examples, dataset, masks=True),
@@ -61,6 +62,15 @@ def measure(config: StudyConfig) -> bool:
     write_json(summary, figures)
     log_event(config.out, "saliency", **figures["counts"])
     return True
+
+
+def _check_marks(config: StudyConfig, examples: Examples) -> None:
+    """Refuse, before any model is trained, a study in which no positive image has a lesion mark."""
+    if examples.masks is None or not examples.masks[examples.targets == 1].any():
+        raise SaliencyError(
+            f"{config.out}: no positive image has a lesion mark in it, so there is nothing that a map could be held"
+            " against; leave --saliency out"
+        )
 
 
 def _models(config: StudyConfig, dataset: list[Path]) -> dict[str, Path]:

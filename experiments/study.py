@@ -8,35 +8,52 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from experiments.prepare import prepare
 from experiments.saliency import measure
 from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
 from experiments.train import train
-from mammo_jax.files import read_json, write_json
+from mammo_jax.files import read_json, sha256_file, write_json
 from mammo_jax.predictions import read_predictions
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
+from mammo_jax.report.sections import lossy_notice
 from mammo_jax.statistics import evaluate
 
 
 def study(config: StudyConfig) -> None:
-    """Run every stage that is not done yet, and print the verdict and the report's path."""
+    """Run every stage that is not done yet, and print the verdict and the report's path before saliency is begun."""
     prepare(config)
     train(config)
-    metrics = config.out / "metrics.json"
-    if not metrics.exists():
-        predictions = read_predictions(config.out / "predictions.parquet")
-        figures = evaluate(predictions, margin=config.margin, resamples=config.resamples, target=config.units.target)
-        write_json(metrics, figures)
-    measured = config.saliency and measure(config)
+    metrics = evaluate_run(config)
     report = config.out / "report.html"
-    if measured or not report.exists():
+    if not report.exists():
         build_report(config.out)
         log_event(config.out, "reported")
-    found = read_json(metrics)
-    print(("Demonstration (one training seed). " if found["demonstration"] else "") + found["sentence"])
-    print(f"report: {report}")
+    print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
+    if notice := lossy_notice(config.out):
+        print(notice)
+    print(f"report: {report}", flush=True)
+    if config.saliency and measure(config):
+        build_report(config.out)
+        log_event(config.out, "reported")
+
+
+def evaluate_run(config: StudyConfig) -> dict[str, Any]:
+    """Metrics of the run's own predictions; those of any others are made anew, and the report with them."""
+    path, predictions = config.out / "metrics.json", config.out / "predictions.parquet"
+    table_hash = sha256_file(predictions)
+    if path.exists():
+        found: dict[str, Any] = read_json(path)
+        if found.get("predictions_sha256") == table_hash:
+            return found
+    made = evaluate(
+        read_predictions(predictions), margin=config.margin, resamples=config.resamples, target=config.units.target
+    )
+    (config.out / "report.html").unlink(missing_ok=True)
+    write_json(path, made | {"predictions_sha256": table_hash})
+    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -29,14 +29,12 @@ from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.report.sections import ReportError
 from mammo_jax.saliency.methods import Method
 from mammo_jax.saliency.stage import SaliencyError
-from mammo_jax.sources import Source, SourceError
-from mammo_jax.sources.folder import Folder
-from mammo_jax.sources.hybrid import Hybrid
-from mammo_jax.sources.mias import Mias
-from mammo_jax.sources.phantom import Phantom
+from mammo_jax.sources import SourceError
+from mammo_jax.statistics import check_settings
 from mammo_jax.training import TrainingError
 from mammo_jax.training_config import TrainingConfig
 from mammo_jax.units import UnitConfig
+from mammo_jax.worker_processes import WorkerError
 
 EXPECTED = (
     SourceError,
@@ -51,11 +49,15 @@ EXPECTED = (
     StatisticsError,
     ReportError,
     SaliencyError,
+    WorkerError,
 )
 """Errors whose message already names the file, the field and the way out."""
 
 ELSEWHERE = ("out", "workers", "distributed", "saliency")
 """Settings that say where a run is made and whether a stage is asked for, not what comes out."""
+
+LARGEST_SEED = 2**32 - 2
+"""Of 32 bits; saliency may take the next one as well."""
 
 SourceName = Literal["phantom", "mias", "folder", "hybrid"]
 
@@ -167,7 +169,14 @@ class StudyConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        """Refuse a ladder that cannot be climbed."""
+        """Refuse at once what would be refused after hours."""
+        check_settings(self.margin, self.resamples)
+        if self.folds < 2:
+            raise ValueError(f"folds: {self.folds} is too few; models of the others score a fold, so take 2")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: {self.seeds}; give at least one, and none twice")
+        if min(self.seeds) < 0 or max(self.seeds) > LARGEST_SEED:
+            raise ValueError(f"seeds: {self.seeds}; each must be a whole number from 0 to {LARGEST_SEED}")
         if not self.ratios or any(not 1 < ratio < float("inf") for ratio in self.ratios):
             raise ValueError("ratios: each must be a finite number above 1; 1 itself is always part of the study")
         if list(self.ratios) != sorted(set(self.ratios)):
@@ -224,28 +233,6 @@ def _flag(arguments: list[str], name: str, default: str) -> str:
     return default
 
 
-def open_source(config: StudyConfig) -> Source:
-    """Open the source that the config names."""
-    made = config.phantom
-    if config.source == "phantom":
-        return Phantom(
-            images=made.images,
-            seed=made.phantom_seed,
-            rows=made.rows,
-            columns=made.columns,
-            pixel_pitch=made.phantom_pitch,
-            contrast=made.contrast,
-        )
-    if config.source_dir is None:
-        raise SourceError(f"source {config.source!r} needs --source-dir")
-    if config.source == "folder":
-        files = config.folder
-        return Folder(config.source_dir, bits_stored=files.bits_stored, plain_ids=files.plain_ids, id_key=files.id_key)
-    if config.source == "mias":
-        return Mias(config.source_dir)
-    return Hybrid(Mias(config.source_dir), seed=made.phantom_seed, plantings=made.plantings, contrast=made.contrast)
-
-
 @contextmanager
 def reporting_errors() -> Iterator[None]:
     """End the job with one line for what the user can mend; anything else is ours and keeps its traceback."""
@@ -273,10 +260,15 @@ def start_run(config: StudyConfig, job: str, arguments: Sequence[str]) -> None:
             {
                 "config": settings,
                 "sha256": sha256_json(settings),
-                "command": shlex.join(["mammo-jax", job, *arguments]),
+                "command": shlex.join(["mammo-jax", "study", *_of_a_study(arguments)]),
             },
         )
     log_event(config.out, "start", job=job, config_sha256=sha256_json(settings), **environment())
+
+
+def _of_a_study(arguments: Sequence[str]) -> list[str]:
+    """Flags of any job as those that make the same run by `mammo-jax study`, which knows no --distributed."""
+    return [argument for argument in arguments if argument not in ("--distributed", "--no-distributed")]
 
 
 def as_json(config: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from mammo_jax.files import atomic_path, read_json, write_json
 from mammo_jax.growing_table import GrowingTable
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.dicom import is_dicom
+from mammo_jax.worker_processes import reporting_lost_workers
 
 
 def list_files(inputs: Iterable[Path], plan: CompressionPlan) -> list[InputFile]:
@@ -116,7 +117,7 @@ def _attempts(
     if workers == 1 or len(files) == 1:
         yield from map(partial(_attempt, plan), files)
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with reporting_lost_workers(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(partial(_attempt, plan), files)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -27,8 +28,10 @@ from mammo_jax.folds import hash_pixels
 from mammo_jax.image_quality import Quality, compare
 from mammo_jax.preprocess import breast_mask
 from mammo_jax.ratios import split_name
+from mammo_jax.record_writer import RecordWriter
 from mammo_jax.sources import Mammogram, Source, SourceError
 from mammo_jax.units import Unit, UnitConfig, is_positive, label_number, lay_out
+from mammo_jax.worker_processes import reporting_lost_workers
 
 PART_IMAGES = 32  # what an interruption can cost at most, for each worker
 
@@ -74,6 +77,7 @@ def write_dataset(plan: DatasetPlan, workers: int) -> None:
         Processes; each takes one core and works on one image at a time.
     """
     plan.directory.mkdir(parents=True, exist_ok=True)
+    _drop_parts_to_try_again(plan)
     missing = [part for part in range(part_count(plan.source)) if not part_path(plan.directory, part).exists()]
     if missing:
         _write_parts(plan, missing, workers)
@@ -95,12 +99,32 @@ def parts(directory: Path) -> list[Path]:
     return sorted(path.parent for path in directory.glob("part-*/dataset_info.json"))
 
 
+def _drop_parts_to_try_again(plan: DatasetPlan) -> None:
+    """Remove parts that left out an image which can be used by now: a file that was put right, a disk that is back."""
+    for path in plan.directory.glob("part-*"):
+        left_out = [int(row["index"]) for row in read_json(path / "tables.json")["left_out"]]
+        if any(_can_be_cut(plan, index) for index in left_out):
+            dropped = path.with_name(f".{path.name}.dropped")
+            shutil.rmtree(dropped, ignore_errors=True)
+            shutil.rmtree(path.replace(dropped))  # renaming is done at once, removing is not
+
+
+def _can_be_cut(plan: DatasetPlan, index: int) -> bool:
+    try:
+        mammogram = plan.source[index]
+        _lay_out(plan, mammogram, breast_mask(mammogram.pixels))
+    except SourceError:
+        return False
+    return True
+
+
 def _write_parts(plan: DatasetPlan, missing: list[int], workers: int) -> None:
     """Spread the missing parts over processes; the first exception stops the rest and is raised."""
     context = multiprocessing.get_context("spawn")
     done = context.Value("q", 0)
     total = sum(len(_part_indices(plan.source, part)) for part in missing)
     with (
+        reporting_lost_workers(),
         ProcessPoolExecutor(min(workers, len(missing)), context, _start_worker, (done,)) as pool,
         tqdm(total=total, desc="compressing", unit="image") as bar,
     ):
@@ -134,15 +158,15 @@ def _write_part(plan: DatasetPlan, part: int) -> None:
     """Compress the images of one part and write their records and audit rows."""
     audit: list[dict[str, Any]] = []
     images: list[dict[str, Any]] = []
-    left_out: list[dict[str, str]] = []
+    left_out: list[dict[str, Any]] = []
     with atomic_directory(part_path(plan.directory, part)) as directory:
-        writer = _RecordWriter(directory, plan)
+        writer = RecordWriter(directory, (1.0, *plan.ratios), plan.units.input_rows, plan.units.input_columns)
         for index in _part_indices(plan.source, part):
             try:
                 mammogram = plan.source[index]
                 records, rows = _process(plan, mammogram, is_example=index in plan.examples)
             except (SourceError, codec.CodecError) as error:
-                left_out.append({"index": str(index), "reason": f"{type(error).__name__}: {error}"})
+                left_out.append(_left_out_row(plan.source, index, error))
             else:
                 writer.add(records)
                 audit += rows
@@ -153,6 +177,23 @@ def _write_part(plan: DatasetPlan, part: int) -> None:
         writer.close()
         tables = {"audit": audit, "images": images, "left_out": left_out}
         (directory / "tables.json").write_text(json.dumps(tables))
+
+
+def _left_out_row(source: Source, index: int, error: Exception) -> dict[str, Any]:
+    """Why an image was left out: `problem` for anybody's eyes, `reason` with the paths of files, which may name people.
+
+    The longest path is replaced first, since one may be part of another.
+    """
+    row = source.table()[index]
+    problem = str(error)
+    for file in sorted(row["files"], key=len, reverse=True):
+        problem = problem.replace(file, "its file")
+    return {
+        "index": index,
+        "image_id": row["image_id"],
+        "problem": problem.removeprefix("its file: ").removeprefix(f"{row['image_id']}: "),
+        "reason": f"{type(error).__name__}: {error}",
+    }
 
 
 def _image_row(mammogram: Mammogram) -> dict[str, Any]:
@@ -175,7 +216,7 @@ def _process(
 ) -> tuple[dict[str, list], list[dict[str, Any]]]:
     """Return one image's records by split, and its audit rows."""
     breast = breast_mask(mammogram.pixels)
-    units = lay_out(mammogram, breast, plan.units, plan.normal_sites.get(mammogram.image_id, ()))
+    units = _lay_out(plan, mammogram, breast)
     lesions = np.zeros(mammogram.pixels.shape, bool)
     for lesion in mammogram.lesions:
         if is_positive(lesion.label, plan.units.target):  # a map that points at another kind points at the wrong one
@@ -197,6 +238,10 @@ def _process(
         rows.append({"codec": codec_title(plan.codec)} | _audit_row(mammogram, ratio, encoded, quality, breast))
         records[split_name(ratio)] = record_all(ratio, reconstruction, len(encoded.codestream), quality.psnr)
     return records, rows
+
+
+def _lay_out(plan: DatasetPlan, mammogram: Mammogram, breast: np.ndarray) -> list[Unit]:
+    return lay_out(mammogram, breast, plan.units, plan.normal_sites.get(mammogram.image_id, ()))
 
 
 def _audit_row(
@@ -239,49 +284,6 @@ def _record(
         "codestream_bytes": codestream_bytes,
         "psnr": psnr,
     }
-
-
-class _RecordWriter:
-    """A TFDS directory with one split a ratio; TensorFlow is imported here, in the worker, and nowhere before."""
-
-    def __init__(self, directory: Path, plan: DatasetPlan):
-        import tensorflow_datasets as tfds
-
-        shape = (plan.units.input_rows, plan.units.input_columns, 1)
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(shape=shape, dtype=np.uint16, encoding_format="png"),
-                "mask": tfds.features.Image(shape=shape, dtype=np.uint8, encoding_format="png"),
-                "breast": tfds.features.Image(shape=shape, dtype=np.uint8, encoding_format="png"),
-                "label": np.int64,
-                "target": np.int64,
-                "fold": np.int64,
-                "image_id": tfds.features.Text(),
-                "patient_id": tfds.features.Text(),
-                "codestream_bytes": np.int64,
-                "psnr": np.float32,
-            }
-        )
-        identity = tfds.core.DatasetIdentity(
-            name="mammograms", version=tfds.core.Version("1.0.0"), data_dir=str(directory), module_name=""
-        )
-        info = tfds.core.DatasetInfo(builder=identity, features=features)
-        self.writer = tfds.core.SequentialWriter(info, max_examples_per_shard=1 << 20)
-        self.splits = [split_name(ratio) for ratio in (1.0, *plan.ratios)]
-        self.empty = True
-
-    def add(self, records: dict[str, list]) -> None:
-        """Append one image's records to their splits."""
-        if self.empty and records[self.splits[0]]:
-            self.writer.initialize_splits(self.splits)
-            self.empty = False
-        if not self.empty:
-            self.writer.add_examples(records)
-
-    def close(self) -> None:
-        """Close every split; a part without units has none, and so is not listed by `parts`."""
-        if not self.empty:
-            self.writer.close_all()
 
 
 def _merge_tables(plan: DatasetPlan) -> None:

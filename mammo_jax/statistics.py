@@ -65,10 +65,7 @@ def evaluate(
         If a ratio is incomplete, a fold has one class only, or the primary model is not in the table.
     """
     predictions = check_predictions(predictions, "predictions")
-    if not 0 < margin < 0.5:
-        raise StatisticsError(f"margin: {margin} is not between 0 and 0.5")
-    if resamples < 100:
-        raise StatisticsError(f"resamples: {resamples} are too few for a 95 % interval; take 2000")
+    check_settings(margin, resamples)
     names = sorted(str(name) for name in predictions["model"].unique())
     if primary_model is None and len(names) > 1:
         raise StatisticsError(f"primary_model: say which of the models {names} the verdict is about")
@@ -95,6 +92,14 @@ def evaluate(
         "sentence": verdict_sentence(chosen["verdicts"]["transfer"]),
         "models": models,
     }
+
+
+def check_settings(margin: float, resamples: int) -> None:
+    """Raise StatisticsError where no verdict can be given with these."""
+    if not 0 < margin < 0.5:
+        raise StatisticsError(f"margin: {margin} is not between 0 and 0.5")
+    if resamples < 100:
+        raise StatisticsError(f"resamples: {resamples} are too few for a 95 % interval; take 2000")
 
 
 def _evaluate_model(

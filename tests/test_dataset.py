@@ -1,5 +1,7 @@
 """What one image adds to the dataset and its audit, when another codec than ours compresses it."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from mammo_jax.preprocess import breast_mask
 from mammo_jax.sources import Lesion, Mammogram
 from mammo_jax.sources.phantom import Phantom
 from mammo_jax.units import UnitConfig, lay_out
+from mammo_jax.worker_processes import WorkerError
 
 
 def test_the_audit_of_another_codec_names_it_and_holds_its_sizes():
@@ -53,3 +56,17 @@ def test_the_mask_holds_only_lesions_that_are_positive_for_the_target(target, ma
     assert all(mask.any() for mask in cut)
     expected = np.maximum.reduce([cut[number] for number in marked])
     np.testing.assert_array_equal(records["ratio_1"][0]["mask"][..., 0], expected)
+
+
+class Fatal(Phantom):
+    """Ends the process that reads it, as the system does where memory runs out."""
+
+    def __getitem__(self, index):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_one_clear_error(tmp_path):
+    source = Fatal(images=8, rows=416, columns=320, pixel_pitch=0.56)
+    plan = dataset.DatasetPlan(source, (8.0,), "mammo_jax", UnitConfig(), {}, {}, (), tmp_path / "dataset")
+    with pytest.raises(WorkerError, match="lack of memory; run again with fewer --workers"):
+        dataset.write_dataset(plan, workers=1)

@@ -32,6 +32,12 @@ def test_every_source_and_unit_has_a_preset(source, unit):
         (["--ratios", "nan"], "above 1"),
         (["--ratios", "15", "--train-ratios", "16"], "train_ratios"),
         (["--unit", "whole", "--target", "lesion"], "for patches"),
+        (["--margin", "5"], "not between 0 and 0.5"),
+        (["--resamples", "50"], "too few for a 95 % interval"),
+        (["--seeds", "1", "1"], "none twice"),
+        (["--seeds", "-1"], "from 0 to 4294967294"),
+        (["--seeds", "4294967295"], "from 0 to 4294967294"),
+        (["--folds", "1"], "folds: 1 is too few"),
     ],
 )
 def test_meaningless_settings_are_refused(arguments, said, capsys):
@@ -55,6 +61,11 @@ def test_a_run_folder_belongs_to_one_config(tmp_path):
     assert read_json(tmp_path / "run" / "config.json")["config"] == as_json(config)
     with pytest.raises(SystemExit, match="another margin"):
         start_run(StudyConfig(out=tmp_path / "run", margin=0.1), "study", [])
+
+
+def test_the_command_of_a_run_is_that_of_the_whole_study(tmp_path):
+    start_run(StudyConfig(out=tmp_path), "train", ["--out", "a run", "--distributed"])
+    assert read_json(tmp_path / "config.json")["command"] == "mammo-jax study --out 'a run'"
 
 
 def test_ratios_are_written_without_needless_digits():

@@ -13,6 +13,7 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
 from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
 from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure
+from mammo_jax.report.provenance import provenance
 from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
 from mammo_jax.statistics import SCHEMA
@@ -82,7 +83,7 @@ def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     examples, refused = sections.example_rows(run_dir / "examples")
     saliency = saliency_section(run_dir)
     classes = sections.classes_by_fold(run_dir)
-    origin = sections.provenance(run_dir, metrics)
+    origin = provenance(run_dir, metrics)
     missing = {
         "the compression audit (audit.csv)": audit is None,
         "example crops (examples/)": not examples,
@@ -96,6 +97,7 @@ def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
         "models": [_model_context(model) for model in models],
         "audit": audit,
         "left_out": sections.left_out(run_dir),
+        "lossy": sections.lossy_notice(run_dir),
         "saliency": saliency,
         "examples": examples,
         "refused_crops": refused,

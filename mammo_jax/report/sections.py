@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from mammo_jax.files import read_json, sha256_file
-from mammo_jax.ratios import ratio_text
 from mammo_jax.sources.mammogram import LABELS
 
 AUDIT_COLUMNS = (
@@ -84,11 +80,23 @@ def audit_summary(run_dir: Path) -> list[dict[str, Any]] | None:
 
 
 def left_out(run_dir: Path) -> dict[str, Any] | None:
-    """Count the images that could not be used, with the first reasons."""
-    table = read_table(run_dir / "left_out.csv", ("reason",))
+    """Count the images that could not be used, with the first problems; the reasons name files, so they stay there."""
+    table = read_table(run_dir / "left_out.csv", ())
     if table is None:
         return None
-    return {"count": len(table), "reasons": table["reason"].head(LEFT_OUT_SHOWN).tolist()}
+    shown = table.head(LEFT_OUT_SHOWN if {"image_id", "problem"} <= set(table) else 0)
+    return {"count": len(table), "first": shown.to_dict("records")}
+
+
+def lossy_notice(run_dir: Path) -> str | None:
+    """Say how many images had been through lossy compression before the study; None where none had."""
+    images = read_table(run_dir / "images.csv", ("patient_id", "label"))
+    if images is None or "already_lossy" not in images:
+        return None
+    lossy = int((images["already_lossy"].astype(str) == "True").sum())
+    if not lossy:
+        return None
+    return f"{lossy} of {len(images)} images had been lossily compressed before; for them CR 1 is not uncompressed."
 
 
 def classes_by_fold(run_dir: Path) -> list[dict[str, Any]] | None:
@@ -140,61 +148,3 @@ def _is_ratio(text: str) -> bool:
 def data_uri(content: bytes, media_type: str) -> str:
     """Embed a file, so that the report needs no other."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def provenance(run_dir: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect the command, settings, versions and hashes from config.json, log.jsonl and the metrics."""
-    found: dict[str, Any] = {"command": metrics.get("command"), "settings": None, "facts": {}}
-    if (run_dir / "config.json").exists():
-        config = read_json(run_dir / "config.json")
-        found["command"] = config.get("command") or found["command"]
-        found["settings"] = flatten(config.get("config", {}))
-        found["facts"]["SHA-256 of the configuration"] = config.get("sha256")
-    events, damaged = _events(run_dir / "log.jsonl")
-    start, prepared = events.get("start", {}), events.get("prepared", {})
-    packages = start.get("packages", {})
-    table = run_dir / "predictions.parquet"
-    found["facts"] |= {
-        "SHA-256 of the images": prepared.get("data_sha256"),
-        "SHA-256 of the predictions": metrics.get("predictions_sha256") or (table.exists() and sha256_file(table)),
-        "Git revision": start.get("git_revision"),
-        "Python": start.get("python"),
-        "Packages": ", ".join(f"{name} {version}" for name, version in packages.items()),
-        "Machine": " ".join(str(start[key]) for key in ("system", "machine") if key in start),
-        "Damaged lines of log.jsonl": damaged,
-    }
-    found["facts"] = {name: value for name, value in found["facts"].items() if value}
-    return found
-
-
-def _events(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """Last line of each event of log.jsonl, and the number of lines that a killed run left damaged."""
-    events: dict[str, dict[str, Any]] = {}
-    damaged = 0
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            damaged += 1
-        else:
-            events[str(entry.get("event"))] = entry
-    return events, damaged
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Write nested settings as "group.name" and text."""
-    flat: dict[str, str] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            flat[prefix + name] = ", ".join(_setting(item) for item in value)
-        else:
-            flat[prefix + name] = _setting(value)
-    return flat
-
-
-def _setting(value: Any) -> str:
-    if isinstance(value, float):
-        return ratio_text(value)
-    return "not set" if value is None else str(value)

@@ -53,7 +53,11 @@ def test_a_run_is_not_overwritten_with_other_predictions(table, tmp_path):
     write_predictions(tmp_path / "run" / "predictions.parquet", table)
     table.to_csv(tmp_path / "mine.csv", index=False)
     given = ["--predictions", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "run")]
-    with pytest.raises(SystemExit, match="predictions of its own"):
+    with pytest.raises(SystemExit, match="own predictions; choose another folder"):
+        evaluate.main(given)
+    (tmp_path / "run" / "predictions.parquet").unlink()
+    (tmp_path / "run" / "config.json").write_text("{}")  # a study that is not trained yet
+    with pytest.raises(SystemExit, match="own predictions; choose another folder"):
         evaluate.main(given)
     assert not (tmp_path / "run" / "metrics.json").exists()
 

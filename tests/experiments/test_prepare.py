@@ -116,3 +116,33 @@ def test_ids_that_look_like_nothing_are_ids(tmp_path):
         "None",
         "nan",
     ]
+
+
+def test_a_left_out_image_is_tried_again_once_it_can_be_used_and_its_path_is_kept_apart(tmp_path):
+    flags = folder_of_images(tmp_path, ["malignant", "malignant", "normal", "normal", "normal"])
+    run, good = tmp_path / "run", (tmp_path / "4.png").read_bytes()
+    (tmp_path / "4.png").write_bytes(b"damaged")
+    prepare.main(flags)
+    (left_out,) = pd.read_csv(run / "left_out.csv").to_dict("records")
+    assert left_out["image_id"] == 4
+    assert str(tmp_path / "4.png") in left_out["reason"]
+    assert "tmp" not in left_out["problem"]
+    assert left_out["problem"] in left_out["reason"]
+    (run / "dataset" / "complete.json").unlink()  # as an interruption leaves it
+    written = (run / "dataset" / "part-00000" / "tables.json").stat().st_mtime_ns
+    prepare.main(flags)
+    assert (run / "dataset" / "part-00000" / "tables.json").stat().st_mtime_ns == written, "nothing has changed"
+    (run / "dataset" / "complete.json").unlink()
+    (tmp_path / "4.png").write_bytes(good)
+    prepare.main(flags)
+    assert len(pd.read_csv(run / "images.csv")) == 5
+    assert not sections.left_out(run)
+    assert {path.name for path in (run / "dataset").iterdir()} == {"part-00000", "complete.json"}
+
+
+def test_one_image_twice_is_told(tmp_path, caplog):
+    flags = folder_of_images(tmp_path, ["malignant", "malignant", "normal", "normal", "normal"])
+    (tmp_path / "3.png").write_bytes((tmp_path / "2.png").read_bytes())
+    (tmp_path / "images.csv").write_text((tmp_path / "images.csv").read_text().replace("P3", "P2"))
+    prepare.main(flags)
+    assert "1 images are there more than once, under the same patient, first 2 = 3" in caplog.text

@@ -16,6 +16,7 @@ from mammo_jax.statistics import evaluate
 
 LOSSES = dict(zip((1.0, *LADDER), (0.0, 0.02, 0.02, 0.03, 0.05, 0.1, 0.3, 0.6, 2.0, 5.0, 6.0)))
 HOSTILE = "<script>alert(1)</script>"
+COMMAND = "mammo-jax study --source-dir '/data/Jane Doe/images.csv' --out=runs/synthetic"
 
 
 def png(size: int = 64, grey: int = 90) -> bytes:
@@ -63,7 +64,8 @@ def write_run(run: Path, seeds: int = 1, resamples: int = 200) -> Path:
     folds.to_csv(run / "folds.csv", index=False)
     images = pd.DataFrame({"image_id": range(40), "patient_id": patients * 2, "label": labels * 10})
     images.to_csv(run / "images.csv", index=False)
-    pd.DataFrame({"index": range(12), "reason": [f"no. {n}: {HOSTILE}" for n in range(12)]}).to_csv(
+    left_out = {"index": range(12), "image_id": [f"NA{n}" for n in range(12)], "problem": f"is bad: {HOSTILE}"}
+    pd.DataFrame(left_out | {"reason": "SourceError: /data/Jane Doe/1.png: is bad"}).to_csv(
         run / "left_out.csv", index=False
     )
     (run / "examples").mkdir()
@@ -73,17 +75,20 @@ def write_run(run: Path, seeds: int = 1, resamples: int = 200) -> Path:
     settings = {
         "out": "runs/synthetic",
         "margin": 0.05,
+        "source_dir": "/data/Jane Doe/images.csv",
         "ratios": list(LADDER),
         "training": {"rate": 1e-3, "seed": None},
     }
-    config = {"config": settings, "sha256": "c0ffee" * 8, "command": "mammo-jax study --out runs/synthetic"}
+    config = {"config": settings, "sha256": "c0ffee" * 8, "command": COMMAND}
     (run / "config.json").write_text(json.dumps(config))
     start = {
         "event": "start",
+        "job": "study",
         "git_revision": "0123abcd",
         "python": "3.11.2",
         "packages": {"jax": "0.10.2", "numpy": "2.4"},
     }
-    lines = [start | {"git_revision": "older"}, start, {"event": "prepared", "data_sha256": "deadbeef" * 8}]
+    older = start | {"git_revision": "older", "job": "prepare"}
+    lines = [older, start, start, {"event": "prepared", "data_sha256": "deadbeef" * 8}]
     (run / "log.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + '\n{"event": "sta')
     return run

@@ -11,10 +11,10 @@ import pytest
 from html_page import Page
 from PIL import Image
 from prediction_tables import predictions_table, transfer_losses
-from synthetic_run import HOSTILE, metrics, png, write_run
+from synthetic_run import COMMAND, HOSTILE, metrics, png, write_run
 
 from mammo_jax.ratios import LADDER
-from mammo_jax.report import ReportError, build_report
+from mammo_jax.report import ReportError, build_report, sections
 from mammo_jax.report.build import display_bytes, display_ratio, display_signed, storage_sentence
 from mammo_jax.statistics import evaluate
 
@@ -82,24 +82,57 @@ def test_audit_counts_what_is_exact_and_padded(page):
     assert row.groups() == (f"{60 - 4 * log + 0.2:.2f}", f"{55 - 4 * log:.2f}", f"{1 - 0.02 * log:.3f}")
     assert audit.count("5 of 5") == 9
     assert "12 images were left out" in audit
+    assert "NA9: is bad" in audit
     assert "and 2 more in left_out.csv" in audit
 
 
 def test_folds_settings_versions_and_command(page):
     for text in (
         "fold normal benign malignant 0 4 2 2",
-        "mammo-jax study --out runs/synthetic",
+        "mammo-jax study --source-dir DIR/images.csv --out=DIR/synthetic",
+        "source_dir DIR/images.csv",
         "c0ffeec0ffee",
         "deadbeefdeadbeef",
-        "0123abcd",
+        "Git revision of mammo-jax prepare older Git revision of mammo-jax study 0123abcd Python 3.11.2 Packages",
         "jax 0.10.2, numpy 2.4",
         "training.rate 0.001",
         "training.seed not set",
         "Damaged lines of log.jsonl 1",
     ):
         assert text in page.text
-    assert "older" not in page.text
     assert "Not in this report" not in page.text
+
+
+def test_no_folder_is_named_but_with_plain_ids(run, tmp_path):
+    assert "Jane Doe" not in (run / "report.html").read_text()
+    shutil.copytree(run, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    config["config"]["folder"] = {"plain_ids": True}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    page = Page(build_report(tmp_path / "run").read_text())
+    assert COMMAND in page.text
+    assert "source_dir /data/Jane Doe/images.csv" in page.text
+
+
+def test_reasons_of_a_run_that_did_not_separate_file_names_are_only_counted(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    left_out = pd.read_csv(run / "left_out.csv").drop(columns=["image_id", "problem"])
+    left_out.to_csv(tmp_path / "run" / "left_out.csv", index=False)
+    page = Page(build_report(tmp_path / "run").read_text())
+    assert "12 images were left out left_out.csv says which, and why" in page.text
+    assert "Jane Doe" not in page.text
+
+
+def test_images_that_were_lossy_before_are_told(run, tmp_path):
+    assert sections.lossy_notice(run) is None
+    shutil.copytree(run, tmp_path / "run")
+    images = pd.read_csv(run / "images.csv", dtype=str)
+    images.assign(already_lossy=[True, True, True] + 37 * [False]).to_csv(tmp_path / "run" / "images.csv", index=False)
+    page = Page(build_report(tmp_path / "run").read_text())
+    notice = "Not uncompressed. 3 of 40 images had been lossily compressed before; for them CR 1 is not uncompressed."
+    assert page.text.index(notice) < page.text.index("Result: cnn")
+    images.assign(already_lossy=False).to_csv(tmp_path / "run" / "images.csv", index=False)
+    assert sections.lossy_notice(tmp_path / "run") is None
 
 
 def test_hash_of_the_predictions_is_that_of_the_file(run, tmp_path):

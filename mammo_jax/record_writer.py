@@ -1,0 +1,62 @@
+"""The records of one part of a dataset, in the format of TensorFlow Datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mammo_jax.ratios import split_name
+
+
+class RecordWriter:
+    """A TFDS directory with one split a ratio; TensorFlow is imported here, in the worker, and nowhere before.
+
+    Parameters
+    ----------
+    directory : Path
+    ratios : sequence of float
+        1 included.
+    rows, columns : int
+        Of every image and mask.
+    """
+
+    def __init__(self, directory: Path, ratios: Sequence[float], rows: int, columns: int):
+        import tensorflow_datasets as tfds
+
+        shape = (rows, columns, 1)
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=shape, dtype=np.uint16, encoding_format="png"),
+                "mask": tfds.features.Image(shape=shape, dtype=np.uint8, encoding_format="png"),
+                "breast": tfds.features.Image(shape=shape, dtype=np.uint8, encoding_format="png"),
+                "label": np.int64,
+                "target": np.int64,
+                "fold": np.int64,
+                "image_id": tfds.features.Text(),
+                "patient_id": tfds.features.Text(),
+                "codestream_bytes": np.int64,
+                "psnr": np.float32,
+            }
+        )
+        identity = tfds.core.DatasetIdentity(
+            name="mammograms", version=tfds.core.Version("1.0.0"), data_dir=str(directory), module_name=""
+        )
+        info = tfds.core.DatasetInfo(builder=identity, features=features)
+        self.writer = tfds.core.SequentialWriter(info, max_examples_per_shard=1 << 20)
+        self.splits = [split_name(ratio) for ratio in ratios]
+        self.empty = True
+
+    def add(self, records: dict[str, list]) -> None:
+        """Append one image's records to their splits."""
+        if self.empty and records[self.splits[0]]:
+            self.writer.initialize_splits(self.splits)
+            self.empty = False
+        if not self.empty:
+            self.writer.add_examples(records)
+
+    def close(self) -> None:
+        """Close every split; a part without units has none, and so is not listed by `parts`."""
+        if not self.empty:
+            self.writer.close_all()
