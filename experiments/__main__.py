@@ -13,13 +13,18 @@ JOBS = {
     "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
     "report": "build a run's report.html again",
     "compress": "compress files to exact ratios, DICOM to DICOM",
-    "benchmark_codec": "our codec beside OpenJPEG",
+    "benchmark-codec": "our codec beside OpenJPEG",
+    "benchmark-training": "our training and inference beside PyTorch",
+    "check-against-torch": "the same networks, weights and batches in JAX and in PyTorch: how far apart are they?",
+    "check-saliency": "our integrated gradients beside captum's",
 }
+OF_TORCH = ("torch", "captum", "transformers")
+"""What the extra `torch` installs."""
 
 
 def usage() -> str:
     """List the jobs."""
-    lines = [f"  {name:<17}{text}" for name, text in JOBS.items()]
+    lines = [f"  {name:<21}{text}" for name, text in JOBS.items()]
     return "\n".join(["usage: mammo-jax JOB [flags]     (mammo-jax JOB --help lists a job's flags)", "", *lines])
 
 
@@ -28,10 +33,15 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print(usage())
         return
-    job = sys.argv[1].replace("-", "_")
+    job = sys.argv[1].replace("_", "-")
     if job not in JOBS:
         raise SystemExit(f"error: there is no job {sys.argv[1]!r}\n\n{usage()}")
-    importlib.import_module(f"experiments.{job}").main(sys.argv[2:])
+    try:
+        importlib.import_module(f"experiments.{job.replace('-', '_')}").main(sys.argv[2:])
+    except ModuleNotFoundError as error:
+        if error.name not in OF_TORCH:
+            raise
+        raise SystemExit(f"error: {job} needs {error.name}; pip install 'mammo-jax[torch]'") from error
 
 
 if __name__ == "__main__":

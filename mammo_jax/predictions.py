@@ -29,6 +29,8 @@ SCHEMA = pa.schema(
 """Columns and types. `train_ratio` is text because "mixed" is one; `label` is the 0/1 target; a higher score is more
 positive, on any scale."""
 
+LARGEST = 2**53 - 1
+"""Of folds and seeds: above it not every whole number is a double."""
 COLUMNS = tuple(SCHEMA.names)
 MODEL_KEY = ["model", "train_ratio", "test_ratio", "fold", "seed"]
 ROW_KEY = [*MODEL_KEY, "image_id"]
@@ -78,19 +80,43 @@ def read_predictions(path: Path | str) -> pd.DataFrame:
         If the file is missing, unreadable, or breaks a rule of `check_predictions`.
     """
     path = Path(path)
+    if path.is_dir():
+        raise PredictionsError(f"{path}: is a folder; give a file")
     if path.suffix not in (".parquet", ".csv"):
         raise PredictionsError(f"{path}: predictions are read from .parquet or .csv files")
     try:
         if path.suffix == ".parquet":
             table = pq.read_table(path).to_pandas()
         else:
-            # Everything as text at first: a patient "007" must not become 7.
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+            table = _read_csv(path)
     except FileNotFoundError as error:
         raise PredictionsError(f"{path}: no such file") from error
+    except OSError as error:
+        raise PredictionsError(f"{path}: cannot be read ({error.strerror}); give a file") from error
     except (pa.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise PredictionsError(f"{path}: not a readable {path.suffix[1:]} table ({error})") from error
     return check_predictions(table, str(path))
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV file as it stands: a row longer than the header is an error, not a row with an index before it.
+
+    Everything is text at first: a patient "007" must not become 7, and one called "NA" is not missing.
+    """
+    lines = pd.read_csv(
+        path,
+        header=None,
+        index_col=False,
+        dtype=str,
+        keep_default_na=False,
+        skipinitialspace=True,
+        encoding="utf-8-sig",
+    )
+    header = [str(name).strip() for name in lines.iloc[0]]
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise PredictionsError(f"{path}: the header names the column {repeated[0]!r} twice; rename or remove one")
+    return lines.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
 
 
 def merge_predictions(parts: Iterable[Path], path: Path | str) -> pd.DataFrame:
@@ -111,7 +137,7 @@ def merge_predictions(parts: Iterable[Path], path: Path | str) -> pd.DataFrame:
 def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return the table with the columns and types of `SCHEMA`, or say what is wrong with it.
 
-    The rules: every column of `SCHEMA` is there; no cell is empty; ratios are positive; folds and seeds are whole and
+    The rules: every column of `SCHEMA` is there; no cell is empty; ratios are at least 1; folds and seeds are whole and
     not negative; labels are 0 or 1; scores are finite; an image is scored once for each (model, train_ratio,
     test_ratio, fold, seed); an image has one label and one patient; a patient is in one fold of a model.
 
@@ -136,9 +162,10 @@ def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
     table = table.loc[:, list(COLUMNS)].reset_index(drop=True)
     for column in ("model", "patient_id", "image_id"):
         table[column] = _text(table, column, name)
-    table["test_ratio"] = _numbers(table, "test_ratio", name, "a compression ratio above 0", lambda x: x > 0)
+    table["test_ratio"] = _numbers(table, "test_ratio", name, "a compression ratio from 1 up", lambda x: x >= 1)
     for column in ("fold", "seed"):
-        whole = _numbers(table, column, name, "a whole number from 0 up", lambda x: (x >= 0) & (x % 1 == 0))
+        wanted = f"a whole number from 0 to {LARGEST}"
+        whole = _numbers(table, column, name, wanted, lambda x: (x >= 0) & (x <= LARGEST) & (x % 1 == 0))
         table[column] = whole.astype(np.int64)
     label = _numbers(table, "label", name, "0 (negative) or 1 (positive)", lambda x: (x == 0) | (x == 1))
     table["label"] = label.astype(np.int64)
@@ -164,8 +191,8 @@ def _train_ratios(table: pd.DataFrame, name: str) -> pd.Series:
     """Write "15.0" as "15", so that a ratio has one spelling; "mixed" stays."""
     text = _text(table, "train_ratio", name)
     numbers = pd.to_numeric(text, errors="coerce")
-    known = (text == "mixed") | (np.isfinite(numbers) & (numbers > 0))
-    _refuse(~known, table, "train_ratio", name, 'a compression ratio above 0, or "mixed"')
+    known = (text == "mixed") | (np.isfinite(numbers) & (numbers >= 1))
+    _refuse(~known, table, "train_ratio", name, 'a compression ratio from 1 up, or "mixed"')
     return text.where(text == "mixed", numbers.map(ratio_text))
 
 

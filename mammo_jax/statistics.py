@@ -89,7 +89,7 @@ def evaluate(
         "frozen": frozen,
         "demonstration": chosen["demonstration"],
         "verdict": chosen["verdicts"]["transfer"],
-        "sentence": verdict_sentence(chosen["verdicts"]["transfer"]),
+        "sentence": verdict_sentence(chosen["verdicts"]["transfer"], frozen=frozen),
         "models": models,
     }
 
@@ -107,8 +107,8 @@ def _evaluate_model(
 ) -> dict[str, Any]:
     try:
         grid = prediction_grid(table)
-        if frozen and len(grid.seeds) > 1:
-            raise StatisticsError(f"column seed: a frozen model has one seed, and the table has {len(grid.seeds)}")
+        if frozen:
+            _check_frozen(grid)
         cells, redrawn = estimates(grid, resamples, seed)
     except StatisticsError as error:
         raise StatisticsError(f"model {name!r}: {error}") from None
@@ -127,6 +127,20 @@ def _evaluate_model(
             "matched": verdict("matched", matched, seeds=len(grid.seeds), margin=margin),
         },
     }
+
+
+def _check_frozen(grid: PredictionGrid) -> None:
+    """Refuse a table that speaks of several models where there is one."""
+    if len(grid.seeds) > 1:
+        raise StatisticsError(f"column seed: a frozen model has one seed, and the table has {len(grid.seeds)}")
+    if len(grid.folds) > 1:
+        raise StatisticsError(
+            f"column fold: one frozen model scored every image, so there is one fold, and the table has "
+            f"{len(grid.folds)}; write 0 in every row, or leave --frozen out where each fold has its own model"
+        )
+    others = sorted({train for train, _ in grid.scores} - {"1"})
+    if others:
+        raise StatisticsError(f"column train_ratio: {others[0]!r}; write 1 in every row of a frozen model")
 
 
 def _reading_order(cell: Cell) -> tuple[float, str, float]:

@@ -87,10 +87,10 @@ def _too_low(reference: Estimate) -> str:
     )
 
 
-def verdict_sentence(verdict: Mapping[str, Any]) -> str:
-    """Say a verdict in one sentence of plain words."""
+def verdict_sentence(verdict: Mapping[str, Any], *, frozen: bool = False) -> str:
+    """Say a verdict in one sentence of plain words; nobody knows here what a frozen model was trained on."""
     how = {
-        "transfer": "a model trained on uncompressed images",
+        "transfer": "this model" if frozen else "a model trained on uncompressed images",
         "matched": "a model trained and tested at the same ratio",
     }[verdict["kind"]]
     if verdict["outcome"] == "not given":

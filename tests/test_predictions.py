@@ -70,7 +70,10 @@ def test_mixed_is_a_train_ratio(tmp_path):
         ("label", "malignant", r"column 'label', row 4"),
         ("fold", "0.5", r"column 'fold', row 4: '0.5' is not a whole number"),
         ("seed", "-1", r"column 'seed', row 4"),
+        ("seed", "1e300", r"column 'seed', row 4: '1e300' is not a whole number from 0 to 9007199254740991"),
         ("test_ratio", "0", r"column 'test_ratio', row 4"),
+        ("test_ratio", "0.5", r"column 'test_ratio', row 4: '0.5' is not a compression ratio from 1 up"),
+        ("train_ratio", "0.5", r"column 'train_ratio', row 4: '0.5' is not a compression ratio from 1 up"),
         ("train_ratio", "all", r"column 'train_ratio', row 4: 'all'"),
         ("patient_id", " ", r"column 'patient_id', row 4"),
         ("image_id", "f0i001", r"the same image is scored twice.*'f0i001'"),
@@ -131,6 +134,42 @@ def test_an_unreadable_file_is_named(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(PredictionsError, match=rf"{name}: .*{message}"):
         read_predictions(tmp_path / name)
+
+
+def test_a_comma_at_the_end_of_every_row_shifts_no_column(tmp_path):
+    header, *rows = predictions().to_csv(index=False).splitlines()
+    (tmp_path / "theirs.csv").write_text("\n".join([header, *(f"{row}," for row in rows)]))
+    with pytest.raises(PredictionsError, match="Expected 9 fields in line 2, saw 10"):
+        read_predictions(tmp_path / "theirs.csv")
+    (tmp_path / "theirs.csv").write_text("\n".join(f"{row}," for row in (header, *rows)))
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "theirs.csv"), predictions(), check_dtype=False)
+
+
+def test_a_row_that_ends_early_lacks_its_last_cells(tmp_path):
+    header, *rows = predictions().to_csv(index=False).splitlines()
+    (tmp_path / "theirs.csv").write_text("\n".join([header, *rows[:-1], rows[-1].rpartition(",")[0]]))
+    with pytest.raises(PredictionsError, match="column 'score', row 7"):
+        read_predictions(tmp_path / "theirs.csv")
+
+
+def test_a_column_named_twice_is_refused(tmp_path):
+    table = predictions()
+    pd.concat([table, table[["score"]]], axis=1).to_csv(tmp_path / "theirs.csv", index=False)
+    with pytest.raises(PredictionsError, match="names the column 'score' twice"):
+        read_predictions(tmp_path / "theirs.csv")
+
+
+@pytest.mark.parametrize("name", ["folder.csv", "folder.parquet"])
+def test_a_folder_is_no_table(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(PredictionsError, match="is a folder; give a file"):
+        read_predictions(tmp_path / name)
+
+
+def test_a_file_that_the_system_does_not_give_is_named(tmp_path):
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    with pytest.raises(PredictionsError, match=r"loop\.csv: cannot be read \(Too many levels"):
+        read_predictions(tmp_path / "loop.csv")
 
 
 def test_merge_does_not_depend_on_the_order_of_parts(tmp_path):

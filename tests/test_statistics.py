@@ -51,6 +51,11 @@ def test_a_frozen_foreign_model_has_a_transfer_verdict_only():
     assert metrics["verdict"]["ratio"] == 100.0
     assert metrics["models"][0]["verdicts"]["matched"]["outcome"] == "not given"
     assert all(result["transfer"] for result in metrics["models"][0]["results"])
+    assert "Up to a compression ratio of 100, this model keeps" in metrics["sentence"]
+    with pytest.raises(StatisticsError, match=r"one frozen model scored every image.*the table has 5"):
+        evaluate(predictions_table(transfer_losses(FALL)), resamples=200, frozen=True)
+    with pytest.raises(StatisticsError, match=r"train_ratio.*'15'; write 1 in every row of a frozen"):
+        evaluate(table.replace({"train_ratio": {"1": "15"}}), resamples=200, frozen=True)
     with pytest.raises(StatisticsError, match="frozen"):
         evaluate(predictions_table(transfer_losses(FALL), seeds=2), resamples=200, frozen=True)
 

@@ -94,7 +94,7 @@ def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     return {
         "metrics": metrics,
         "storage": storage_sentence(metrics["verdict"], audit),
-        "models": [_model_context(model) for model in models],
+        "models": [_model_context(model, metrics["frozen"]) for model in models],
         "audit": audit,
         "left_out": sections.left_out(run_dir),
         "lossy": sections.lossy_notice(run_dir),
@@ -109,7 +109,7 @@ def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _model_context(model: dict[str, Any]) -> dict[str, Any]:
+def _model_context(model: dict[str, Any], frozen: bool) -> dict[str, Any]:
     figures = [
         {
             "uri": sections.data_uri(figure_bytes(performance_figure(model, metric), "svg"), "image/svg+xml"),
@@ -124,7 +124,7 @@ def _model_context(model: dict[str, Any]) -> dict[str, Any]:
         "tables": [table for table in tables if any(row["test_ratio"] > 1 for row in table["rows"])],
         "matrix": _matrix_context(model) if is_matrix(model) else None,
         "others": [result for result in model["results"] if not (result["transfer"] or result["matched"])],
-        "sentences": {kind: verdict_sentence(verdict) for kind, verdict in model["verdicts"].items()},
+        "sentences": {kind: verdict_sentence(verdict, frozen=frozen) for kind, verdict in model["verdicts"].items()},
     }
 
 

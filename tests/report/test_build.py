@@ -162,7 +162,8 @@ def test_predictions_alone_make_a_report_that_says_what_is_not_there(tmp_path):
     assert "example crops" in page.text
     assert "Demonstration." not in page.text
     assert "mammo-jax evaluate --frozen" in page.text
-    assert "Up to a compression ratio of 30" in page.text
+    assert "Up to a compression ratio of 30, this model keeps its AUROC" in page.text
+    assert "trained on uncompressed images" not in page.text
     assert "1 TB of uncompressed images becomes 33.3 GB" in page.text
     assert "Matched: trained and tested" not in page.text
     assert "What the compression does" not in page.text
