@@ -9,6 +9,7 @@ import numpy as np
 
 from codec.coding_parameters import BlockCoding, ceil_div
 from codec.errors import LimitError
+from codec.jit import kernel
 
 Area = tuple[int, int, int, int]
 # Precincts and code-blocks of a codestream of whatever length.
@@ -209,22 +210,29 @@ def _precinct_bands(
 ) -> np.ndarray:
     """Rows of `TileLayout.precinct_bands` of one resolution, without the last two columns' running sums."""
     table = np.zeros((len(rows), len(columns), len(bands), 11), dtype=np.int64)
-    for k, (index, band) in enumerate(bands):
-        x0, y0, x1, y1 = band.area
-        part = table[:, :, k]
-        part[..., SUBBAND] = index
-        # (np.clip would do too, in thrice the time for a few numbers, which is what many small tiles have.)
-        left, right = (np.minimum(np.maximum(each << width, x0), x1) for each in (columns, columns + 1))
-        top, bottom = (np.minimum(np.maximum(each << height, y0), y1) for each in (rows, rows + 1))
-        part[..., X0], part[..., X1] = left, right
-        part[..., Y0], part[..., Y1] = top[:, None], bottom[:, None]
-        part[..., GRID_X0] = left >> band.block_width
-        part[..., GRID_Y0] = (top >> band.block_height)[:, None]
-        across = -(-right >> band.block_width) - (left >> band.block_width)
-        down = -(-bottom >> band.block_height) - (top >> band.block_height)
-        part[..., GRID_WIDTH] = np.where(left < right, across, 0)
-        part[..., GRID_HEIGHT] = np.where(top < bottom, down, 0)[:, None]
+    told = np.array([(index, *band.area, band.block_width, band.block_height) for index, band in bands], np.int64)
+    _fill_precinct_bands(told, columns[0], rows[0], width, height, table)
     return table.reshape(-1, 11)
+
+
+@kernel
+def _fill_precinct_bands(bands, first_column, first_row, width, height, table):
+    """Compiled, as many small tiles have tables of a row or three."""
+    for row in range(table.shape[0]):
+        for column in range(table.shape[1]):
+            for k in range(table.shape[2]):
+                index, x0, y0, x1, y1, block_width, block_height = bands[k]
+                left = min(max((first_column + column) << width, x0), x1)
+                right = min(max((first_column + column + 1) << width, x0), x1)
+                top = min(max((first_row + row) << height, y0), y1)
+                bottom = min(max((first_row + row + 1) << height, y0), y1)
+                part = table[row, column, k]
+                part[SUBBAND], part[X0], part[Y0], part[X1], part[Y1] = index, left, top, right, bottom
+                part[GRID_X0], part[GRID_Y0] = left >> block_width, top >> block_height
+                if left < right:
+                    part[GRID_WIDTH] = ((right - 1) >> block_width) + 1 - part[GRID_X0]
+                if top < bottom:
+                    part[GRID_HEIGHT] = ((bottom - 1) >> block_height) + 1 - part[GRID_Y0]
 
 
 def _assemble(resolutions: list[Area], subbands: list[Subband], precinct_rows: list, band_rows: list) -> TileLayout:

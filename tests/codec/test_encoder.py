@@ -143,7 +143,7 @@ def real_mammogram_of_some_blocks_more_than_few():
     ("make", "ratios"),
     [
         (lambda: picture("tissue", 500, 600, 12, 8), (8, 15, 60, 300)),
-        pytest.param(real_mammogram_of_some_blocks_more_than_few, (15, 100, 1000, 5000, 10000), marks=pytest.mark.slow),
+        (real_mammogram_of_some_blocks_more_than_few, (15, 100, 1000, 5000, 10000)),
     ],
 )
 def test_early_termination_loses_next_to_nothing(make, ratios, monkeypatch):
