@@ -12,7 +12,19 @@ from codec.coding_parameters import TERMINATE_EACH_PASS, BlockCoding, CodingStyl
 from codec.errors import LimitError
 from codec.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
 from codec.packet_reader import read_packets
-from codec.tile_layout import GRID_WIDTH, SUBBAND, X0, Y0, LayoutBudget, lay_out_tile
+from codec.tile_layout import (
+    GRID_HEIGHT,
+    GRID_WIDTH,
+    GRID_X0,
+    GRID_Y0,
+    SUBBAND,
+    X0,
+    X1,
+    Y0,
+    Y1,
+    LayoutBudget,
+    lay_out_tile,
+)
 
 
 def read_back(found, layout):
@@ -164,3 +176,27 @@ def test_more_precincts_than_the_codestream_can_tell_of_are_refused():
             lay_out_tile(area, area, (1, 1), coding, budget)
         with pytest.raises(LimitError, match="codestream of this length"):
             lay_out_tile(area, area, (1, 1), coding, budget)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(0, 3), st.tuples(st.integers(2, 4), st.integers(2, 4)), st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    st.tuples(st.integers(0, 90), st.integers(0, 90)), st.tuples(st.integers(1, 70), st.integers(1, 70)),
+)  # fmt: skip
+def test_every_sample_lies_in_one_precinct_and_its_blocks(levels, block, precinct, corner, size):
+    coding = BlockCoding(levels, *block, 0, True, (precinct,) * (levels + 1))
+    area = (*corner, corner[0] + size[0], corner[1] + size[1])
+    layout = lay_out_tile(area, area, (1, 1), coding, LayoutBudget(2**24, 0))
+    for index, band in enumerate(layout.subbands):
+        x0, y0, x1, y1 = band.area
+        covered = np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), int)
+        for row in layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]:
+            across, down = range(row[X0], row[X1]), range(row[Y0], row[Y1])
+            covered[row[Y0] - y0 : row[Y1] - y0, row[X0] - x0 : row[X1] - x0] += 1
+            for samples, exponent in ((across, precinct[0]), (down, precinct[1])):
+                assert len({sample >> (exponent - (band.resolution > 0)) for sample in samples}) <= 1
+            assert row[GRID_WIDTH] == len({sample >> band.block_width for sample in across})
+            assert row[GRID_HEIGHT] == len({sample >> band.block_height for sample in down})
+            if across and down:
+                assert (row[GRID_X0], row[GRID_Y0]) == (across[0] >> band.block_width, down[0] >> band.block_height)
+        assert (covered == 1).all()
