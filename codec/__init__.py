@@ -9,6 +9,7 @@ from codec.errors import (
     InvalidRatioError,
     LayerError,
     LimitError,
+    OptionError,
     UnreachableRatioError,
     UnsupportedCodestreamError,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "LayerError",
     "Layered",
     "LimitError",
+    "OptionError",
     "UnreachableRatioError",
     "UnsupportedCodestreamError",
     "decode",

@@ -30,8 +30,8 @@ from codec.workers import Workers
 STOP_FRACTION = 0.7
 LEAST_MARGIN = 1.05
 # In an image of few code-blocks every pass counts: what is cut off there has cost up to 0.2 dB. Full coding of it takes
-# twice the time, stopping at a seventh of the slope a quarter more.
-MANY_BLOCKS = 2000
+# twice the time, stopping at a seventh of the slope a quarter more. Caution falls to 1 as blocks become many.
+FEW_BLOCKS, MANY_BLOCKS = 2000, 3000
 CAUTION = 7
 SMALLEST_STOP_SLOPE = 1.0
 # Rows of code-blocks that are quantised at a time.
@@ -108,10 +108,16 @@ def _with_words(
     return CodedImage((rows, columns), pixels.dtype, quantization, packets, CodedBlocks(subbands, subband, area))
 
 
+def _caution(blocks: int) -> float:
+    """How many times flatter than foretold the slope may be at which coding of an image with so many blocks stops."""
+    few = (MANY_BLOCKS - blocks) / (MANY_BLOCKS - FEW_BLOCKS)
+    return CAUTION ** min(max(few, 0), 1)
+
+
 def _code_for(image: CodedImage, packet_bytes: int, workers: Workers) -> RateControl:
     """Code the blocks as far as `packet_bytes` can carry."""
     blocks = image.blocks
-    caution = 1 if len(blocks.passes) >= MANY_BLOCKS else CAUTION
+    caution = _caution(len(blocks.passes))
     guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes, workers) / caution
     stages, weights = coding_stages(blocks, image.quantization.levels)
     for number, members in enumerate(stages):

@@ -23,6 +23,7 @@ CAP, PPM, PPT, SOT, SOD, EOC = 0xFF50, 0xFF60, 0xFF61, 0xFF90, 0xFF93, 0xFFD9
 MAIN_HEADER_ONLY = {SIZ, CAP, PPM}
 LARGEST_ROI_SHIFT = 37  # Table A.25
 SMALLEST_TILE_PART = 14  # SOT and SOD
+MOST_TILE_PARTS = 255  # of one tile (A.4.2)
 
 
 @dataclass
@@ -49,6 +50,17 @@ class Tile:
     header: Header = field(default_factory=Header)
     bodies: list[bytes] = field(default_factory=list)
     packet_headers: list[bytes] | None = None
+
+    @property
+    def has_packets(self) -> bool:
+        """Whether there is a byte of any packet's header."""
+        return any(self.bodies if self.packet_headers is None else self.packet_headers)
+
+    def add_packet_headers(self, parts: list[bytes]) -> None:
+        """Append packed packet headers."""
+        if self.packet_headers is None:
+            self.packet_headers = []
+        self.packet_headers += parts
 
 
 @dataclass(frozen=True)
@@ -145,7 +157,7 @@ class _Parser:
             marker = int.from_bytes(self.data[position : position + 2], "big")
             if marker == end_marker:
                 if tile is not None and packed:
-                    tile.packet_headers = [*(tile.packet_headers or []), *(packed[k] for k in sorted(packed))]
+                    tile.add_packet_headers([packed[index] for index in sorted(packed)])
                 return position
             if marker < 0xFF01 or marker in (SOC, SOT, SOD, EOC):
                 raise CodestreamError(f"unexpected {marker:#06x} in a header")
@@ -204,6 +216,8 @@ class _Parser:
             raise CodestreamError(f"SOT: a tile-part of {part_length} bytes")
         end = position + part_length if part_length else len(self.data)
         tile = self.tiles.get(index) or Tile(index)
+        if len(tile.bodies) == MOST_TILE_PARTS:
+            raise CodestreamError(f"SOT: tile {index} has more than {MOST_TILE_PARTS} tile-parts")
         start = self._header(position + 12, tile.header, tile)
         if start is None or start + 2 > len(self.data):
             return None
@@ -216,7 +230,7 @@ class _Parser:
         tile.bodies.append(body)
         if part_headers is not None:
             part = part_headers[self.tile_parts] if self.tile_parts < len(part_headers) else b""
-            tile.packet_headers = [*(tile.packet_headers or []), part]
+            tile.add_packet_headers([part])
         self.tile_parts += 1
         return end
 

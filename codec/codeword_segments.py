@@ -10,6 +10,9 @@ import numpy as np
 from codec.jit import kernel
 from codec.mq_coder import REGISTER_A, REGISTER_BP, REGISTER_C, REGISTER_CT
 
+# Four bytes of ones are 30 bits, and the interval's ends have 27; the fifth byte says nothing any more.
+FINE_ENOUGH = 5
+
 
 @kernel
 def pack_registers(registers, output):
@@ -93,6 +96,25 @@ def write_segment(codeword, packed, bp, length, out, at):
         out[at + bp - 1 + n] = ending[n]
     for n in range(bp + extra, length):
         out[at + n] = 0
+
+
+@kernel
+def can_go_on_with_ones(count):
+    """Whether `write_ones` can lengthen a whole segment by so many bytes."""
+    return count % 2 == 0 or count >= FINE_ENOUGH
+
+
+@kernel
+def write_ones(count, out, at):
+    """Write bytes that say what a decoder reads past the end (C.3.4), for ever: they change nothing.
+
+    A last byte 0xFF is forbidden (B.10.1), so that an odd one says something else, where that is finer than the ends
+    of the coder's interval.
+    """
+    for n in range(count):
+        out[at + n] = 0x7F if n % 2 else 0xFF
+    if count % 2:
+        out[at + count - 1] = 0
 
 
 @kernel

@@ -1,6 +1,5 @@
 """Decodes a codestream into pixels: the way from markers to samples (T.800 Annexes A to H)."""
 
-import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +11,13 @@ from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
 from codec.inverse_wavelet import inverse_53, inverse_97
 from codec.jp2 import SIGNATURE, unwrap_jp2
 from codec.mq_coder import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
+from codec.options import whole_number
 from codec.packet_reader import Contributions, read_packets
 from codec.subband_decoder import decode_subband
-from codec.tile_layout import SUBBAND, Subband, TileLayout, lay_out_tile
+from codec.tile_layout import SUBBAND, LayoutBudget, Subband, TileLayout, lay_out_tile
 from codec.workers import Workers
 
 GAIN_BITS = {"LL": 0, "HL": 1, "LH": 1, "HH": 2}  # Table E.1
-# A code-block, or a piece of one, costs about as much memory as sixteen samples; small images may have blocks of one
-# sample.
-SAMPLES_PER_BLOCK = 16
-ALWAYS_ALLOWED_BLOCKS = 2**16
 
 
 def decode(
@@ -59,14 +55,12 @@ def decode(
     LimitError
         The image has more than `max_pixels` pixels, or tables for its code-blocks and their pieces would need more
         memory.
+    OptionError
+        `reduce` or `max_pixels` below 0, `layers` or `threads` below 1.
     """
-    reduce, max_pixels = operator.index(reduce), operator.index(max_pixels)
-    if reduce < 0:
-        raise ValueError(f"reduce={reduce}: must be 0 or more")
-    if layers is not None and operator.index(layers) < 1:
-        raise ValueError(f"layers={layers}: must be 1 or more, or None")
-    if operator.index(threads) < 1:
-        raise ValueError(f"threads={threads}: must be 1 or more")
+    reduce, max_pixels = whole_number("reduce", reduce, 0), whole_number("max_pixels", max_pixels, 0)
+    layers = None if layers is None else whole_number("layers", layers, 1)
+    workers = Workers(threads)
     codestream = bytes(codestream)
     parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream)
     parameters = [(tile, parsed.parameters(tile)) for tile in parsed.tiles.values()]
@@ -79,13 +73,12 @@ def decode(
     if (x1 - x0) * (y1 - y0) > max_pixels:
         raise LimitError(f"{y1 - y0} x {x1 - x0} pixels: more than max_pixels={max_pixels}")
     pixels = _blank_image(parsed.size, (y1 - y0, x1 - x0))
-    most_blocks = ALWAYS_ALLOWED_BLOCKS + max_pixels // SAMPLES_PER_BLOCK
-    with Workers(threads) as workers:
-        request = _Request(reduce, layers, most_blocks, workers)
+    with workers:
+        request = _Request(reduce, layers, LayoutBudget(max_pixels, len(codestream)), workers)
         for tile, tile_parameters in parameters:
             area = parsed.size.tile_component_area(tile.index)
             left, top, right, bottom = (ceil_div(edge, 1 << reduce) for edge in area)
-            if left < right and top < bottom:
+            if left < right and top < bottom and tile.has_packets:
                 part = pixels[top - y0 : bottom - y0, left - x0 : right - x0]
                 _decode_tile(parsed, tile, tile_parameters, request, part, (top, left))
     return pixels
@@ -97,7 +90,7 @@ class _Request:
 
     reduce: int
     layers: int | None
-    most_blocks: int
+    budget: LayoutBudget
     workers: Workers
 
 
@@ -130,7 +123,7 @@ def _decode_tile(
         size.tile_area(tile.index),
         (size.step_x, size.step_y),
         coding,
-        request.most_blocks,
+        request.budget,
     )
     resolutions = coding.levels + 1 - request.reduce
     contributions = read_packets(
@@ -142,7 +135,7 @@ def _decode_tile(
         coding.style,
         resolutions=resolutions,
         layers=parameters.coding_style.layers if request.layers is None else request.layers,
-        most_pieces=request.most_blocks,
+        most_pieces=request.budget.most_blocks,
     )
     if not len(contributions.pieces):
         return  # the image is blank there already

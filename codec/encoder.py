@@ -41,7 +41,8 @@ class Encoded:
     padding_bytes : int
         Filler, only where every bit-plane is coded and carried.
     reconstruction : numpy.ndarray or None
-        What a decoder gives, uint8 or uint16 [rows, columns]; only from `encode_ladder`.
+        What a decoder gives, of the input's dtype (`codec.decode` gives uint8 wherever `bits_stored` is at most 8);
+        only from `encode_ladder`.
     """
 
     codestream: bytes
@@ -81,6 +82,8 @@ def encode(
 ) -> Encoded:
     """Compress an image to exactly ``floor(uncompressed bytes / ratio)`` bytes.
 
+    `codec.decode` gives it back as uint8 where `bits_stored` is at most 8, whatever the input's dtype.
+
     Parameters
     ----------
     pixels : numpy.ndarray
@@ -99,9 +102,11 @@ def encode(
     InvalidImageError
         Pixels that are not a greyscale image, or need more than `bits_stored` bits.
     InvalidRatioError
-        A `ratio` that is not a finite number above 0, or an unknown `reference`.
+        A `ratio` that is not a finite number above 0, or means 2 GiB or more; an unknown `reference`.
     UnreachableRatioError
         Even an empty codestream would be longer.
+    OptionError
+        `threads` below 1.
     """
     return next(_encode_all(pixels, [ratio], bits_stored, reference, threads, False))
 
@@ -135,6 +140,7 @@ def _encode_all(
     reconstructed: bool,
 ) -> Iterator[Encoded]:
     """Check the request, and return the iterator that does the work."""
+    workers = Workers(threads)
     bits = checked_bits(pixels, bits_stored)
     rows, columns = pixels.shape
     uncompressed = compression_ratio.uncompressed_bytes(
@@ -146,17 +152,12 @@ def _encode_all(
     )
     for ratio, target in zip(ratios, targets):
         if target < smallest:
-            largest = _rounded_down(uncompressed / smallest)
-            raise UnreachableRatioError(
-                f"ratio {ratio} leaves {target} bytes for an image of {rows} × {columns} pixels, but its headers"
-                f" alone are {smallest}: the largest ratio that it can have is {largest:.6g}",
-                largest,
-            )
+            raise unreachable(ratio, target, smallest, uncompressed, pixels.shape)
     levels = [decomposition_levels(rows, columns, bits, target - FIXED_BYTES) for target in targets]
 
     def work() -> Iterator[Encoded]:
         images: dict[int, tuple[CodedImage, RateControl]] = {}
-        with Workers(threads) as workers:
+        with workers:
             for ratio, target, depth in zip(ratios, targets, levels):
                 if depth not in images:
                     largest_target = max(other for other, same in zip(targets, levels) if same == depth)
@@ -166,6 +167,18 @@ def _encode_all(
                 yield _encoded(*images[depth], ratio, target, reconstructed, workers)
 
     return work()
+
+
+def unreachable(
+    ratio: float, target: int, smallest: int, uncompressed: Fraction, shape: tuple[int, ...]
+) -> UnreachableRatioError:
+    """Say that `target` bytes are fewer than the `smallest` codestream has, and which ratio that one has."""
+    largest = _rounded_down(uncompressed / smallest)
+    return UnreachableRatioError(
+        f"ratio {compression_ratio.ratio_text(ratio)} leaves {target} bytes for an image of {shape[0]} × {shape[1]}"
+        f" pixels, but its headers alone are {smallest}: the largest ratio that it can have is {largest:.6g}",
+        largest,
+    )
 
 
 def _rounded_down(value: Fraction) -> float:
@@ -184,10 +197,11 @@ def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
     bits = allocated if bits_stored is None else bits_stored
     if not isinstance(bits, int | np.integer) or not 1 <= bits <= allocated:
         raise InvalidImageError(f"bits_stored must be a whole number from 1 to {allocated}, not {bits!r}")
+    bits = int(bits)  # NumPy's own integers overflow
     largest = int(pixels.max())
     if largest >> bits:
         raise InvalidImageError(f"a pixel has the value {largest}, which needs more than bits_stored={bits}")
-    return int(bits)
+    return bits
 
 
 def _encoded(

@@ -5,8 +5,12 @@ class CodecError(Exception):
     """Base of every error that the codec raises on purpose."""
 
 
+class OptionError(CodecError, ValueError):
+    """An option that is no number of its kind, as ``threads=0``; the message names it."""
+
+
 class InvalidRatioError(CodecError, ValueError):
-    """The ratio asked for is not a finite number above 0."""
+    """The ratio asked for is not a finite number above 0, or means more bytes than a codestream can have."""
 
 
 class UnreachableRatioError(CodecError, ValueError):
@@ -22,7 +26,7 @@ class UnreachableRatioError(CodecError, ValueError):
 
 
 class LayerError(CodecError, ValueError):
-    """Layers that cannot be had as asked for: too many bytes for the image, or too few more than the layer before."""
+    """Layers that cannot be had as asked for: a ratio twice, more bytes than the image can fill, or too few more."""
 
 
 class InvalidImageError(CodecError, ValueError):

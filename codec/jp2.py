@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from codec.codestream_reader import read_codestream
-from codec.errors import CodestreamError, UnsupportedCodestreamError
+from codec.errors import CodestreamError, OptionError, UnsupportedCodestreamError
 
 SIGNATURE = bytes.fromhex("0000000c6a5020200d0a870a")
 WAVELET_COMPRESSION = 7  # the only value of C in the image header box (I.5.3.1)
@@ -35,7 +35,7 @@ def wrap_jp2(codestream: bytes, *, pixel_pitch: float | None = None) -> bytes:
     ------
     CodestreamError, UnsupportedCodestreamError
         What is given is no codestream that `codec.decode` would take.
-    ValueError
+    OptionError
         A `pixel_pitch` that is not between 1e-9 and 1e9.
     """
     size = read_codestream(codestream).size
@@ -94,7 +94,7 @@ def _box(kind: bytes, *contents: bytes) -> bytes:
 def _resolution(pixel_pitch: float) -> bytes:
     """Pixels a metre, vertically and horizontally, each as numerator / denominator · 10^exponent (I.5.3.7.1)."""
     if not 1e-9 <= pixel_pitch <= 1e9:
-        raise ValueError(f"pixel_pitch={pixel_pitch}: must be a distance in mm")
+        raise OptionError(f"pixel_pitch={pixel_pitch}: must be a distance in mm")
     exact = Fraction(MILLIMETRES_A_METRE) / Fraction(pixel_pitch)
     exponent = math.floor(math.log10(exact))
     nearest = (exact / Fraction(10) ** exponent).limit_denominator(LARGEST_TERM)

@@ -1,12 +1,12 @@
 """Codestreams of several quality layers (T.800 B.9): one that holds an image at every ratio of a ladder; lossless ones.
 
 The packets of the first layers, with the headers before them and EOC behind, are exactly as long as the ratio of the
-last of these layers says. A layer adds to the codewords of its code-blocks what comes next in them, and nothing else.
+last of these layers says. A layer adds to the codewords of its code-blocks what comes next in them, and nothing else;
+only the last one has filler too, where all that there is does not fill it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -24,13 +24,16 @@ from codec.codestream import (
 )
 from codec.codeword_segments import shortest_prefix
 from codec.decomposition import decomposition_levels
-from codec.encoder import Encoded, checked_bits
+from codec.encoder import Encoded, checked_bits, unreachable
 from codec.errors import LayerError
 from codec.jit import kernel
 from codec.packet_headers import nothing_told
 from codec.packet_writer import HeaderPlan, codewords_of, whole_codeword, write_packets
-from codec.padding import NO_BLOCK
+from codec.packets import packet_blocks
+from codec.padding import Filling
+from codec.quantizer import ReversibleQuantization, derived_quantization
 from codec.rate_control import RateControl, bytes_of
+from codec.wavelet import subband_shapes
 from codec.workers import Workers
 
 END = EOC.to_bytes(2)
@@ -50,6 +53,8 @@ class Layered:
         bytes / ratio)``, or for a lossless layer what it takes.
     header_bytes : tuple of int
         For every layer the marker segments and packet headers up to its end.
+    padding_bytes : tuple of int
+        For every layer the filler in it: only in the last one, where every bit-plane is carried before its end.
     rows, columns, bits_allocated, bits_stored : int
         Of the image.
     lossless : bool
@@ -60,6 +65,7 @@ class Layered:
     ratios: tuple[float, ...]
     layer_bytes: tuple[int, ...]
     header_bytes: tuple[int, ...]
+    padding_bytes: tuple[int, ...]
     rows: int
     columns: int
     bits_allocated: int
@@ -105,31 +111,25 @@ def encode_layers(
 
     Raises
     ------
-    InvalidImageError, InvalidRatioError
+    InvalidImageError, InvalidRatioError, UnreachableRatioError, OptionError
         As `codec.encode`.
     LayerError
-        A ratio twice or none; a layer for which the image has not enough to tell; one with less than the packet
-        headers' bytes more than the layer before.
+        A ratio twice or none; one with less than the packet headers' bytes more than the layer before; a layer, other
+        than the last, for which the image has not enough to tell.
     """
+    workers = Workers(threads)
     bits = checked_bits(pixels, bits_stored)
     rows, columns = pixels.shape
-    uncompressed = compression_ratio.uncompressed_bytes(
-        rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits, reference=reference
-    )
-    wanted = [(ratio, compression_ratio.target_bytes(uncompressed, ratio)) for ratio in ratios]
-    wanted.sort(key=lambda layer: layer[1])
-    if not (wanted or lossless) or len(wanted) > MOST_LAYERS - lossless:
-        raise LayerError(f"{len(wanted)} layers: from 1 to {MOST_LAYERS} are possible")
-    levels = decomposition_levels(rows, columns, bits, wanted[0][1] - FIXED_BYTES if wanted else 0)
-    with Workers(threads) as workers:
+    wanted, levels = _checked_layers(pixels, list(ratios), bits, reference, lossless)
+    with workers:
         if lossless:
             image = code_reversibly(pixels, bits, levels, workers)
         else:
             image, _ = code_irreversibly(pixels, bits, levels, wanted[-1][1] - FIXED_BYTES, workers)
     main_header = write_main_header(rows, columns, image.quantization, len(wanted) + lossless)
     layers = _Layers(image, len(main_header) + TILE_HEADER_BYTES + len(END))
-    for ratio, target in wanted:
-        layers.add(ratio, target, uncompressed)
+    for number, (ratio, target) in enumerate(wanted, 1):
+        layers.add(ratio, target, last=number == len(wanted) and not lossless)
     if lossless:
         layers.add_rest()
     packets = b"".join(layers.packets)
@@ -138,12 +138,55 @@ def encode_layers(
         ratios=tuple(ratio for ratio, _ in wanted),
         layer_bytes=tuple(layers.ends),
         header_bytes=tuple(layers.headers),
+        padding_bytes=tuple(layers.padding),
         rows=rows,
         columns=columns,
         bits_allocated=8 * pixels.itemsize,
         bits_stored=bits,
         lossless=lossless,
     )
+
+
+def _checked_layers(
+    pixels: np.ndarray, ratios: list[float], bits: int, reference: str, lossless: bool
+) -> tuple[list[tuple[float, int]], int]:
+    """Ratio and target bytes of each layer, shortest first, and the levels; errors as of `encode_layers`."""
+    if not (ratios or lossless) or len(ratios) > MOST_LAYERS - lossless:
+        raise LayerError(f"{len(ratios)} layers: from 1 to {MOST_LAYERS} are possible")
+    rows, columns = pixels.shape
+    uncompressed = compression_ratio.uncompressed_bytes(
+        rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits, reference=reference
+    )
+    wanted = [(ratio, compression_ratio.target_bytes(uncompressed, ratio)) for ratio in ratios]
+    wanted.sort(key=lambda layer: compression_ratio.exact_ratio(layer[0]), reverse=True)
+    fewest_levels = decomposition_levels(rows, columns, bits)
+    if not wanted:
+        return wanted, fewest_levels
+    ratio, first = wanted[0]
+    levels = decomposition_levels(rows, columns, bits, first - FIXED_BYTES)
+    if first < _smallest(pixels, bits, levels, lossless)[0]:
+        levels = fewest_levels
+    smallest, packets = _smallest(pixels, bits, levels, lossless)
+    if first < smallest:
+        raise unreachable(ratio, first, smallest, uncompressed, pixels.shape)
+    for (ratio, before), (smaller, target) in zip(wanted, wanted[1:]):
+        if compression_ratio.exact_ratio(ratio) == compression_ratio.exact_ratio(smaller):
+            raise LayerError(f"ratio {compression_ratio.ratio_text(ratio)} is given twice")
+        if target < before + packets:
+            raise LayerError(
+                f"ratio {compression_ratio.ratio_text(smaller)} means {target} bytes, but the layers of larger ratios"
+                f" and the headers of this one take {before + packets} bytes: the largest ratio for it is"
+                f" {float(uncompressed / (before + packets)):.6g}"
+            )
+    return wanted, levels
+
+
+def _smallest(pixels: np.ndarray, bits: int, levels: int, lossless: bool) -> tuple[int, int]:
+    """Bytes of a codestream of one layer whose packets are empty, and how many packets these are."""
+    rows, columns = pixels.shape
+    quantization = ReversibleQuantization(bits, levels) if lossless else derived_quantization(bits, levels)
+    packets = len(packet_blocks(subband_shapes(rows, columns, levels))[0])
+    return len(write_main_header(rows, columns, quantization)) + TILE_HEADER_BYTES + len(END) + packets, packets
 
 
 def encode_lossless(pixels: np.ndarray, *, bits_stored: int | None = None, threads: int = 1) -> Encoded:
@@ -172,8 +215,8 @@ class _Layers:
     ----------
     packets : list of bytes
         Those of each layer.
-    ends, headers : list of int
-        `Layered.layer_bytes` and `Layered.header_bytes`.
+    ends, headers, padding : list of int
+        `Layered.layer_bytes`, `Layered.header_bytes` and `Layered.padding_bytes`.
     """
 
     def __init__(self, image: CodedImage, fixed_bytes: int):
@@ -185,33 +228,30 @@ class _Layers:
         self.packets: list[bytes] = []
         self.ends: list[int] = []
         self.headers: list[int] = []
+        self.padding: list[int] = []
 
-    def add(self, ratio: float, target: int, uncompressed: Fraction) -> None:
-        """Add a layer that ends where the codestream is `target` bytes long."""
+    def add(self, ratio: float, target: int, last: bool) -> None:
+        """Add a layer that ends where the codestream is `target` bytes long; the `last` one may take filler."""
         before = self.ends[-1] if self.ends else self._fixed_bytes
-        least = before + len(self._told.packets)
-        if target < least:
-            raise LayerError(
-                f"ratio {ratio:g} means {target} bytes, but the layers of larger ratios and the headers of this one"
-                f" take {least} bytes: the largest ratio for it is {float(uncompressed / least):.6g}"
-            )
         try:
-            allocation = self._control.allocate(target - before, self._told, len(self.packets))
+            allocation = self._control.allocate(target - before, self._told, len(self.packets), filler=last)
         except LayerError as error:
-            raise LayerError(f"the layer of ratio {ratio:g} cannot be {target} bytes long: {error}") from None
-        self._write(allocation.plan)
+            text = compression_ratio.ratio_text(ratio)
+            raise LayerError(f"the layer of ratio {text} cannot be {target} bytes long: {error}") from None
+        self._write(allocation.plan, allocation.filling)
 
     def add_rest(self) -> None:
         """Add a layer with all that is left."""
-        self._write(self._control.everything(self._told, len(self.packets)))
+        self._write(self._control.everything(self._told, len(self.packets)), Filling())
 
-    def _write(self, plan: HeaderPlan) -> None:
+    def _write(self, plan: HeaderPlan, filling: Filling) -> None:
         size = bytes_of(plan)
         packets = np.empty(size, np.uint8)
-        write_packets(plan, self._words, NO_BLOCK, packets)
+        write_packets(plan, self._words, filling.blank, packets)
         self.packets.append(packets.tobytes())
         self.ends.append((self.ends[-1] if self.ends else self._fixed_bytes) + size)
         self.headers.append((self.headers[-1] if self.headers else self._fixed_bytes) + int(plan.headers.sum()))
+        self.padding.append(filling.padding)
 
 
 @kernel

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from codec.code_blocks import CodedBlocks
-from codec.codeword_segments import pack_registers, write_prefix, write_segment
+from codec.codeword_segments import pack_registers, write_ones, write_prefix, write_segment
 from codec.jit import kernel
 from codec.mq_coder import CONTEXTS, REGISTER_BP, RUN_LENGTH, ZERO_CODING, encode_symbols, start_encoder
 from codec.packet_headers import Told, write_packet_header
@@ -71,10 +71,7 @@ def blank_codeword(rows, columns):
 def _write_blank_segment(rows, columns, length, out, at):
     """Write exactly `length` bytes that decode as a block of zeros."""
     if length % 2 == 0:
-        # All ones: what a decoder reads past the end too, and what it takes for one more probable symbol for ever.
-        for n in range(0, length, 2):
-            out[at + n] = 0xFF
-            out[at + n + 1] = 0x7F
+        write_ones(length, out, at)  # a decoder takes them for the more probable symbol, for ever
         return
     codeword, packed, bp = blank_codeword(rows, columns)
     write_segment(codeword, packed, bp, length, out, at)
@@ -107,7 +104,11 @@ def _write_block(block, plan, words, blank, start, out, at):
         _write_blank_segment(words.area[block, 2], words.area[block, 3], length, out, at)
     elif last >= 0:
         codeword, packed, bp, total = whole_codeword(words, block)
-        if plan.told.may_follow[block] or (length <= total and length != words.lengths[block, last]):
+        if plan.told.may_follow[block]:
+            whole = min(length, total)
+            write_prefix(codeword, packed, bp, total, start, whole, out, at)
+            write_ones(length - whole, out, at + whole - start)
+        elif length <= total and length != words.lengths[block, last]:
             write_prefix(codeword, packed, bp, total, start, length, out, at)
         else:
             write_segment(codeword, words.registers[block, last], words.ends[block, last], length, out, at)

@@ -1,7 +1,7 @@
 """The last bytes of a codestream or of one of its layers, so that it is exactly as long as asked.
 
 They lengthen a code-block's segment by the next bytes of its own codeword, which the decoder does not need yet. Only
-where all is coded and carried, filler has to do, which no decoder reads; codestreams of several layers have none.
+where all is coded and carried, filler has to do, which no decoder reads; a layer that is not the last has none.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from codec.code_blocks import CodedBlocks
-from codec.codeword_segments import codeword_byte, find_ending, prefix_decodes
+from codec.codeword_segments import can_go_on_with_ones, codeword_byte, find_ending, prefix_decodes
 from codec.errors import LayerError
 from codec.jit import kernel
 from codec.packet_headers import write_packet_header
@@ -77,7 +77,7 @@ def fill(left: int, blocks: CodedBlocks, plan: HeaderPlan, by_filler: bool) -> F
     Raises
     ------
     LayerError
-        There is nothing to fill them with, and filler is not allowed.
+        There is nothing to fill them with, and filler is not allowed, or earlier layers leave no block to put it in.
     """
     words = codewords_of(blocks)
     filling = None
@@ -86,9 +86,12 @@ def fill(left: int, blocks: CodedBlocks, plan: HeaderPlan, by_filler: bool) -> F
     if filling is None and by_filler:
         filling = _given_out(left, blocks, plan, lambda rest: _by_filler(rest, words, plan, blocks.bit_planes))
     if filling is None and by_filler:
-        raise AssertionError(f"{left} bytes could not be filled")
+        raise LayerError(f"the image has nothing more to tell, and no block takes {left} bytes of filler")
     if filling is None:
-        raise LayerError(f"the image has nothing more to tell in the last {left} bytes of a layer")
+        raise LayerError(
+            f"the image has nothing more to tell in its last {left} bytes, and only the last layer may have filler;"
+            f" leave out this ratio"
+        )
     return filling
 
 
@@ -248,10 +251,14 @@ def _lengthen_by_filler(left, words, plan):
     ending = np.empty(3, np.uint8)
     for block in range(plan.passes.size - 1, -1, -1):
         last, old = plan.passes[block] - 1, plan.lengths[block]
-        if last < 0 or old < words.lengths[block, words.passes[block] - 1]:
+        if last < plan.told.passes[block] or old < words.lengths[block, words.passes[block] - 1]:
             continue
         for more in range(left, max(left - MOST_GROWTH, 0), -1):
-            if find_ending(words.registers[block, last], words.ends[block, last], old + more, ending) < 0:
+            if plan.told.may_follow[block]:  # what earlier layers carry of the codeword cannot get another ending
+                fits = can_go_on_with_ones(more)
+            else:
+                fits = find_ending(words.registers[block, last], words.ends[block, last], old + more, ending) >= 0
+            if not fits:
                 continue
             rest = change_block(plan, block, last + 1, old + more, left)
             if rest == 0:
@@ -269,10 +276,12 @@ def _include_blank(left, plan, area, bit_planes):
             continue
         _, packed, bp = blank_codeword(area[block, 2], area[block, 3])
         planes = plan.zero_planes[block]
+        # Earlier layers may have told that it is no less than it is.
+        fewest_planes = 0 if plan.layer == 0 else min(planes, bit_planes[block] - 1)
         for length in range(left, max(left - MOST_GROWTH, -1), -1):
             if length % 2 == 1 and find_ending(packed, bp, length, np.empty(3, np.uint8)) < 0:
                 continue
-            for missing in range(bit_planes[block]):
+            for missing in range(fewest_planes, bit_planes[block]):
                 plan.zero_planes[block] = missing
                 rest = change_block(plan, block, 1, length, left)
                 if rest == 0:

@@ -80,7 +80,9 @@ class RateControl:
             told.passes.copy(), told.lengths.copy(), np.empty(len(self.packets), np.int64), self._scratch,
         )  # fmt: skip
 
-    def allocate(self, packet_bytes: int, told: Told | None = None, layer: int = 0) -> Allocation:
+    def allocate(
+        self, packet_bytes: int, told: Told | None = None, layer: int = 0, *, filler: bool = True
+    ) -> Allocation:
         """Choose passes so that all packets of a layer together are exactly `packet_bytes` long.
 
         Parameters
@@ -89,11 +91,13 @@ class RateControl:
         told : Told, optional
             What the layers before tell; without it there is only one.
         layer : int
+        filler : bool
+            Whether what the image cannot fill may be filler.
 
         Raises
         ------
         LayerError
-            In one of several layers the image has nothing more to tell.
+            The image has nothing more to tell, and filler is not allowed or has no place.
         """
         blocks = self.blocks
         plan = self._plan(told or self._nothing_told(), layer)
@@ -101,7 +105,7 @@ class RateControl:
         _take_points(points, self.point_block, self.point_passes, blocks.lengths, plan)
         left = packet_bytes - bytes_of(plan)
         left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
-        return Allocation(plan, fill(left, blocks, plan, told is None), self._slope_after(points))
+        return Allocation(plan, fill(left, blocks, plan, filler), self._slope_after(points))
 
     def everything(self, told: Told, layer: int) -> HeaderPlan:
         """Let a layer carry all that is left."""

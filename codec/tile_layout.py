@@ -9,8 +9,15 @@ import numpy as np
 
 from codec.coding_parameters import BlockCoding, ceil_div
 from codec.errors import LimitError
+from codec.jit import kernel
 
 Area = tuple[int, int, int, int]
+# Precincts and code-blocks of a codestream of whatever length.
+ALWAYS_ALLOWED_PRECINCTS = 2**17
+ALWAYS_ALLOWED_BLOCKS = 2**16
+# A code-block, or a piece of one, costs about as much memory as sixteen samples; small images may have blocks of one
+# sample.
+SAMPLES_PER_BLOCK = 16
 
 # Columns of TileLayout.precincts. Positions are on the reference grid (B.12.1.3).
 RESOLUTION, FIRST_BAND_ROW, BAND_ROWS, POSITION_X, POSITION_Y = range(5)
@@ -54,6 +61,40 @@ class TileLayout:
     precinct_bands: np.ndarray
     blocks: int
     nodes: int
+
+
+class LayoutBudget:
+    """How many precincts and code-blocks the tiles of a codestream may have: what is laid out takes time and memory.
+
+    All tiles together may have one precinct for each byte of the codestream (every precinct has a packet, and that a
+    byte) and one code-block for each byte and each 16 pixels, and some always. The tables of one tile must fit the
+    memory that `max_pixels` allows, too.
+
+    Parameters
+    ----------
+    max_pixels : int
+        The most pixels for which memory is taken.
+    codestream_bytes : int
+        Length of the codestream.
+    """
+
+    def __init__(self, max_pixels: int, codestream_bytes: int):
+        self.most_blocks = ALWAYS_ALLOWED_BLOCKS + max_pixels // SAMPLES_PER_BLOCK
+        self._precincts = ALWAYS_ALLOWED_PRECINCTS + codestream_bytes
+        self._blocks = self.most_blocks + codestream_bytes
+
+    def charge(self, precincts: int, blocks: int) -> None:
+        """Take those of one tile off; `LimitError` where that is too much."""
+        self._precincts -= precincts
+        self._blocks -= blocks
+        # Rows of precincts are four times as long.
+        if blocks > self.most_blocks or 4 * precincts > self.most_blocks:
+            raise LimitError(
+                f"a tile of {precincts} precincts and {blocks} code-blocks: the limit of memory allows "
+                f"{self.most_blocks // 4} and {self.most_blocks}; raise max_pixels"
+            )
+        if self._precincts < 0 or self._blocks < 0:
+            raise LimitError("tiles of more precincts and code-blocks than a codestream of this length can tell of")
 
 
 def _resolution_area(area: Area, halvings: int) -> Area:
@@ -104,7 +145,7 @@ def _cells(area: Area, width: int, height: int) -> int:
 
 
 def lay_out_tile(
-    area: Area, reference_area: Area, steps: tuple[int, int], coding: BlockCoding, most_blocks: int
+    area: Area, reference_area: Area, steps: tuple[int, int], coding: BlockCoding, budget: LayoutBudget
 ) -> TileLayout:
     """Divide a tile-component.
 
@@ -118,28 +159,24 @@ def lay_out_tile(
         Horizontal and vertical sample separation of the component.
     coding : BlockCoding
         Levels, code-block and precinct sizes.
-    most_blocks : int
-        The largest number of code-blocks for which memory may be taken; of precincts, whose rows are longer, a
-        quarter of it.
+    budget : LayoutBudget
+        Is charged with the tile's precincts and code-blocks, before memory is taken for them.
 
     Raises
     ------
     LimitError
-        There are more than that.
+        There are more than it allows.
     """
     resolutions = [_resolution_area(area, coding.levels - r) for r in range(coding.levels + 1)]
     subbands = _subbands(area, coding)
     precincts = sum(_cells(a, *size) for a, size in zip(resolutions, coding.precincts))
     blocks = sum(_cells(band.area, band.block_width, band.block_height) for band in subbands)
-    if blocks > most_blocks or 4 * precincts > most_blocks:
-        raise LimitError(
-            f"a tile of {precincts} precincts and {blocks} code-blocks: the limit of memory allows "
-            f"{most_blocks // 4} and {most_blocks}; raise max_pixels"
-        )
+    budget.charge(precincts, blocks)
+    numbered = list(enumerate(subbands))
     precinct_rows, band_rows, first_row = [], [], 0
     for resolution, resolution_area in enumerate(resolutions):
         exponents = coding.precincts[resolution]
-        bands = [(i, band) for i, band in enumerate(subbands) if band.resolution == resolution]
+        bands = numbered[max(3 * resolution - 2, 0) : 3 * resolution + 1]
         columns = np.arange(*_grid(resolution_area[0], resolution_area[2], exponents[0]))
         rows = np.arange(*_grid(resolution_area[1], resolution_area[3], exponents[1]))
         if len(columns) * len(rows) == 0:
@@ -173,21 +210,29 @@ def _precinct_bands(
 ) -> np.ndarray:
     """Rows of `TileLayout.precinct_bands` of one resolution, without the last two columns' running sums."""
     table = np.zeros((len(rows), len(columns), len(bands), 11), dtype=np.int64)
-    for k, (index, band) in enumerate(bands):
-        x0, y0, x1, y1 = band.area
-        part = table[:, :, k]
-        part[..., SUBBAND] = index
-        left, right = np.clip(columns << width, x0, x1), np.clip((columns + 1) << width, x0, x1)
-        top, bottom = np.clip(rows << height, y0, y1), np.clip((rows + 1) << height, y0, y1)
-        part[..., X0], part[..., X1] = left, right
-        part[..., Y0], part[..., Y1] = top[:, None], bottom[:, None]
-        part[..., GRID_X0] = left >> band.block_width
-        part[..., GRID_Y0] = (top >> band.block_height)[:, None]
-        across = -(-right >> band.block_width) - (left >> band.block_width)
-        down = -(-bottom >> band.block_height) - (top >> band.block_height)
-        part[..., GRID_WIDTH] = np.where(left < right, across, 0)
-        part[..., GRID_HEIGHT] = np.where(top < bottom, down, 0)[:, None]
+    told = np.array([(index, *band.area, band.block_width, band.block_height) for index, band in bands], np.int64)
+    _fill_precinct_bands(told, columns[0], rows[0], width, height, table)
     return table.reshape(-1, 11)
+
+
+@kernel
+def _fill_precinct_bands(bands, first_column, first_row, width, height, table):
+    """Compiled, as many small tiles have tables of a row or three."""
+    for row in range(table.shape[0]):
+        for column in range(table.shape[1]):
+            for k in range(table.shape[2]):
+                index, x0, y0, x1, y1, block_width, block_height = bands[k]
+                left = min(max((first_column + column) << width, x0), x1)
+                right = min(max((first_column + column + 1) << width, x0), x1)
+                top = min(max((first_row + row) << height, y0), y1)
+                bottom = min(max((first_row + row + 1) << height, y0), y1)
+                part = table[row, column, k]
+                part[SUBBAND], part[X0], part[Y0], part[X1], part[Y1] = index, left, top, right, bottom
+                part[GRID_X0], part[GRID_Y0] = left >> block_width, top >> block_height
+                if left < right:
+                    part[GRID_WIDTH] = ((right - 1) >> block_width) + 1 - part[GRID_X0]
+                if top < bottom:
+                    part[GRID_HEIGHT] = ((bottom - 1) >> block_height) + 1 - part[GRID_Y0]
 
 
 def _assemble(resolutions: list[Area], subbands: list[Subband], precinct_rows: list, band_rows: list) -> TileLayout:

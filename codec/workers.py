@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
+from codec.options import whole_number
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -12,11 +14,17 @@ FEWEST_A_SHARE = 32
 
 
 class Workers:
-    """A pool of threads; of one, the caller's own. Use as a context manager."""
+    """A pool of threads; of one, the caller's own. Use as a context manager.
+
+    Raises
+    ------
+    OptionError
+        `threads` is no whole number above 0. (None are started before there is work.)
+    """
 
     def __init__(self, threads: int):
-        self.threads = threads
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.threads = whole_number("threads", threads, 1)
+        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """``[function(item) for item in items]``, some at a time."""

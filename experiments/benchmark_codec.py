@@ -111,7 +111,7 @@ def benchmark_image(image: Image, config: BenchmarkConfig, folder: Path) -> list
         print(
             f"threads {threads}, ladder of {len(ratios)} with reconstructions: {times.ours:.2f} s; one by one,"
             f" fastest OpenJPEG: {pairs:.2f} s = {pairs / times.ours:.1f} ×; in layers: {times.layers_encode:.2f}"
-            f" + {times.layers_decode:.2f} s = {times.layers / times.ours:.1f} ×"
+            f" + {times.layers_decode:.2f} s = {times.layers / times.ours:.1f} × (encoded by {times.layers_by})"
         )
     try:
         print(measure_layers(image, ratios, config.repeats).text())

@@ -25,10 +25,11 @@ from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.image_files import read_image
 
 COLUMNS = (
-    "image_id", "patient_id", "ratio", "layer", "rows", "columns", "bits_allocated", "bits_stored",
+    "image_id", "patient_id", "input_version", "ratio", "layer", "rows", "columns", "bits_allocated", "bits_stored",
     "codestream_bytes", "header_bytes", "padding_bytes", "file_bytes", "ratio_allocated", "ratio_stored",
     "bits_per_pixel", "psnr",
 )  # fmt: skip
+MOST_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class CompressionPlan:
             raise CompressionError("ratios: write at least one, or ask for lossless files alone")
         if self.ratios and self.lossless and not self.layers:
             raise CompressionError("lossless: files with ratios in them too need --layers")
+        if self.bits_stored is not None and not 1 <= self.bits_stored <= MOST_BITS:
+            raise CompressionError(f"bits_stored={self.bits_stored}: must be from 1 to {MOST_BITS}")
 
     @property
     def rows_a_file(self) -> int:
@@ -99,11 +102,24 @@ class _Result:
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file to compress: its path, its result's path below the folder of a ratio, and its id in the tables."""
+    """A file to compress.
+
+    Attributes
+    ----------
+    path : Path
+    result : Path
+        Its result's, below the folder of a ratio.
+    image_id : str
+        Its id in the tables.
+    version : str
+        Another one where the file's size or time of change is another. (Hashed with the ids' key too: that time may
+        tell of a patient's visit.)
+    """
 
     path: Path
     result: Path
     image_id: str
+    version: str
 
 
 def identifier(text: str, key: bytes | None, kind: str) -> str:
@@ -129,7 +145,11 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         pixels, pitch = stored.pixels, stored.pixel_pitch
         bits = stored.bits_stored or (8 if pixels.itemsize == 1 else plan.bits_stored or 16)
     patient = str(instance.get("PatientID") or "") if instance else ""
-    who = {"image_id": file.image_id, "patient_id": identifier(patient, plan.key, "patient") if patient else ""}
+    who = {
+        "image_id": file.image_id,
+        "patient_id": identifier(patient, plan.key, "patient") if patient else "",
+        "input_version": file.version,
+    }
     rows = []
     for result in (_in_layers if plan.layers or plan.lossless else _one_by_one)(plan, pixels, bits):
         path = result.folder / file.result
@@ -168,7 +188,7 @@ def _in_layers(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator
                 "ratio": made.ratios[number - 1] if number <= len(made.ratios) else "",
                 "layer": number,
                 "header_bytes": made.header_bytes[number - 1],
-                "padding_bytes": 0,
+                "padding_bytes": made.padding_bytes[number - 1],
             }
         )
     yield _Result(plan.folders[None], made.codestream, plan.lossless, rows)

@@ -21,6 +21,7 @@ from mammo_jax.files import atomic_path, read_json, write_json
 from mammo_jax.growing_table import GrowingTable
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.dicom import is_dicom
+from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.worker_processes import reporting_lost_workers
 
 
@@ -33,7 +34,9 @@ def list_files(inputs: Iterable[Path], plan: CompressionPlan) -> list[InputFile]
         There are none, two would have one result, or one would be overwritten.
     """
     found = [
-        InputFile(path, _result(path, relative, plan), identifier(str(relative), plan.key, "image"))
+        InputFile(
+            path, _result(path, relative, plan), identifier(str(relative), plan.key, "image"), _version(path, plan)
+        )
         for given in inputs
         for path, relative in _files_below(given, plan.out)
     ]
@@ -62,6 +65,14 @@ def _files_below(given: Path, out: Path) -> Iterator[tuple[Path, Path]]:
                 yield here / name, (here / name).relative_to(given)
 
 
+def _version(path: Path, plan: CompressionPlan) -> str:
+    try:
+        status = path.stat()
+    except OSError:  # compressing it will say why
+        return ""
+    return identifier(f"{status.st_size}-{status.st_mtime_ns}", plan.key, "version")
+
+
 def _result(path: Path, relative: Path, plan: CompressionPlan) -> Path:
     if path.is_file() and is_dicom(path):
         return relative
@@ -70,6 +81,8 @@ def _result(path: Path, relative: Path, plan: CompressionPlan) -> Path:
 
 def compress_files(plan: CompressionPlan, files: list[InputFile], workers: int) -> list[tuple[InputFile, str]]:
     """Compress what is not done yet, into OUT; writes OUT/sizes.csv and OUT/left_out.csv too.
+
+    Done is what OUT/sizes.csv tells of, if all its results are there and the file has not changed since.
 
     Returns
     -------
@@ -84,6 +97,8 @@ def compress_files(plan: CompressionPlan, files: list[InputFile], workers: int) 
     _check_settings(plan)
     left_out = []
     with GrowingTable(plan.out / "sizes.csv", COLUMNS, plan.rows_a_file) as table:
+        not_done = _missing_or_changed(plan, files, table.rows)
+        table.keep(lambda row: row["image_id"] not in not_done)
         done = {row["image_id"] for row in table.rows}
         missing = [file for file in files if file.image_id not in done]
         with tqdm(total=len(files), initial=len(files) - len(missing), desc="compressing", unit="image") as bar:
@@ -99,10 +114,24 @@ def compress_files(plan: CompressionPlan, files: list[InputFile], workers: int) 
     return left_out
 
 
+def _missing_or_changed(plan: CompressionPlan, files: list[InputFile], rows: list[dict[str, str]]) -> set[str]:
+    """Ids of files that the table tells of, but of an older version, or whose results are not all there."""
+    versions = {row["image_id"]: row.get("input_version") for row in rows}
+    return {
+        file.image_id
+        for file in files
+        if file.image_id in versions
+        and not (
+            versions[file.image_id] == file.version
+            and all((folder / file.result).is_file() for folder in plan.folders.values())
+        )
+    }
+
+
 def _check_settings(plan: CompressionPlan) -> None:
     """Write settings.json, or refuse a folder whose results were made with other settings."""
     settings = {name: value for name, value in asdict(plan).items() if name not in ("out", "key")}
-    settings |= {"ratios": list(plan.ratios), "hashed_ids": plan.key is not None}
+    settings |= {"ratios": list(plan.ratios), "id_key": plan.key and keyed_hash("", plan.key, "key")}
     path = plan.out / "settings.json"
     if path.exists() and (before := read_json(path)) != settings:
         changed = ", ".join(name for name in settings if settings[name] != before.get(name))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from mammo_jax.files import atomic_path
 
 
 class GrowingTable:
@@ -28,6 +30,7 @@ class GrowingTable:
 
     def __init__(self, path: Path, columns: Sequence[str], group: int):
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._columns = path, columns
         self._file = path.open("a+", encoding="utf-8", newline="")
         self._file.seek(0)
         lines = [line for line in self._file.read().splitlines(keepends=True) if line.endswith("\n")]
@@ -37,6 +40,20 @@ class GrowingTable:
         self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
         if not kept:
             self._writer.writeheader()
+
+    def keep(self, wanted: Callable[[Mapping[str, str]], bool]) -> None:
+        """Drop all other rows that were there before, for good."""
+        kept = [row for row in self.rows if wanted(row)]
+        if len(kept) == len(self.rows):
+            return
+        with atomic_path(self._path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, self._columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(kept)
+        self._file.close()
+        self._file = self._path.open("a", encoding="utf-8", newline="")
+        self._writer = csv.DictWriter(self._file, self._columns, lineterminator="\n")
+        self.rows = kept
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append a group of rows, at once."""

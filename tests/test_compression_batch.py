@@ -123,6 +123,38 @@ def test_other_settings_need_another_folder(archive):
         run(archive, ratios=(10.0, 50.0))
 
 
+def test_another_key_needs_another_folder(archive):
+    out, _, _ = run(archive)
+    assert KEY.hex() not in (out / "settings.json").read_text()
+    for key in (b"l" * 32, None):
+        with pytest.raises(CompressionError, match="another id_key; choose another --out"):
+            run(archive, key=key)
+    assert len(pd.read_csv(out / "sizes.csv")) == 6
+
+
+def test_results_that_are_missing_are_made_again(archive):
+    out, _, _ = run(archive)
+    before = sorted((out / "sizes.csv").read_text().splitlines())
+    lost = out / "ratio_40" / "Gerda" / "1"
+    contents = lost.read_bytes()
+    lost.unlink()
+    run(archive)
+    assert lost.read_bytes() == contents
+    assert sorted((out / "sizes.csv").read_text().splitlines()) == before
+
+
+def test_files_that_changed_are_compressed_again(archive):
+    out, _, _ = run(archive)
+    before = pd.read_csv(out / "sizes.csv").set_index(["image_id", "ratio"])
+    (archive / "b.pgm").write_bytes(b"P5 80 60 4095\n" + PIXELS[::-1].astype(">u2").tobytes())
+    run(archive)
+    decoded = codec.decode((out / "ratio_10" / "b.j2k").read_bytes())
+    assert np.abs(decoded.astype(int) - PIXELS[::-1]).max() < 200
+    after = pd.read_csv(out / "sizes.csv").set_index(["image_id", "ratio"])
+    assert sorted(after.index) == sorted(before.index)
+    assert (after["psnr"] != before["psnr"].loc[after.index]).sum() == 2
+
+
 def test_processes_give_the_same(archive):
     out, _, left_out = run(archive)
     other, _, again = run(archive, workers=2, out=archive.parent / "other")
@@ -163,6 +195,15 @@ def test_layers(archive):
     assert (out / "sizes.csv").read_text().count("\n") == 10
 
 
+def test_the_last_layer_may_hold_all_and_be_filled(archive):
+    out, _, left_out = run(archive, ratios=(0.5, 20.0), layers=True)
+    assert [file.path.name for file, _ in left_out] == ["broken.dcm", "note.txt"]
+    table = pd.read_csv(out / "sizes.csv")
+    assert (table["padding_bytes"][table["ratio"] == 20] == 0).all()
+    assert (table["padding_bytes"][table["ratio"] == 0.5] > 1000).all()
+    assert len((out / "b.j2k").read_bytes()) == 2 * PIXELS.nbytes
+
+
 def test_lossless_alone(archive):
     out, _, _ = run(archive, ratios=(), lossless=True)
     np.testing.assert_array_equal(imagecodecs.jpeg2k_decode((out / "b.j2k").read_bytes()), PIXELS)
@@ -178,6 +219,8 @@ def test_lossless_alone(archive):
         {"ratios": (float("nan"),)},
         {"ratios": (), "layers": True, "lossless": True},
         {"ratios": (10.0,), "lossless": True},
+        {"ratios": (10.0,), "bits_stored": 0},
+        {"ratios": (10.0,), "bits_stored": 99},
     ],
 )
 def test_what_cannot_be_meant(tmp_path, settings):

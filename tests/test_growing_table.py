@@ -29,3 +29,16 @@ def test_what_an_interruption_left_of_a_group_is_dropped(tmp_path, lost):
         assert [row["id"] for row in table.rows] == ["whole", "whole"]
         table.add(rows("again"))
     assert path.read_text() == 'id,value\nwhole,1.5\nwhole,"a, b"\nagain,1.5\nagain,"a, b"\n'
+
+
+def test_rows_that_are_not_wanted_any_more_are_dropped(tmp_path):
+    path = tmp_path / "table.csv"
+    with GrowingTable(path, COLUMNS, 2) as table:
+        table.add(rows("old"))
+        table.add(rows("good"))
+    with GrowingTable(path, COLUMNS, 2) as table:
+        table.keep(lambda row: row["id"] != "old")
+        assert [row["id"] for row in table.rows] == ["good", "good"]
+        table.add(rows("new"))
+    with GrowingTable(path, COLUMNS, 2) as table:
+        assert [row["id"] for row in table.rows] == ["good", "good", "new", "new"]

@@ -21,6 +21,7 @@ from codec.tile_layout import (
     X1,
     Y0,
     Y1,
+    LayoutBudget,
     lay_out_tile,
 )
 
@@ -36,7 +37,7 @@ def count_decisions(codestream: bytes) -> int:
     (tile,) = parsed.tiles.values()
     parameters = parsed.parameters(tile)
     coding, size = parameters.block_coding, parsed.size
-    layout = lay_out_tile(size.tile_component_area(0), size.tile_area(0), (1, 1), coding, ENOUGH)
+    layout = lay_out_tile(size.tile_component_area(0), size.tile_area(0), (1, 1), coding, LayoutBudget(ENOUGH, ENOUGH))
     found = read_packets(
         b"".join(tile.bodies), None, layout, parameters.progressions, parameters.coding_style, coding.style,
         resolutions=coding.levels + 1, layers=parameters.coding_style.layers, most_pieces=ENOUGH,

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mammo_jax.codec_benchmark.stages import Stage
-from mammo_jax.codec_benchmark.trials import Image, Trial
+from mammo_jax.codec_benchmark.trials import ONE_THREAD, Image, Trial
 from mammo_jax.files import atomic_path
 from mammo_jax.image_quality import Quality
 from mammo_jax.ratios import ratio_text
@@ -79,6 +79,8 @@ def _figures(row: Mapping[str, Any]) -> str:
         equal = {name: row[f"ours_at_equal_bytes_{name}"] for name in QUALITIES}
         text += f"{row['psnr']:7.2f}{row['psnr_breast']:7.2f}{row['ssim']:7.4f}{row['ssim_breast']:7.4f}"
         text += f"{equal['psnr']:9.2f}{equal['psnr_breast']:7.2f}{equal['ssim_breast']:8.4f}"
+    if row["remark"] == ONE_THREAD:
+        text += f"  {ONE_THREAD}"
     return text
 
 

@@ -39,6 +39,8 @@ class Peer:
         Codestream → pixels.
     takes_size : bool
         Whether it can be asked for a ratio.
+    threaded : bool
+        Whether it can use more than one thread.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Peer:
     encode: Callable[[np.ndarray, int, float], bytes]
     decode: Callable[[bytes], np.ndarray]
     takes_size: bool = True
+    threaded: bool = True
 
 
 def _ratio(_pixels: np.ndarray, _bits: int, ratio: float) -> float:
@@ -70,7 +73,7 @@ def ours(threads: int, _folder: Path) -> Peer:
 
 
 def with_pylibjpeg(threads: int, _folder: Path) -> Peer:
-    """OpenJPEG in pylibjpeg-openjpeg."""
+    """OpenJPEG in pylibjpeg-openjpeg, whose wheels use one thread whatever the variable says."""
     os.environ["OPJ_NUM_THREADS"] = str(threads)
 
     def encode(pixels: np.ndarray, bits: int, ratio: float) -> bytes:
@@ -80,7 +83,7 @@ def with_pylibjpeg(threads: int, _folder: Path) -> Peer:
         return openjpeg.decode(io.BytesIO(codestream))
 
     version = ".".join(str(part) for part in get_openjpeg_version())
-    return Peer(f"pylibjpeg {openjpeg.__version__} (OpenJPEG {version})", _stored_ratio, encode, decode)
+    return Peer(f"pylibjpeg {openjpeg.__version__} (OpenJPEG {version})", _stored_ratio, encode, decode, threaded=False)
 
 
 def with_imagecodecs(threads: int, folder: Path) -> Peer:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +19,8 @@ from mammo_jax.compression import OURS, rival_ladder
 from mammo_jax.image_quality import Quality, compare
 from mammo_jax.preprocess import breast_mask
 from mammo_jax.rival_codecs import RIVALS
+
+ONE_THREAD = "1 thread whatever asked"
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Trial:
 
     `group` is "ours", "OpenJPEG" (its times taken in turns with ours) or "other". Times in seconds, each the least of
     several; `quality` is None where only times were taken. `target_bytes` is 0 where the codec could not be told.
-    `codestream_bytes` is 0 and `remark` says why where it cannot have the ratio.
+    `codestream_bytes` is 0 and `remark` says why where it cannot have the ratio; else it says what the row is about.
     """
 
     image: str
@@ -103,10 +107,11 @@ def measure_peers(
             group = "ours" if peer.name == OURS else "OpenJPEG"
             target = int(pixels.nbytes / ratio) if peer.takes_size else 0
             quality = image.quality(decoded[n].reshape(pixels.shape)) if with_quality else None
+            remark = "" if peer.threaded or threads == 1 else ONE_THREAD
             trials.append(
                 Trial(
                     image.name, group, peer.name, threads, ratio, target, len(codestreams[n]), encode_seconds[n],
-                    decode_seconds[n], quality,
+                    decode_seconds[n], quality, remark,
                 )
             )  # fmt: skip
     return trials
@@ -155,11 +160,15 @@ def ours_at_equal_bytes(image: Image, sizes: Sequence[int]) -> dict[int, Quality
 
 @dataclass(frozen=True)
 class LadderTimes:
-    """Seconds for all ratios: ours with reconstructions, and OpenJPEG's one encode with layers and their decodes."""
+    """Seconds for all ratios: ours with reconstructions, and OpenJPEG's one encode with layers and their decodes.
+
+    `layers_by` says whose OpenJPEG encoded, the faster one.
+    """
 
     ours: float
     layers_encode: float
     layers_decode: float
+    layers_by: str
 
     @property
     def layers(self) -> float:
@@ -168,27 +177,42 @@ class LadderTimes:
 
 
 def measure_ladders(image: Image, ratios: Sequence[float], threads: int, repeats: int, folder: Any) -> LadderTimes:
-    """Our ladder beside OpenJPEG's layers: encoded by pylibjpeg's OpenJPEG, each layer decoded by glymur's.
+    """Our ladder beside OpenJPEG's layers: encoded by pylibjpeg's and by glymur's, each layer decoded by glymur's.
 
-    OpenJPEG's decoders in imagecodecs and pylibjpeg cannot be asked for a layer.
+    OpenJPEG's decoders in imagecodecs and pylibjpeg cannot be asked for a layer, and its encoder in pylibjpeg uses one
+    thread whatever is asked.
     """
     glymur = load_glymur(folder)
+    os.environ["OPJ_NUM_THREADS"] = str(threads)
     glymur.set_option("lib.num_threads", threads)
-    path = folder / "layers.j2k"
-    stored = [ratio * image.bits_stored / (8 * image.pixels.itemsize) for ratio in sorted(ratios, reverse=True)]
+    pixels, bits = image.pixels, image.bits_stored
+    falling = sorted(ratios, reverse=True)
+    paths = {name: folder / f"layers_{name}.j2k" for name in ("pylibjpeg", "glymur")}
 
     def ours() -> int:
-        ladder = codec.encode_ladder(image.pixels, ratios, bits_stored=image.bits_stored, threads=threads)
+        ladder = codec.encode_ladder(pixels, ratios, bits_stored=bits, threads=threads)
         return sum(len(made.codestream) for made in ladder)
 
-    def encode_layers() -> None:
-        path.write_bytes(encode_array(image.pixels, bits_stored=image.bits_stored, compression_ratios=stored))
+    def encode_by_pylibjpeg() -> None:
+        stored = [ratio * bits / (8 * pixels.itemsize) for ratio in falling]
+        paths["pylibjpeg"].write_bytes(encode_array(pixels, bits_stored=bits, compression_ratios=stored))
 
-    def decode_layers() -> None:
-        for layer in range(1, len(stored) + 1):
+    def encode_by_glymur() -> None:
+        # It takes all bits for stored, so that its ratios are the allocated ones.
+        glymur.Jp2k(paths["glymur"], data=pixels, cratios=falling, irreversible=True)
+
+    def decode_layers(path: Path) -> None:
+        for layer in range(1, len(falling) + 1):
             file = glymur.Jp2k(path)
-            file.layer = layer if layer < len(stored) else 0  # 0 stands for all
+            file.layer = layer if layer < len(falling) else 0  # 0 stands for all
             file[:]
 
-    times, _ = least_seconds(repeats, [ours, encode_layers, decode_layers])
-    return LadderTimes(*times)
+    works: list[Callable[[], Any]] = [
+        ours,
+        encode_by_pylibjpeg,
+        encode_by_glymur,
+        *(partial(decode_layers, path) for path in paths.values()),
+    ]
+    (own, *encodes, first_decode, second_decode), _ = least_seconds(repeats, works)
+    pairs = zip(encodes, (first_decode, second_decode), paths)
+    return LadderTimes(own, *min(pairs, key=lambda pair: pair[0] + pair[1]))

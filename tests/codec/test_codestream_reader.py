@@ -161,3 +161,14 @@ def test_damaged_headers_raise_codec_errors_only(seed, changes, cut, data):
                 parsed.parameters(tile)
         except CodecError:
             continue
+
+
+@pytest.mark.parametrize("packed", ["", "PPM", "PPT"])
+def test_a_tile_of_more_parts_than_can_be_numbered(packed):
+    ppm = segment(0xFF60, "B4s1s", 0, b"\0\0\0\1", b"a") if packed == "PPM" else b""
+    part = tile_part(header=segment(0xFF61, "B1s", 0, b"a") if packed == "PPT" else b"")
+    (tile,) = read_codestream(stream(extra=ppm, parts=255 * part)).tiles.values()
+    assert len(tile.bodies) == 255
+    assert tile.packet_headers is None if not packed else len(tile.packet_headers) == 255
+    with pytest.raises(CodestreamError, match="tile 0 has more than 255 tile-parts"):
+        read_codestream(stream(extra=ppm, parts=256 * part))

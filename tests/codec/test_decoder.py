@@ -1,3 +1,4 @@
+import struct
 import tracemalloc
 
 import imagecodecs
@@ -10,9 +11,11 @@ from openjpeg_streams import STREAMS, image, write_streams
 from codec import (
     CodestreamError,
     LimitError,
+    OptionError,
     UnreachableRatioError,
     UnsupportedCodestreamError,
     decode,
+    decoder,
     encode,
 )
 
@@ -111,12 +114,9 @@ def small_stream():
 
 def test_bad_arguments_are_refused():
     codestream = small_stream()
-    with pytest.raises(ValueError, match="reduce=-1"):
-        decode(codestream, reduce=-1)
-    with pytest.raises(ValueError, match="layers=0"):
-        decode(codestream, layers=0)
-    with pytest.raises(ValueError, match="threads=0"):
-        decode(codestream, threads=0)
+    for name, value in (("reduce", -1), ("layers", 0), ("threads", 0), ("threads", None), ("max_pixels", "many")):
+        with pytest.raises(OptionError, match=f"{name}={value!r}"):
+            decode(codestream, **{name: value})
     with pytest.raises(CodestreamError, match="only 2 decomposition levels"):
         decode(codestream, reduce=6)
 
@@ -133,6 +133,36 @@ def forged_size(rows, columns):
     for offset in (8, 24):
         codestream[offset : offset + 8] = columns.to_bytes(4, "big") + rows.to_bytes(4, "big")
     return bytes(codestream)
+
+
+def forged_tiles(side, tile, levels, precinct, count, body):
+    """A codestream of so many tiles, all with the same bytes of packets."""
+
+    def segment(marker, contents):
+        return struct.pack(">HH", marker, len(contents) + 2) + contents
+
+    size = struct.pack(">HIIIIIIIIHBBB", 0, side, side, 0, 0, tile, tile, 0, 0, 1, 11, 1, 1)
+    style = struct.pack(">BBHBBBBBB", 1, 2, 1, 0, levels, 4, 4, 0, 0) + bytes([precinct] * (levels + 1))
+    made = b"\xff\x4f" + segment(0xFF51, size) + segment(0xFF52, style)
+    made += segment(0xFF5C, struct.pack(">BH", 0x41, 0x7000))
+    for index in range(count):
+        made += segment(0xFF90, struct.pack(">HIBB", index, 14 + len(body), 0, 1)) + b"\xff\x93" + body
+    return made
+
+
+def test_a_short_codestream_cannot_ask_for_many_precincts(monkeypatch):
+    for forged in (forged_tiles(16000, 2000, 1, 0x11, 64, b"\0"), forged_tiles(2800, 2800, 1, 0x11, 1, bytes(30))):
+        tracemalloc.start()
+        try:
+            with pytest.raises(LimitError, match="codestream of this length"):
+                decode(forged)
+            # Beside the image there is next to nothing.
+            assert tracemalloc.get_traced_memory()[1] < 2 * 16000**2 + 5e6
+        finally:
+            tracemalloc.stop()
+    assert (decode(forged_tiles(600, 60, 5, 0xFF, 100, b"\0")) == 2048).all()
+    monkeypatch.delattr(decoder, "lay_out_tile")  # which tiles without packets do not need
+    assert (decode(forged_tiles(600, 60, 32, 0x11, 100, b"")) == 2048).all()
 
 
 def test_size_is_checked_before_memory_is_taken():

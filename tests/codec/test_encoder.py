@@ -1,6 +1,7 @@
 """The encoder against OpenJPEG (through imagecodecs and glymur), our own decoder, and its own promises."""
 
 import math
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 import codec
 from codec import coded_image, encoder
-from codec.errors import InvalidImageError, InvalidRatioError, UnreachableRatioError
+from codec.errors import InvalidImageError, InvalidRatioError, OptionError, UnreachableRatioError
+from codec.packets import packet_blocks
+from codec.wavelet import subband_shapes
 
 LADDER = (15, 20, 25, 50, 100, 500, 1000, 5000, 10000, 11000)
 
@@ -128,15 +131,39 @@ def test_quality_is_at_least_openjpegs_at_equal_bytes(psnr):
     assert 10 * np.log10(error / their_error) <= 0.05
 
 
-def test_early_termination_loses_next_to_nothing(monkeypatch):
-    pixels = picture("tissue", 500, 600, 12, 8)
-    ratios = (8, 15, 60, 300)
+def real_mammogram_of_some_blocks_more_than_few():
+    """Three copies of a 12-bit mammogram side by side: 2730 × 2943, 2068 code-blocks."""
+    root = os.environ.get("MAMMO_SHARED_DATA")
+    if root is None:
+        pytest.skip("MAMMO_SHARED_DATA is not set")
+    return np.tile(imagecodecs.imread(Path(root) / "png16" / "0_L-MLO.png"), (1, 3))
+
+
+@pytest.mark.parametrize(
+    ("make", "ratios"),
+    [
+        (lambda: picture("tissue", 500, 600, 12, 8), (8, 15, 60, 300)),
+        (real_mammogram_of_some_blocks_more_than_few, (15, 100, 1000, 5000, 10000)),
+    ],
+)
+def test_early_termination_loses_next_to_nothing(make, ratios, monkeypatch):
+    pixels = make()
     early = [next(codec.encode_ladder(pixels, [ratio], bits_stored=12)) for ratio in ratios]
     monkeypatch.setattr(coded_image, "predict_stop_slope", lambda *_: 0.0)
+    monkeypatch.setattr(coded_image, "slope_so_far", lambda *_: 0.0)
     full = list(codec.encode_ladder(pixels, ratios, bits_stored=12))
     for one, other in zip(early, full):
         errors = [np.mean((each.reconstruction.astype(float) - pixels) ** 2) for each in (one, other)]
         assert 10 * np.log10(errors[0] / errors[1]) <= 0.005
+
+
+def test_caution_falls_gradually():
+    full_field = len(packet_blocks(subband_shapes(3328, 4096, 8))[1])
+    cautions = [coded_image._caution(blocks) for blocks in (1, 2000, 2068, 2500, 2932, full_field)]
+    assert cautions[:2] == [7, 7]
+    assert cautions[-1] == 1
+    assert np.all(np.array(cautions[1:-1]) > np.array(cautions[2:]))
+    assert np.all(np.array(cautions[1:-1]) < 3 * np.array(cautions[2:]))
 
 
 def test_a_wrong_guess_of_the_slope_is_repaired(monkeypatch):
@@ -218,6 +245,41 @@ def test_bad_ratios(call, ratio):
 def test_bad_images(pixels, bits, message):
     with pytest.raises(InvalidImageError, match=message):
         codec.encode_ladder(pixels, [1], bits_stored=bits)
+
+
+@pytest.mark.parametrize("threads", [-1, 0, None, 1.5])
+@pytest.mark.parametrize("call", [codec.encode, lambda *args, **kws: codec.encode_ladder(args[0], [args[1]], **kws)])
+def test_bad_threads(call, threads):
+    with pytest.raises(OptionError, match="threads="):
+        call(picture("tissue", 50, 50, 8, 1), 10, threads=threads)
+
+
+@pytest.mark.parametrize("ratio", [Fraction(10**5000), 10**400, 1e300])
+def test_ratios_too_large_for_any_image(ratio):
+    with pytest.raises(UnreachableRatioError, match="leaves 0 bytes"):
+        codec.encode(picture("tissue", 50, 50, 8, 1), ratio)
+
+
+@pytest.mark.parametrize("ratio", [Fraction(1, 10**400), 5e-324, 1e-12, 1e-6])
+def test_ratios_of_more_bytes_than_a_codestream_can_have(ratio):
+    with pytest.raises(InvalidRatioError, match="more than 2147483647 bytes: the smallest ratio for this image is"):
+        codec.encode(picture("tissue", 50, 50, 8, 1), ratio)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int32, np.uint64, np.float32])
+def test_numpys_numbers(kind):
+    pixels = picture("tissue", 130, 110, 12, 2)
+    expected = codec.encode(pixels, 15, bits_stored=12)
+    encoded = codec.encode(pixels, kind(15), bits_stored=np.uint8(12))
+    assert encoded.codestream == expected.codestream
+    assert type(encoded.target_bytes) is int
+
+
+def test_dtype_of_few_bits_in_sixteen():
+    pixels = picture("tissue", 50, 50, 8, 1).astype(np.uint16)
+    (encoded,) = codec.encode_ladder(pixels, [10], bits_stored=8)
+    assert encoded.reconstruction.dtype == np.uint16
+    assert codec.decode(encoded.codestream).dtype == np.uint8
 
 
 def test_an_empty_ladder_is_empty():

@@ -12,6 +12,7 @@ from jpylyzer import jpylyzer
 from PIL import Image
 
 import codec
+from codec.errors import OptionError
 from codec.jp2 import SIGNATURE
 
 
@@ -125,7 +126,7 @@ def test_what_is_no_jp2_file_is_refused():
     with pytest.raises(codec.CodestreamError, match="SOC"):
         codec.wrap_jp2(b"no codestream")
     for pitch in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="pixel_pitch"):
+        with pytest.raises(OptionError, match="pixel_pitch"):
             codec.wrap_jp2(encoded(8).codestream, pixel_pitch=pitch)
 
 

@@ -12,7 +12,19 @@ from codec.coding_parameters import TERMINATE_EACH_PASS, BlockCoding, CodingStyl
 from codec.errors import LimitError
 from codec.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
 from codec.packet_reader import read_packets
-from codec.tile_layout import GRID_WIDTH, SUBBAND, X0, Y0, lay_out_tile
+from codec.tile_layout import (
+    GRID_HEIGHT,
+    GRID_WIDTH,
+    GRID_X0,
+    GRID_Y0,
+    SUBBAND,
+    X0,
+    X1,
+    Y0,
+    Y1,
+    LayoutBudget,
+    lay_out_tile,
+)
 
 
 def read_back(found, layout):
@@ -77,7 +89,7 @@ def test_written_packets_are_read_back(tile, seed, layers, orders, sop, eph, pac
     reference, steps, coding = tile
     rng = np.random.default_rng(seed)
     area = tuple(ceil_div(edge, step) for edge, step in zip(reference, (*steps, *steps)))
-    layout = lay_out_tile(area, reference, steps, coding, 2**20)
+    layout = lay_out_tile(area, reference, steps, coding, LayoutBudget(2**24, 0))
     tree = make_precincts(rng, area, coding, layers, coding.style)
     progressions, sequence = [], []
     for number, order in enumerate(orders):
@@ -101,7 +113,7 @@ def test_written_packets_are_read_back(tile, seed, layers, orders, sop, eph, pac
 def test_any_bytes_give_pieces_within_the_data(tile, data, packed, order):
     reference, steps, coding = tile
     area = tuple(ceil_div(edge, step) for edge, step in zip(reference, (*steps, *steps)))
-    layout = lay_out_tile(area, reference, steps, coding, 2**20)
+    layout = lay_out_tile(area, reference, steps, coding, LayoutBudget(2**24, 0))
     progressions = (Progression(order, 0, 33, 65535),)
     style = CodingStyle(True, True, order, 65535)
     found = read_packets(
@@ -124,7 +136,7 @@ def test_more_pieces_than_allowed_are_refused():
     # One block a packet, each pass a segment of its own and without a byte: a piece for every four bits or so.
     coding = BlockCoding(0, 2, 2, TERMINATE_EACH_PASS, True, ((2, 2),))
     rng, area = np.random.default_rng(0), (0, 0, 160, 160)
-    layout = lay_out_tile(area, area, (1, 1), coding, 2**20)
+    layout = lay_out_tile(area, area, (1, 1), coding, LayoutBudget(2**24, 0))
     tree = make_precincts(rng, area, coding, 1, coding.style)
     for grids in tree[0].values():
         for block in grids[0].blocks.values():
@@ -148,7 +160,43 @@ def test_more_pieces_than_allowed_are_refused():
 def test_more_code_blocks_than_allowed_are_refused():
     coding = BlockCoding(0, 2, 2, 0, True, ((15, 15),))
     with pytest.raises(LimitError, match="raise max_pixels"):
-        lay_out_tile((0, 0, 4096, 4096), (0, 0, 4096, 4096), (1, 1), coding, 1000)
+        lay_out_tile((0, 0, 4096, 4096), (0, 0, 4096, 4096), (1, 1), coding, LayoutBudget(2**20, 0))
     coding = BlockCoding(0, 6, 6, 0, True, ((0, 0),))
     with pytest.raises(LimitError):
-        lay_out_tile((0, 0, 2**31, 2**31), (0, 0, 2**31, 2**31), (1, 1), coding, 2**24)
+        lay_out_tile((0, 0, 2**31, 2**31), (0, 0, 2**31, 2**31), (1, 1), coding, LayoutBudget(2**28, 0))
+
+
+def test_more_precincts_than_the_codestream_can_tell_of_are_refused():
+    coding = BlockCoding(0, 6, 6, 0, True, ((1, 1),))
+    area = (0, 0, 400, 400)
+
+    for codestream_bytes, tiles in ((0, 3), (200_000, 8)):
+        budget = LayoutBudget(2**28, codestream_bytes)
+        for _ in range(tiles):
+            lay_out_tile(area, area, (1, 1), coding, budget)
+        with pytest.raises(LimitError, match="codestream of this length"):
+            lay_out_tile(area, area, (1, 1), coding, budget)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(0, 3), st.tuples(st.integers(2, 4), st.integers(2, 4)), st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    st.tuples(st.integers(0, 90), st.integers(0, 90)), st.tuples(st.integers(1, 70), st.integers(1, 70)),
+)  # fmt: skip
+def test_every_sample_lies_in_one_precinct_and_its_blocks(levels, block, precinct, corner, size):
+    coding = BlockCoding(levels, *block, 0, True, (precinct,) * (levels + 1))
+    area = (*corner, corner[0] + size[0], corner[1] + size[1])
+    layout = lay_out_tile(area, area, (1, 1), coding, LayoutBudget(2**24, 0))
+    for index, band in enumerate(layout.subbands):
+        x0, y0, x1, y1 = band.area
+        covered = np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), int)
+        for row in layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]:
+            across, down = range(row[X0], row[X1]), range(row[Y0], row[Y1])
+            covered[row[Y0] - y0 : row[Y1] - y0, row[X0] - x0 : row[X1] - x0] += 1
+            for samples, exponent in ((across, precinct[0]), (down, precinct[1])):
+                assert len({sample >> (exponent - (band.resolution > 0)) for sample in samples}) <= 1
+            assert row[GRID_WIDTH] == len({sample >> band.block_width for sample in across})
+            assert row[GRID_HEIGHT] == len({sample >> band.block_height for sample in down})
+            if across and down:
+                assert (row[GRID_X0], row[GRID_Y0]) == (across[0] >> band.block_width, down[0] >> band.block_height)
+        assert (covered == 1).all()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from test_encoder import LADDER, bit_depths, difference, images, openjpeg_decode, picture
 
 import codec
-from codec import encoder
-from codec.errors import InvalidImageError, InvalidRatioError, LayerError
+from codec import encoder, layers
+from codec.errors import InvalidImageError, InvalidRatioError, LayerError, OptionError, UnreachableRatioError
 
 
 def psnr(pixels, decoded, bits):
@@ -42,12 +42,20 @@ def check_layers(pixels, made, bits, ratios):
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(images, bit_depths, st.lists(st.floats(0, 1), min_size=1, max_size=4, unique=True), st.booleans())
 def test_layers_are_exact_or_refused(pixels, bits, places, lossless):
-    smallest, largest = 1.5, max(pixels.nbytes / (encoder.FIXED_BYTES + 20), 1.6)
+    smallest, largest = 0.5, max(pixels.nbytes / (encoder.FIXED_BYTES + 20), 1.6)
     ratios = [smallest * (largest / smallest) ** place for place in places]
     try:
         made = codec.encode_layers(pixels, ratios, bits_stored=bits, lossless=lossless)
-    except LayerError:
+    except UnreachableRatioError:
+        assert min(pixels.nbytes // ratio for ratio in ratios) < encoder.FIXED_BYTES + 40
         return
+    except LayerError:
+        # Too little between two layers, or an earlier one that has all: filler is for the last one.
+        assert len(ratios) + lossless > 1
+        return
+    assert not any(made.padding_bytes[:-1])
+    if any(made.padding_bytes):
+        assert difference(codec.decode(made.codestream).astype(pixels.dtype), pixels) <= max(2, 2 ** (bits - 12))
     check_layers(pixels, made, bits, ratios)
     if lossless:
         np.testing.assert_array_equal(codec.decode(made.codestream).astype(pixels.dtype), pixels)
@@ -140,21 +148,70 @@ def test_same_bytes_with_threads_and_stored_reference():
     ("ratios", "lossless", "error", "message"),
     [
         ((), False, LayerError, "0 layers: from 1 to 65535"),
-        ((15, 20, 15), False, LayerError, "ratio 15 means 2133 bytes, .* of this one take 21.. bytes: the largest"),
-        ((15, 14.99), True, LayerError, "ratio 14.99 means 2134 bytes"),
-        ((500,), False, LayerError, "ratio 500 means 64 bytes"),
-        ((0.1,), False, LayerError, "layer of ratio 0.1 cannot be 319999 bytes long: .* nothing more to tell"),
-        ((1.01,), True, LayerError, "nothing more to tell"),
+        ((15, 20, 15), False, LayerError, "ratio 15 is given twice"),
+        ((15, 20, Fraction(15)), True, LayerError, "ratio 15 is given twice"),
+        ((15, 14.99), True, LayerError, "ratio 14.99 means 2134 bytes, .* of this one take 21.. bytes: the largest"),
+        ((15, 500), False, UnreachableRatioError, "ratio 500 leaves 64 bytes"),
+        ((350,), True, UnreachableRatioError, "ratio 350 leaves 91 bytes"),
+        ((15, 1e-9), False, InvalidRatioError, "ratio 1e-09 means a codestream of more than 2147483647 bytes"),
         ((15, 0), False, InvalidRatioError, "finite number above 0"),
     ],
 )
-def test_layers_that_cannot_be(ratios, lossless, error, message):
+def test_layers_that_cannot_be_are_refused_before_any_work(ratios, lossless, error, message, monkeypatch):
+    monkeypatch.delattr(layers, "code_irreversibly")
+    monkeypatch.delattr(layers, "code_reversibly")
     with pytest.raises(error, match=message):
         codec.encode_layers(picture("tissue", 100, 160, 12, 4), ratios, bits_stored=12, lossless=lossless)
+
+
+@pytest.mark.parametrize(("ratios", "lossless"), [((0.1, 0.2, 15), False), ((1.01,), True)])
+def test_filler_is_refused_in_a_layer_that_is_not_the_last(ratios, lossless):
+    with pytest.raises(LayerError, match=r"nothing more to tell in its last .* only the last layer may have filler"):
+        codec.encode_layers(picture("tissue", 100, 160, 12, 4), ratios, bits_stored=12, lossless=lossless)
+
+
+@pytest.mark.parametrize("ratios", [(0.1,), (0.1, 15), (1.1, 5, 15, 60)])
+def test_the_last_layer_is_filled_where_all_is_coded(ratios):
+    pixels = picture("tissue", 100, 160, 12, 4)
+    made = codec.encode_layers(pixels, ratios, bits_stored=12)
+    decoded = check_layers(pixels, made, 12, ratios)
+    assert difference(decoded[-1], pixels) <= 1
+    assert not any(made.padding_bytes[:-1])
+    full = codec.encode(pixels, ratios[0], bits_stored=12)
+    assert 0 < made.padding_bytes[-1] <= full.padding_bytes
+
+
+@pytest.mark.parametrize("more", range(-6, 12))
+def test_filler_of_a_few_bytes(more):
+    pixels = picture("tissue", 70, 60, 8, 1)
+    full = codec.encode(pixels, 0.5)
+    size = full.target_bytes - full.padding_bytes + more
+    made = codec.encode_layers(pixels, [pixels.nbytes / (size + 0.5), 30])
+    check_layers(pixels, made, 8, made.ratios)
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_the_largest_ratio_that_an_error_tells_can_be_had(lossless):
+    for size in (30, 64, 100, 300):
+        pixels = picture("tissue", size, size, 8, 4)
+        with pytest.raises(UnreachableRatioError) as caught:
+            codec.encode_layers(pixels, (1e6,), lossless=lossless)
+        largest = caught.value.largest_ratio
+        made = codec.encode_layers(pixels, (largest,), lossless=lossless)
+        assert made.layer_bytes[0] == made.header_bytes[0] == math.floor(pixels.nbytes / Fraction(largest))
 
 
 def test_an_image_that_cannot_be():
     with pytest.raises(InvalidImageError, match="float32"):
         codec.encode_lossless(np.zeros((4, 4), np.float32))
+    with pytest.raises(OptionError, match="threads=0"):
+        codec.encode_lossless(np.zeros((4, 4), np.uint8), threads=0)
     with pytest.raises(LayerError, match="nothing more to tell"):
-        codec.encode_layers(np.full((300, 300), 7, np.uint8), (20,))
+        codec.encode_layers(np.full((300, 300), 7, np.uint8), (20, 10))
+
+
+def test_a_blank_image_is_filled():
+    pixels = np.full((300, 300), 7, np.uint8)
+    made = codec.encode_layers(pixels, (20,))
+    check_layers(pixels, made, 8, (20,))
+    assert made.padding_bytes[0] > 4300

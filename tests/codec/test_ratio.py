@@ -18,7 +18,7 @@ def test_references_count_allocated_or_stored_bits():
         uncompressed_bytes(1, 1, bits_allocated=8, bits_stored=8, reference="both")
 
 
-@given(st.integers(1, 10**9), st.floats(1e-3, 1e6))
+@given(st.integers(1, 10**9), st.floats(0.5, 1e6))
 def test_target_is_the_floor_of_the_exact_quotient(size, ratio):
     target = target_bytes(size, ratio)
     assert target * Fraction(ratio) <= size < (target + 1) * Fraction(ratio)
@@ -26,11 +26,18 @@ def test_target_is_the_floor_of_the_exact_quotient(size, ratio):
 
 def test_exact_where_floats_would_round():
     assert target_bytes(49, 49) == 1
-    assert target_bytes(2**60 + 1, 1) == 2**60 + 1
+    assert target_bytes(2**60, 2**30) == 2**30
+    assert target_bytes(2**60 - 1, 2**30) == 2**30 - 1
     assert target_bytes(1024 * 1024, np.float32(11000)) == 95
 
 
-@pytest.mark.parametrize("ratio", [0, -1, math.nan, math.inf, -math.inf, "15", None, 1j])
+def test_no_more_bytes_than_lengths_can_say():
+    assert target_bytes(2**31 - 1, 1) == 2**31 - 1
+    with pytest.raises(InvalidRatioError, match="more than 2147483647 bytes"):
+        target_bytes(2**31, 1)
+
+
+@pytest.mark.parametrize("ratio", [0, -1, Fraction(-(10**5000)), math.nan, math.inf, -math.inf, "15", None, 1j])
 def test_bad_ratios_are_named(ratio):
     with pytest.raises(InvalidRatioError, match="ratio"):
         target_bytes(100, ratio)

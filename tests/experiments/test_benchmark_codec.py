@@ -3,7 +3,9 @@
 import contextlib
 import csv
 import math
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import naive_codec
@@ -74,6 +76,31 @@ def test_what_is_printed_and_drawn(run):
     assert (out / "benchmark_codec_phantom.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_cannot_use_threads_says_so(tmp_path):
+    pixels = np.add.outer(np.arange(90), np.arange(80)).astype(np.uint8)
+    image = trials.Image("made", pixels, 8, np.ones(pixels.shape, bool))
+    for threads in (1, 2):
+        peers = [PEERS[name](threads, tmp_path) for name in ("pylibjpeg", "glymur")]
+        made = trials.measure_peers(image, [10], peers, [[10.0, 10.0]], threads, 1, True)
+        assert [trial.remark for trial in made] == [trials.ONE_THREAD if threads == 2 else "", ""]
+        rows = output.rows(image, [*made, replace(made[0], group="ours")], {made[0].codestream_bytes: made[0].quality})
+        assert (trials.ONE_THREAD in output._figures(rows[0])) == (threads == 2)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_layers_are_timed_by_both_encoders_with_as_many_threads(threads, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPJ_NUM_THREADS", "7")
+    pixels = np.random.default_rng(1).integers(0, 4000, (190, 180), dtype=np.uint16)
+    image = trials.Image("made", pixels, 12, np.ones(pixels.shape, bool))
+    times = trials.measure_ladders(image, [20, 5], threads, 1, tmp_path)
+    assert os.environ["OPJ_NUM_THREADS"] == str(threads)
+    assert times.layers_by in ("pylibjpeg", "glymur")
+    assert times.layers == times.layers_encode + times.layers_decode > 0
+    for name in ("pylibjpeg", "glymur"):
+        size = (tmp_path / f"layers_{name}.j2k").stat().st_size
+        assert 0.9 * pixels.nbytes / 5 < size < 1.1 * pixels.nbytes / 5
+
+
 def test_times_are_compared_with_ours_at_the_same_ratio_and_threads():
     image = trials.Image("made", np.zeros((10, 100), np.uint8), 8, np.ones((10, 100), bool))
 
@@ -118,7 +145,7 @@ def test_every_module_of_the_encoder_belongs_to_a_stage():
     modules = {path.stem for path in Path(codec.__file__).parent.glob("*.py")}
     decoding = {"decoder", "packet_reader", "packet_header_reader", "codestream_reader", "tile_layout", "progression"}
     decoding |= {"subband_decoder", "block_decoder", "mq_decoder", "neighbour_flags", "coding_parameters"}
-    small = {"__init__", "errors", "jit", "jp2", "ratio", "decomposition"}
+    small = {"__init__", "errors", "jit", "jp2", "ratio", "decomposition", "options"}
     assert modules <= known | decoding | small | {"layers"}
 
 
