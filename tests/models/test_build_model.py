@@ -84,6 +84,13 @@ def test_unknown_names_are_refused():
         TrainingConfig(model="resnet19")
 
 
+@pytest.mark.parametrize("model", ["cnn", "my_package:Net"])
+def test_a_weights_file_that_nobody_would_read_is_refused(model):
+    with pytest.raises(ValueError, match="pretrained: only resnet18 starts from a file"):
+        TrainingConfig(model=model, pretrained="resnet18.pth")
+    assert not TrainingConfig(model=model, pretrained="imagenet").starts_pretrained
+
+
 def test_a_network_of_the_user_is_trained_saved_and_used(tmp_path):
     config = TrainingConfig(
         model=f"{__name__}:Tiny", epochs=8, batch_size=16, validation_parts=4, learning_rate=2e-2, accumulate=2
