@@ -46,6 +46,25 @@ class WithCache(nn.Module):
         return nn.Dense(1)(images.mean((1, 2)))[:, 0]
 
 
+class OtherCall(nn.Module):
+    def __call__(self, x):
+        return x.mean((1, 2, 3))
+
+
+class HeadIsMethod(Tiny):
+    @nn.nowrap
+    def head(self, x):
+        return x
+
+
+class HeadIsString(Tiny):
+    head = "out"
+
+
+class HeadIsMisspelt(Tiny):
+    head = ("Out",)
+
+
 def named(cls):
     return TrainingConfig(model=f"{__name__}:{cls.__name__}")
 
@@ -71,6 +90,10 @@ def test_every_network_is_used_in_the_same_way(model):
         (named(NoDefault), "units.*give every field a default"),
         (named(TwoLogits), r"returns \(2, 2\).*one logit an image"),
         (named(WithCache), r"variables \['cache'\] are not known"),
+        (named(OtherCall), r"define __call__\(self, images, train=False, mask=None\)"),
+        (named(HeadIsMethod), r"as a tuple like head = \(\"Dense_0\",\); it is <bound method"),
+        (named(HeadIsString), r"as a tuple like .*; it is 'out'"),
+        (named(HeadIsMisspelt), r"head names \['Out'\], but its layers are \['Conv_0', 'out'\]"),
         (TrainingConfig(model=f"{__name__}:Tiny", compute="bfloat16"), "needs a module with a field `dtype`"),
     ],
 )
