@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from mammo_jax.files import sha256_file
 from mammo_jax.input_pipeline import Examples
-from mammo_jax.models import build_model
+from mammo_jax.models import build_model, head_of
 from mammo_jax.models.pretrained import find_weights, read_weights, with_pretrained
 from mammo_jax.train_step import Steps, TrainState
 from mammo_jax.trained_model import TrainedModel
@@ -25,9 +24,17 @@ def origin(config: TrainingConfig, features: TrainedModel | None) -> dict[str, s
     ------
     PretrainedError
         If the weights that are asked for cannot be had.
+    TrainingError
+        If windows are to be trained with and nothing was learnt from patches: their batch statistics stay as they are.
     """
     if features is not None:
         return {"initial_features": features.record["sha256"], "pretrained_sha256": None}
+    if config.window is not None and not config.starts_pretrained:
+        raise TrainingError(
+            "window: the network that looks through windows has to know patches already, since training on whole images"
+            " leaves its batch statistics as they are; train one with the unit patch on other patients and give its run"
+            " folder as --features-from, or leave --window out"
+        )
     weights = find_weights(config)
     return {"initial_features": None, "pretrained_sha256": None if weights is None else _sha256(weights)}
 
@@ -41,7 +48,7 @@ def starting_state(
     state = steps.initialise(np.uint32(seed), images)
     weights = find_weights(config)
     if weights is not None:
-        head: Any = build_model(config).head
+        head = head_of(build_model(config))
         state = steps.start(with_pretrained(jax.device_get(state.variables), read_weights(weights), head))
     return jax.device_get(state)
 

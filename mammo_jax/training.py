@@ -85,8 +85,8 @@ def train_model(
     Raises
     ------
     TrainingError
-        If the loss is not finite, there are too few patients, or `initial_features` doesn't fit or has seen a
-        held-out patient.
+        If the loss is not finite, there are too few patients, `initial_features` doesn't fit or has seen a held-out
+        patient, or windows lack a network that knows patches.
     ModelError, PretrainedError
         If the network cannot be built, or its pretrained weights cannot be had.
     CheckpointError

@@ -27,10 +27,10 @@ from tqdm import tqdm
 from mammo_jax.checkpoints import read_metadata
 from mammo_jax.devices import wait_for_all, writes_files
 from mammo_jax.input_pipeline import Examples, mix
-from mammo_jax.models.pretrained import find_weights
 from mammo_jax.predictions import merge_predictions, read_predictions, write_predictions
 from mammo_jax.provenance import log_event
 from mammo_jax.ratios import MIXED, ratio_text, split_name
+from mammo_jax.starting_weights import origin
 from mammo_jax.trained_model import TrainedModel, check_record, load_model, predict, settings_of
 from mammo_jax.training import CHECKPOINT_SECONDS, TrainingError, train_model
 from mammo_jax.training_config import TrainingConfig
@@ -114,7 +114,7 @@ def run_grid(
     checkpoints = run_dir / "checkpoints"
     missing = [task for task in tasks if not _is_finished(task, checkpoints, config)]
     if missing and initial_features is None:
-        find_weights(config)  # stops now where there are none, and fetches them once instead of in every process
+        origin(config, None)  # stops now where there is none, and fetches weights once instead of in every process
     mixed = tuple(test_ratios)
     runner = _Runner(
         read_examples_by_ratio, mixed, config, checkpoints, initial_features, features_seed, checkpoint_seconds

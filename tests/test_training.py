@@ -185,6 +185,12 @@ def test_initial_features_must_fit_and_must_not_have_seen_the_fold(examples, tra
         train_model(examples, 1, replace(CONFIG, filters=(8, 8, 8)), 0, tmp_path, initial_features=trained)
 
 
+def test_windows_need_a_network_that_knows_patches(examples, tmp_path):
+    with pytest.raises(TrainingError, match=r"leaves its batch statistics as they are.*--features-from"):
+        train_model(examples, 1, replace(CONFIG, window=16, window_step=8), 0, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_nought():
     rates = [learning_rate(CONFIG, step, 50) for step in range(51)]
     np.testing.assert_allclose(rates[:5], 5e-3 * np.arange(1, 6) / 5)

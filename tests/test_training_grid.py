@@ -128,6 +128,11 @@ def test_without_the_matrix_only_uncompressed_and_mixed_models_are_tested_everyw
     assert (tmp_path / "checkpoints" / "seed_0" / "ratio_mixed" / "fold_0" / "model").is_dir()
 
 
+def test_a_start_that_cannot_be_had_stops_before_anything_is_read(tmp_path):
+    with pytest.raises(TrainingError, match=r"window: .*--features-from"):
+        grid(tmp_path, config=replace(CONFIG, window=16, window_step=8), read_examples_by_ratio=read_nothing)
+
+
 def read_and_die(ratio):
     """Stand for a worker that the system ends because memory has run out."""
     os.kill(os.getpid(), signal.SIGKILL)
