@@ -184,6 +184,8 @@ class _Runner:
             "epochs": len(trained.record["history"]),
             "best_epoch": trained.record["best_epoch"],
             "validation_auroc": trained.record["validation_auroc"],
+            "initial_features": trained.record["initial_features"],
+            "pretrained_sha256": trained.record["pretrained_sha256"],
             "seconds": round(time.monotonic() - start, 2),
         }
 
