@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,9 @@ class _Run:
         self.validation = one_ratio_each(training.take(np.flatnonzero(validating)), seed)
         self.config, self.seed, self.features, self.name = config, seed, features, name
         self.weights = class_weights(self.fitting.targets)
-        self.steps = build_steps(config)
+        # A network that was trained before is no ImageNet backbone that has to learn at its own, lower rate.
+        trained_before = features is not None and config.starts_pretrained
+        self.steps = build_steps(replace(config, pretrained="none") if trained_before else config)
         self.epoch_steps = steps_per_epoch(len(self.fitting), config.batch_size)
 
     def train(self, progress: Progress, identity: dict[str, Any], checkpoint_seconds: float) -> _Course:
