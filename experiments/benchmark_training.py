@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from mammo_jax.devices import keep_memory
 from mammo_jax.files import atomic_path
 from mammo_jax.input_pipeline import Examples, batches
 from mammo_jax.train_step import StepInputs, _build_steps, build_steps
@@ -252,6 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cores = sorted(os.sched_getaffinity(0))
     threads = min(config.threads or len(cores), len(cores))
     os.sched_setaffinity(0, set(cores[:threads]))  # before JAX counts the cores
+    keep_memory()
     peak = peak_flops()
     print(f"{jax.devices()[0].device_kind}, threads: {threads}; images a second, × PyTorch's")
     print(f"{'':24}{'train':>8}{'×':>7}{'predict':>9}{'×':>7}{'input':>9}{'first':>14}{'of peak':>9}{'memory':>10}")

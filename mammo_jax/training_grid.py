@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mammo_jax.checkpoints import read_metadata
-from mammo_jax.devices import wait_for_all, writes_files
+from mammo_jax.devices import keep_memory, wait_for_all, writes_files
 from mammo_jax.input_pipeline import Examples, mix
 from mammo_jax.predictions import merge_predictions, read_predictions, write_predictions
 from mammo_jax.provenance import log_event
@@ -236,6 +236,7 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
     together = jax.process_count() > 1  # then all processes share each model
     workers = 1 if together else min(len(tasks), _default_workers() if workers is None else workers)
     if workers <= 1:
+        keep_memory()
         yield from map(runner.run, tasks)
         return
     context = multiprocessing.get_context("spawn")
@@ -270,6 +271,7 @@ def _start_worker(runner: _Runner) -> None:
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_memory()
 
 
 def _end_with_parent() -> None:
