@@ -104,6 +104,8 @@ def train_model(
     run_seed = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
     validating = validation_rows(training, config.validation_parts, run_seed, name)
     run = _Run(training, validating, config, run_seed, initial_features, name)
+    patients = sorted(set(training.patient_ids.tolist()))
+    del training  # the run has its own copy, and TensorFlow another
     course = run.train(Progress(directory / "progress"), identity, checkpoint_seconds)
     best = course.history[course.best_epoch - 1]
     record = {
@@ -111,7 +113,7 @@ def train_model(
         "best_epoch": course.best_epoch,
         "validation_auroc": best["validation_auroc"],
         "history": course.history,
-        "training_patients": sorted(set(training.patient_ids.tolist())),
+        "training_patients": patients,
     }
     if writes_files():
         save_checkpoint(directory / "model", course.best_variables, record)

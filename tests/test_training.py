@@ -1,5 +1,6 @@
 """Training: it learns, it never looks at the held-out fold, it resumes to the bit, and it stops with a reason."""
 
+import weakref
 from dataclasses import replace
 
 import jax
@@ -11,6 +12,7 @@ from synthetic_examples import blobs
 from mammo_jax import train_step, training
 from mammo_jax.auroc import auroc_and_auprc
 from mammo_jax.checkpoints import CheckpointError, Progress
+from mammo_jax.input_pipeline import Examples
 from mammo_jax.models import build_model, init_model
 from mammo_jax.starting_weights import check_features
 from mammo_jax.train_step import learning_rate
@@ -163,6 +165,25 @@ def test_with_one_part_all_examples_are_trained_on_and_validated_with(examples):
     assert chosen.all()
     run = training._Run(examples, chosen, replace(CONFIG, validation_parts=1), 0, None, "this model")
     assert len(run.fitting) == len(run.validation) == len(examples)
+
+
+def test_only_what_is_trained_on_stays_in_memory(examples, tmp_path, monkeypatch):
+    taken, held = [], []
+    take, batches = Examples.take, training.batches
+
+    def remembered(self, indices):
+        part = take(self, indices)
+        taken.append(weakref.ref(part))
+        return part
+
+    def counted(*arguments):
+        held.append([len(part()) for part in taken if part() is not None])
+        return batches(*arguments)
+
+    monkeypatch.setattr(Examples, "take", remembered)
+    monkeypatch.setattr(training, "batches", counted)
+    train_model(examples, 1, replace(CONFIG, epochs=1), 0, tmp_path)
+    assert sum(held[0]) == np.count_nonzero(examples.folds != 1), held
 
 
 def test_too_few_patients_stop_with_a_reason():
