@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch_rows.write_references()
     rows: list[Row] = []
     sources: list[Iterable[Row]] = [torch_rows.network_rows(case) for case in CASES.values()]
-    sources += [[torch_rows.third_party_row()], torch_rows.saliency_rows(), *([codec_rows()] if config.codec else [])]
+    sources += [torch_rows.third_party_rows(), torch_rows.saliency_rows(), *([codec_rows()] if config.codec else [])]
     sources += [torch_rows.auroc_rows(config.images, config.folds, config.epochs)] if config.images else []
     print(f"{'':78}{'apart':>9}{'of':>9}{'allowed':>15}")
     for row in (row for source in sources for row in source):

@@ -112,13 +112,13 @@ def _logits_of(case: Case, variables: dict[str, Any]) -> np.ndarray:
         return np.asarray(build_model(case.config).apply(variables, images))
 
 
-def third_party_row() -> Row:
+def third_party_rows() -> Iterator[Row]:
     """Hugging Face's ResNet-18, which neither side wrote."""
     case = CASES["resnet18"]
     model = transformers_resnet18(case_variables(case, np.float64))
     with torch.no_grad():
         theirs = model(as_torch(seen(next(case_batches(case))["image"], np.float64), np.float64)).logits[:, 0].numpy()
-    return apart("resnet18, float64: logits of transformers' own", jax_logits(case, np.float64), theirs, EXACT)
+    yield apart("resnet18, float64: logits of transformers' own", jax_logits(case, np.float64), theirs, EXACT)
 
 
 def saliency_rows() -> Iterator[Row]:
@@ -135,7 +135,7 @@ def saliency_rows() -> Iterator[Row]:
             yield apart(name, ours, theirs, bound, of_scale=True)
 
 
-def auroc_rows(images: int, folds: int, epochs: int) -> list[Row]:
+def auroc_rows(images: int, folds: int, epochs: int) -> Iterator[Row]:
     """Train both on the same folds of phantom patches and compare the AUROC of the held-out images."""
     settings = TrainingConfig(epochs=epochs)
     scores: dict[str, list[np.ndarray]] = {"jax": [], "torch": []}
@@ -148,7 +148,7 @@ def auroc_rows(images: int, folds: int, epochs: int) -> list[Row]:
     ours, theirs = (_bootstrap(examples, scores[name]) for name in ("jax", "torch"))
     low, high = (theirs - ours).interval()
     what = f"cnn trained: AUROC JAX {ours.value:.3f}, PyTorch {theirs.value:.3f}; 95 % of the difference {low:+.3f} …"
-    return [Row(f"{what} {high:+.3f}", abs(theirs.value - ours.value), 1.0, None)]
+    yield Row(f"{what} {high:+.3f}", abs(theirs.value - ours.value), 1.0, None)
 
 
 def _phantom_patches(images: int, folds: int, folder: Path) -> Examples:
