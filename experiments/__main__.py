@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 JOBS = {
@@ -30,6 +31,8 @@ def usage() -> str:
 
 def main() -> None:
     """Run the job that the first argument names."""
+    if os.getcwd() not in sys.path:  # the console command has its own folder there; a network of the user lies here
+        sys.path.append(os.getcwd())
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print(usage())
         return

@@ -6,8 +6,8 @@
 Prints a table and writes OUT/benchmark_training.csv. Both frameworks get float32 images in memory and AdamW; JAX
 standardises them in its step as well. "first" is the first call of a step in a process whose compiled programs are in
 the persistent cache. "input" is what the input pipeline alone delivers, which must never be the limit. "of peak" is the
-step's share of what a large matrix product reaches on the same device. Without PyTorch the JAX half runs alone; where
-JAX has a GPU or TPU, PyTorch takes its GPU too. Takes about three minutes on two cores.
+step's share of what a large matrix product of the same type reaches on the same device. Without PyTorch the JAX half
+runs alone; where JAX has a GPU or TPU, PyTorch takes its GPU too. Takes about three minutes on two cores.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from mammo_jax.devices import keep_memory
 from mammo_jax.files import atomic_path
 from mammo_jax.input_pipeline import Examples, batches
 from mammo_jax.train_step import StepInputs, _build_steps, build_steps
@@ -61,8 +63,13 @@ class BenchmarkConfig:
     threads: int | None = None
     rounds: int = 8
     cases: tuple[str, ...] = ()
-    compute: str = "float32"
+    compute: Literal["float32", "bfloat16"] = "float32"
     out: Path = Path("runs/benchmark")
+
+    def __post_init__(self) -> None:
+        """Refuse networks that are not in the table."""
+        if unknown := set(self.cases) - {name for name, *_ in CASES}:
+            raise ValueError(f"cases: {sorted(unknown)} are not among {sorted({name for name, *_ in CASES})}")
 
 
 @dataclass(frozen=True)
@@ -202,11 +209,11 @@ def input_rate(config: TrainingConfig, size: int) -> float:
     return sum(len(batch["image"]) for batch in feed) / (time.perf_counter() - began)
 
 
-def peak_flops() -> float:
-    """Operations a second of a large float32 matrix product on one device."""
+def peak_flops(compute: str) -> float:
+    """Operations a second of a large matrix product of this type on one device."""
     size = 2048 if jax.default_backend() == "cpu" else 8192
     product = jax.jit(jnp.matmul)
-    matrix = jnp.ones((size, size))
+    matrix = jnp.ones((size, size), compute)
     (times,) = in_turns([lambda: product(matrix, matrix).block_until_ready()], 4)
     return 2 * size**3 / min(times)
 
@@ -252,9 +259,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cores = sorted(os.sched_getaffinity(0))
     threads = min(config.threads or len(cores), len(cores))
     os.sched_setaffinity(0, set(cores[:threads]))  # before JAX counts the cores
-    peak = peak_flops()
+    keep_memory()
+    peak = peak_flops(config.compute)
     print(f"{jax.devices()[0].device_kind}, threads: {threads}; images a second, × PyTorch's")
     print(f"{'':24}{'train':>8}{'×':>7}{'predict':>9}{'×':>7}{'input':>9}{'first':>14}{'of peak':>9}{'memory':>10}")
+    if config.compute == "float32" and find_spec("torch") is None:
+        print("PyTorch is not installed, its columns stay empty; pip install 'mammo-jax[torch]'")
     measurements = []
     for name, training, size in CASES:
         if config.cases and name not in config.cases:

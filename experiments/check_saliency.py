@@ -4,35 +4,20 @@ Needs the extra `torch`, and `pip install --no-deps saliency` for the second ora
 
 Command   python -m experiments.check_saliency
 Cost      about three minutes on two cores
-Result    PLACEHOLDER
+Result    a line for each comparison, and each way's time over ours; exits with 1 where a difference is out of bounds
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-import jax
 import numpy as np
-import torch
 import tyro
-from captum.attr import IntegratedGradients
-from flax import linen as nn
 
-from experiments.torch_models import TorchCNN, TorchResNet18
-from mammo_jax.models.cnn import CNN
-from mammo_jax.models.pretrained import to_torch
-from mammo_jax.models.resnet import ResNet18
-from mammo_jax.saliency.integrated_gradients import integrated_gradients
-
-BOUNDS = {np.float64: 1e-6, np.float32: 5e-3}
-"""Largest difference allowed, as a part of the largest attribution."""
-CAPTUM_CHUNKS = (None, 4, 10)
+from experiments.parity import needing_torch
 
 
 @dataclass(frozen=True)
@@ -60,148 +45,14 @@ class CheckConfig:
     rounds: int = 4
 
 
-@dataclass(frozen=True)
-class Pair:
-    """One network twice, with the same weights.
-
-    Attributes
-    ----------
-    name : str
-    module, variables
-        In Flax.
-    twin : torch.nn.Module
-        In PyTorch, float32.
-    """
-
-    name: str
-    module: nn.Module
-    variables: Any
-    twin: torch.nn.Module
-
-
-def make_pairs(config: CheckConfig, images: np.ndarray) -> list[Pair]:
-    """Draw weights for each network, with running statistics of a real batch, and carry them over to PyTorch."""
-    pairs = []
-    twins: list[tuple[str, Any, torch.nn.Module]] = [
-        ("CNN", CNN(filters=config.filters), TorchCNN(config.filters)),
-        ("ResNet18", ResNet18(), TorchResNet18()),
-    ]
-    for name, module, twin in twins:
-        if name not in config.networks:
-            continue
-        variables = jax.jit(module.init)(jax.random.key(0), images)
-        for _ in range(20):
-            _, changed = module.apply(variables, images, train=True, mutable=["batch_stats"])
-            variables = {**variables, **changed}
-        variables = jax.device_get(variables)
-        state = {key: torch.tensor(value) for key, value in to_torch(variables).items()}
-        missing = twin.load_state_dict(state, strict=False)
-        if missing.unexpected_keys or any("num_batches_tracked" not in key for key in missing.missing_keys):
-            raise SystemExit(f"error: {name}: the weights do not fit the twin: {missing}")
-        pairs.append(Pair(name, module, variables, twin.eval().requires_grad_(False)))
-    return pairs
-
-
-def ours(pair: Pair, images: np.ndarray, baselines: np.ndarray, steps: int, rule: Any = "gauss-legendre") -> np.ndarray:
-    """Attributions [n, rows, columns] of our own, without doubling the steps."""
-    variables = jax.tree.map(lambda leaf: leaf.astype(images.dtype), pair.variables)
-    return integrated_gradients(pair.module, variables, images, baselines, rule=rule, steps=steps, max_steps=steps).maps
-
-
-def captums(
-    pair: Pair, images: np.ndarray, baselines: np.ndarray, steps: int, chunk: int | None, channels_last: bool = False
-) -> np.ndarray:
-    """Attributions [n, rows, columns] of captum."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    dtype = torch.float64 if images.dtype == np.float64 else torch.float32
-    twin = pair.twin.to(dtype=dtype, memory_format=layout)
-    pixels, start = (torch.tensor(a).permute(0, 3, 1, 2).contiguous(memory_format=layout) for a in (images, baselines))
-    found = IntegratedGradients(twin).attribute(
-        pixels, start, n_steps=steps, method="gausslegendre", internal_batch_size=chunk
-    )
-    return found.numpy()[:, 0]
-
-
-def pairs_saliency(pair: Pair, image: np.ndarray, baseline: np.ndarray, steps: int) -> np.ndarray:
-    """Attributions [rows, columns] of PAIR saliency, a plain mean of the gradients at `steps` points, ends included."""
-    from saliency.core import IntegratedGradients as PairIntegratedGradients
-    from saliency.core.base import INPUT_OUTPUT_GRADIENTS
-
-    twin = pair.twin.to(dtype=torch.float64, memory_format=torch.contiguous_format)
-
-    def gradients(points: np.ndarray, call_model_args: Any = None, expected_keys: Any = None) -> dict[str, np.ndarray]:
-        del call_model_args, expected_keys
-        pixels = torch.tensor(points).permute(0, 3, 1, 2).requires_grad_()
-        (slope,) = torch.autograd.grad(twin(pixels).sum(), pixels)
-        return {INPUT_OUTPUT_GRADIENTS: slope.permute(0, 2, 3, 1).numpy()}
-
-    method = PairIntegratedGradients()
-    return method.GetMask(image, gradients, x_baseline=baseline, x_steps=steps, batch_size=10)[..., 0]
-
-
-def plain_mean(pair: Pair, image: np.ndarray, baseline: np.ndarray, steps: int) -> np.ndarray:
-    """Our attributions in PAIR saliency's rule: the trapezoid rule with the ends at full weight, in its average."""
-    variables = jax.tree.map(lambda leaf: leaf.astype(np.float64), pair.variables)
-    slope = jax.jit(jax.grad(lambda x: pair.module.apply(variables, x[None])[0]))
-    ends = sum(np.asarray(slope(end)) for end in (image, baseline)) / 2
-    interior = ours(pair, image[None], baseline[None], steps, "trapezoid")[0] * (steps - 1)
-    return (interior + ((image - baseline) * ends)[..., 0]) / steps
-
-
-def compare(config: CheckConfig, pair: Pair, images: np.ndarray, baselines: np.ndarray) -> bool:
-    """Print the differences of one network in both precisions; return whether they are within the bounds."""
-    within = True
-    exact = own = np.zeros(())
-    for dtype, bound in BOUNDS.items():
-        with jax.enable_x64(dtype is np.float64):
-            typed = (images.astype(dtype), baselines.astype(dtype))
-            own = ours(pair, *typed, config.steps)
-            references = {"captum": (own, captums(pair, *typed, config.steps, 10))}
-            if dtype is np.float64 and _has_pair_saliency():
-                first = (typed[0][0], typed[1][0], config.steps)
-                references["PAIR saliency"] = (plain_mean(pair, *first), pairs_saliency(pair, *first))
-        for name, (mine, theirs) in references.items():
-            difference = float(np.abs(mine - theirs).max() / np.abs(theirs).max())
-            within &= difference <= bound
-            exact = mine if name == "captum" and dtype is np.float64 else exact
-            print(f"{pair.name}, {dtype.__name__}, {name}: differs by {difference:.1e} of the largest attribution")
-    scale = np.abs(exact).max()  # after the loop `own` and captum's are float32
-    off, off_captum = (float(np.abs(maps - exact).max() / scale) for maps in references["captum"])
-    print(f"{pair.name}: off the float64 map by {off:.1e} (ours in float32) and {off_captum:.1e} (captum's)")
-    return within
-
-
-def _has_pair_saliency() -> bool:
-    try:
-        import saliency.core  # noqa: F401
-    except ImportError:
-        print("PAIR saliency is not installed: pip install --no-deps saliency")
-        return False
-    return True
-
-
-def race(config: CheckConfig, pair: Pair, images: np.ndarray, baselines: np.ndarray) -> None:
-    """Print the fastest time of each way, all in turns."""
-    ways: dict[str, Callable[[], np.ndarray]] = {"ours": partial(ours, pair, images, baselines, config.steps)}
-    for layout in (False, True):
-        for chunk in CAPTUM_CHUNKS:
-            name = f"captum, {'channels last' if layout else 'its usual layout'}, internal_batch_size {chunk}"
-            ways[name] = partial(captums, pair, images, baselines, config.steps, chunk, layout)
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(1 + config.rounds):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            times[name].append(time.perf_counter() - start)
-    fastest = {name: min(found[1:]) for name, found in times.items()}  # the first round compiles
-    for name, seconds in fastest.items():
-        print(f"{pair.name}: {seconds:6.2f} s  {seconds / fastest['ours']:5.2f}× ours  {name}")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job; exit with 1 where a difference is out of bounds."""
     given = sys.argv[1:] if arguments is None else arguments
     config = tyro.cli(CheckConfig, args=given, description=__doc__)
+    with needing_torch():
+        import torch
+
+        from experiments.torch_saliency import compare, make_pairs, race
     threads = len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
     print(f"{config.images} images of {config.size} px, {config.steps} Gauss-Legendre steps, {threads} threads")
@@ -210,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Not constant: where a window holds one value only, frameworks differ in which pixel max pooling credits.
     baselines = (0.1 * random.normal(size=images.shape) - 2).astype(np.float32)
     within = True
-    for pair in make_pairs(config, images):
-        within &= compare(config, pair, images, baselines)
-        race(config, pair, images, baselines)
+    for pair in make_pairs(images, config.filters, config.networks):
+        within &= compare(pair, images, baselines, config.steps)
+        race(pair, images, baselines, config.steps, config.rounds)
     if not within:
         raise SystemExit("error: a difference is out of bounds")
 

@@ -1,4 +1,5 @@
-"""What two frameworks must agree on: the cases, their weights and batches by formula, and what JAX makes of them.
+"""What two frameworks must agree on: the cases, their weights and batches by formula, what JAX makes of them, and how
+far apart two results are.
 
 `check_against_torch` compares these figures with PyTorch's, live; the tests compare them with the ones that it wrote.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -61,6 +63,65 @@ class Trajectory:
 
     losses: list[float] = field(default_factory=list)
     state: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """How far two results are apart.
+
+    Attributes
+    ----------
+    what : str
+    difference : float
+        The largest.
+    scale : float
+        The largest absolute value.
+    limit : float or None
+        Of the difference; None is shown and not judged.
+    of_scale : bool
+        The limit is meant as a part of the scale.
+    """
+
+    what: str
+    difference: float
+    scale: float
+    limit: float | None
+    of_scale: bool = False
+
+    @property
+    def excess(self) -> float:
+        """What the difference is above the limit; NaN where it is."""
+        allowed = 0.0 if self.limit is None else self.limit * (self.scale if self.of_scale else 1.0)
+        return self.difference - allowed
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is a number and within the limit."""
+        return bool(np.isfinite(self.difference)) and (self.limit is None or self.excess <= 0)
+
+
+def apart(what: str, ours: Any, theirs: Any, limit: float | None, *, of_scale: bool = False) -> Row:
+    """Compare two arrays, or two dicts of arrays: the row is that of the array furthest beyond its limit."""
+    if isinstance(theirs, dict):
+        if ours.keys() != theirs.keys():
+            raise RuntimeError(f"{what}: one side lacks {ours.keys() ^ theirs.keys()}")
+        rows = [apart(what, ours[name], theirs[name], limit, of_scale=of_scale) for name in theirs]
+        return rows[int(np.argmax([row.excess for row in rows]))]  # NaN counts as the largest, other than with max
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if ours.shape != theirs.shape:
+        raise RuntimeError(f"{what}: the shapes are {ours.shape} and {theirs.shape}")
+    return Row(what, float(np.abs(ours - theirs).max()), float(np.abs(theirs).max()), limit, of_scale)
+
+
+@contextmanager
+def needing_torch() -> Iterator[None]:
+    """Say what to install where a job's PyTorch half cannot be imported for lack of the extra `torch`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("torch", "captum", "transformers"):
+            raise
+        raise SystemExit(f"error: {error.name} is not installed; pip install 'mammo-jax[torch]'") from error
 
 
 def noise(name: str, count: int) -> np.ndarray:

@@ -18,6 +18,8 @@ import numpy as np
 from flax import jax_utils
 from jax.experimental import multihost_utils
 
+from mammo_jax.training_config import TrainingError
+
 YNNPACK_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 KNOWN_JAX = ((0, 10), (0, 12))
 """First and last version of JAX that are known to have this flag; a flag that XLA doesn't know ends the process."""
@@ -124,11 +126,23 @@ def join_processes() -> None:
     SLURM, Open MPI, Kubernetes and cloud TPUs are recognised by JAX; elsewhere the environment variables
     ``JAX_COORDINATOR_ADDRESS`` (host:port of the first process), ``JAX_NUM_PROCESSES`` and ``JAX_PROCESS_ID`` say who
     is who. All processes need the same folders.
+
+    Raises
+    ------
+    TrainingError
+        If neither a cluster nor the variables say so.
     """
     number, place = os.environ.get("JAX_NUM_PROCESSES"), os.environ.get("JAX_PROCESS_ID")
-    jax.distributed.initialize(
-        num_processes=None if number is None else int(number), process_id=None if place is None else int(place)
-    )
+    try:
+        jax.distributed.initialize(
+            num_processes=None if number is None else int(number), process_id=None if place is None else int(place)
+        )
+    except ValueError as error:
+        raise TrainingError(
+            f"distributed: no cluster that JAX knows, and the variables don't say who is who ({error}); set"
+            " JAX_COORDINATOR_ADDRESS (host:port of the first process), JAX_NUM_PROCESSES and JAX_PROCESS_ID (0, 1, …)"
+            " in every process"
+        ) from error
 
 
 def writes_files() -> bool:
@@ -165,6 +179,7 @@ def keep_memory() -> None:
 
     A step takes and frees buffers of many megabytes. Given back, each of their pages has to be had from the system and
     zeroed again in the next step, which takes up to nine times as long as filling it. Only glibc is known to do so.
+    It cannot be undone: for processes whose work is training, not for whoever calls a network.
     """
     if jax.default_backend() != "cpu" or not sys.platform.startswith("linux"):
         return

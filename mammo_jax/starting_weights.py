@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from mammo_jax.files import sha256_file
 from mammo_jax.input_pipeline import Examples
-from mammo_jax.models import build_model
+from mammo_jax.models import build_model, head_of, init_model
 from mammo_jax.models.pretrained import find_weights, read_weights, with_pretrained
 from mammo_jax.train_step import Steps, TrainState
 from mammo_jax.trained_model import TrainedModel
@@ -25,9 +25,17 @@ def origin(config: TrainingConfig, features: TrainedModel | None) -> dict[str, s
     ------
     PretrainedError
         If the weights that are asked for cannot be had.
+    TrainingError
+        If windows are to be trained with and nothing was learnt from patches: their batch statistics stay as they are.
     """
     if features is not None:
         return {"initial_features": features.record["sha256"], "pretrained_sha256": None}
+    if config.window is not None and not config.starts_pretrained:
+        raise TrainingError(
+            "window: the network that looks through windows has to know patches already, since training on whole images"
+            " leaves its batch statistics as they are; train one with the unit patch on other patients and give its run"
+            " folder as --features-from, or leave --window out"
+        )
     weights = find_weights(config)
     return {"initial_features": None, "pretrained_sha256": None if weights is None else _sha256(weights)}
 
@@ -41,7 +49,7 @@ def starting_state(
     state = steps.initialise(np.uint32(seed), images)
     weights = find_weights(config)
     if weights is not None:
-        head: Any = build_model(config).head
+        head = head_of(build_model(config))
         state = steps.start(with_pretrained(jax.device_get(state.variables), read_weights(weights), head))
     return jax.device_get(state)
 
@@ -58,6 +66,16 @@ def check_features(features: TrainedModel, examples: Examples, fold: int, config
             f"{name}: the initial features come from {features.config.model} with filters {features.config.filters},"
             f" not {config.model} with {config.filters}; train both with the same architecture"
         )
+    image = np.zeros((1, *examples.images.shape[-3:]), np.float32)
+    fresh = jax.eval_shape(partial(init_model, config), jax.random.key(0), image)
+    ours, theirs = (flatten_dict(variables, sep="/") for variables in (fresh, features.variables))
+    for array in sorted(ours.keys() | theirs.keys()):
+        shapes = [np.shape(found[array]) if array in found else "not there" for found in (theirs, ours)]
+        if shapes[0] != shapes[1]:
+            raise TrainingError(
+                f"{name}: {array} of the initial features is {shapes[0]}, here it is {shapes[1]}; train both with the"
+                " same model settings, first_kernel for instance"
+            )
     held_out = set(examples.patient_ids[examples.folds == fold].tolist())
     seen = held_out & set(features.record["training_patients"])
     if seen:

@@ -15,8 +15,8 @@ import optax  # type: ignore[import-untyped]
 from flax import linen as nn
 
 from mammo_jax.augmentation import augment
-from mammo_jax.devices import AXIS, DataParallel, keep_compiled_steps, keep_memory, total
-from mammo_jax.models import ModelError, build_model, init_model
+from mammo_jax.devices import AXIS, DataParallel, keep_compiled_steps, total
+from mammo_jax.models import ModelError, build_model, head_of, init_model
 from mammo_jax.training_config import TrainingConfig
 
 FAINTEST = 16.0
@@ -110,7 +110,6 @@ def build_steps(config: TrainingConfig) -> Steps:
 @lru_cache(maxsize=8)
 def _build_steps(config: TrainingConfig, devices: tuple[jax.Device, ...]) -> Steps:
     keep_compiled_steps()
-    keep_memory()
     parallel = DataParallel(devices, config.accumulate)
     model = build_model(config, AXIS)
     optimizer = _optimizer(config)
@@ -235,7 +234,7 @@ def _update(
     updates, optimizer_state = optimizer.update(gradients, state.optimizer, params)
     moved = {}
     for name, layer in params.items():
-        rate = inputs.learning_rate * (1.0 if name in _head(model) else backbone)
+        rate = inputs.learning_rate * (1.0 if name in head_of(model) else backbone)
         moved[name] = jax.tree.map(lambda value, update, rate=rate: value - rate * update, layer, updates[name])
     return TrainState({**rest, "params": moved}, optimizer_state), sums.loss / sums.weight
 
@@ -253,16 +252,11 @@ def _decayed(params: Any) -> Any:
     return jax.tree.map(lambda value: value.ndim > 1, params)
 
 
-def _head(model: nn.Module) -> tuple[str, ...]:
-    """Layers that learn at the full rate."""
-    return tuple(getattr(model, "head", ()))
-
-
 def _backbone_factor(config: TrainingConfig, model: nn.Module) -> float:
     """Rate of the layers that are not the head's, as part of the head's rate."""
     if config.backbone_learning_rate is None:
         return 0.1 if config.starts_pretrained else 1.0
-    if not _head(model):
+    if not head_of(model):
         raise ModelError(
             f"backbone_learning_rate: model {config.model!r} does not say which layers are its head; give the class"
             ' an attribute like head = ("Dense_0",)'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,8 @@ def train_model(
     Raises
     ------
     TrainingError
-        If the loss is not finite, there are too few patients, or `initial_features` doesn't fit or has seen a
-        held-out patient.
+        If the loss is not finite, there are too few patients, `initial_features` doesn't fit or has seen a held-out
+        patient, or windows lack a network that knows patches.
     ModelError, PretrainedError
         If the network cannot be built, or its pretrained weights cannot be had.
     CheckpointError
@@ -104,6 +104,8 @@ def train_model(
     run_seed = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
     validating = validation_rows(training, config.validation_parts, run_seed, name)
     run = _Run(training, validating, config, run_seed, initial_features, name)
+    patients = sorted(set(training.patient_ids.tolist()))
+    del training  # the run has its own copy, and TensorFlow another
     course = run.train(Progress(directory / "progress"), identity, checkpoint_seconds)
     best = course.history[course.best_epoch - 1]
     record = {
@@ -111,7 +113,7 @@ def train_model(
         "best_epoch": course.best_epoch,
         "validation_auroc": best["validation_auroc"],
         "history": course.history,
-        "training_patients": sorted(set(training.patient_ids.tolist())),
+        "training_patients": patients,
     }
     if writes_files():
         save_checkpoint(directory / "model", course.best_variables, record)
@@ -169,7 +171,9 @@ class _Run:
         self.validation = one_ratio_each(training.take(np.flatnonzero(validating)), seed)
         self.config, self.seed, self.features, self.name = config, seed, features, name
         self.weights = class_weights(self.fitting.targets)
-        self.steps = build_steps(config)
+        # A network that was trained before is no ImageNet backbone that has to learn at its own, lower rate.
+        trained_before = features is not None and config.starts_pretrained
+        self.steps = build_steps(replace(config, pretrained="none") if trained_before else config)
         self.epoch_steps = steps_per_epoch(len(self.fitting), config.batch_size)
 
     def train(self, progress: Progress, identity: dict[str, Any], checkpoint_seconds: float) -> _Course:

@@ -88,6 +88,8 @@ class TrainingConfig:
             raise ValueError(
                 f"filters, epochs, patience, validation_parts, batch_size and accumulate are at least 1: {self}"
             )
+        if self.model != "resnet18" and self.pretrained not in ("imagenet", "none"):
+            raise ValueError(f"pretrained: only resnet18 starts from a file, not {self.model}; leave it out")
         if self.window is not None and not 1 <= self.window_step <= self.window:
             raise ValueError(f"window_step: {self.window_step} is not in 1 … window, {self.window}")
         if self.accumulate > self.batch_size:

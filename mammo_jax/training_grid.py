@@ -25,12 +25,12 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mammo_jax.checkpoints import read_metadata
-from mammo_jax.devices import wait_for_all, writes_files
+from mammo_jax.devices import keep_memory, wait_for_all, writes_files
 from mammo_jax.input_pipeline import Examples, mix
-from mammo_jax.models.pretrained import find_weights
 from mammo_jax.predictions import merge_predictions, read_predictions, write_predictions
 from mammo_jax.provenance import log_event
 from mammo_jax.ratios import MIXED, ratio_text, split_name
+from mammo_jax.starting_weights import origin
 from mammo_jax.trained_model import TrainedModel, check_record, load_model, predict, settings_of
 from mammo_jax.training import CHECKPOINT_SECONDS, TrainingError, train_model
 from mammo_jax.training_config import TrainingConfig
@@ -114,7 +114,7 @@ def run_grid(
     checkpoints = run_dir / "checkpoints"
     missing = [task for task in tasks if not _is_finished(task, checkpoints, config)]
     if missing and initial_features is None:
-        find_weights(config)  # stops now where there are none, and fetches them once instead of in every process
+        origin(config, None)  # stops now where there is none, and fetches weights once instead of in every process
     mixed = tuple(test_ratios)
     runner = _Runner(
         read_examples_by_ratio, mixed, config, checkpoints, initial_features, features_seed, checkpoint_seconds
@@ -184,6 +184,8 @@ class _Runner:
             "epochs": len(trained.record["history"]),
             "best_epoch": trained.record["best_epoch"],
             "validation_auroc": trained.record["validation_auroc"],
+            "initial_features": trained.record["initial_features"],
+            "pretrained_sha256": trained.record["pretrained_sha256"],
             "seconds": round(time.monotonic() - start, 2),
         }
 
@@ -234,6 +236,7 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
     together = jax.process_count() > 1  # then all processes share each model
     workers = 1 if together else min(len(tasks), _default_workers() if workers is None else workers)
     if workers <= 1:
+        keep_memory()
         yield from map(runner.run, tasks)
         return
     context = multiprocessing.get_context("spawn")
@@ -268,6 +271,7 @@ def _start_worker(runner: _Runner) -> None:
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_memory()
 
 
 def _end_with_parent() -> None:

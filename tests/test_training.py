@@ -1,5 +1,6 @@
 """Training: it learns, it never looks at the held-out fold, it resumes to the bit, and it stops with a reason."""
 
+import weakref
 from dataclasses import replace
 
 import jax
@@ -8,11 +9,14 @@ import optax
 import pytest
 from synthetic_examples import blobs
 
-from mammo_jax import training
+from mammo_jax import train_step, training
 from mammo_jax.auroc import auroc_and_auprc
 from mammo_jax.checkpoints import CheckpointError, Progress
+from mammo_jax.input_pipeline import Examples
+from mammo_jax.models import build_model, init_model
+from mammo_jax.starting_weights import check_features
 from mammo_jax.train_step import learning_rate
-from mammo_jax.trained_model import load_model, predict
+from mammo_jax.trained_model import TrainedModel, load_model, predict
 from mammo_jax.training import TrainingError, train_model, validation_rows
 from mammo_jax.training_config import TrainingConfig
 
@@ -163,6 +167,25 @@ def test_with_one_part_all_examples_are_trained_on_and_validated_with(examples):
     assert len(run.fitting) == len(run.validation) == len(examples)
 
 
+def test_only_what_is_trained_on_stays_in_memory(examples, tmp_path, monkeypatch):
+    taken, held = [], []
+    take, batches = Examples.take, training.batches
+
+    def remembered(self, indices):
+        part = take(self, indices)
+        taken.append(weakref.ref(part))
+        return part
+
+    def counted(*arguments):
+        held.append([len(part()) for part in taken if part() is not None])
+        return batches(*arguments)
+
+    monkeypatch.setattr(Examples, "take", remembered)
+    monkeypatch.setattr(training, "batches", counted)
+    train_model(examples, 1, replace(CONFIG, epochs=1), 0, tmp_path)
+    assert sum(held[0]) == np.count_nonzero(examples.folds != 1), held
+
+
 def test_too_few_patients_stop_with_a_reason():
     with pytest.raises(TrainingError, match=r"4 negative and 4 positive patients outside of the fold, but 5"):
         validation_rows(blobs(16), 5, 0, "model")
@@ -183,6 +206,34 @@ def test_initial_features_must_fit_and_must_not_have_seen_the_fold(examples, tra
         train_model(examples, 2, CONFIG, 0, tmp_path, initial_features=trained)
     with pytest.raises(TrainingError, match=r"filters \(4, 8, 8\), not cnn with \(8, 8, 8\)"):
         train_model(examples, 1, replace(CONFIG, filters=(8, 8, 8)), 0, tmp_path, initial_features=trained)
+
+
+def test_initial_features_must_have_the_same_shapes(examples):
+    config = TrainingConfig(model="resnet18", pretrained="none")
+    variables = jax.eval_shape(lambda: init_model(config, jax.random.key(0), np.zeros((1, 32, 32, 1), np.float32)))
+    features = TrainedModel(config, variables, {"training_patients": []})
+    check_features(features, examples, 0, config, "this model")
+    with pytest.raises(TrainingError, match=r"params/conv1/kernel of .* \(7, 7, 1, 64\), here it is \(7, 7, 3, 64\)"):
+        check_features(features, examples, 0, replace(config, first_kernel="repeat"), "this model")
+    del variables["params"]["fc"]["bias"]
+    with pytest.raises(TrainingError, match="params/fc/bias of the initial features is not there"):
+        check_features(features, examples, 0, config, "this model")
+
+
+@pytest.mark.parametrize(("known", "factor"), [(True, 1.0), (False, 0.1)])
+def test_only_an_imagenet_backbone_learns_slower_by_default(known, factor, examples, monkeypatch):
+    built = []
+    monkeypatch.setattr(training, "build_steps", built.append)
+    config = TrainingConfig(model="resnet18", validation_parts=4)
+    features = TrainedModel(config, {}, {}) if known else None
+    training._Run(examples, examples.folds == 0, config, 0, features, "this model")
+    assert train_step._backbone_factor(built[0], build_model(config)) == factor
+
+
+def test_windows_need_a_network_that_knows_patches(examples, tmp_path):
+    with pytest.raises(TrainingError, match=r"leaves its batch statistics as they are.*--features-from"):
+        train_model(examples, 1, replace(CONFIG, window=16, window_step=8), 0, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_nought():

@@ -1,5 +1,6 @@
 """The grid of models: who is trained and tested on what, and interruptions that change nothing."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 from synthetic_examples import blobs
 
-from mammo_jax.checkpoints import CheckpointError, Progress
+from mammo_jax.checkpoints import CheckpointError, Progress, read_metadata
 from mammo_jax.files import sha256_file
 from mammo_jax.predictions import read_predictions
 from mammo_jax.ratios import ratio_text
@@ -68,6 +69,7 @@ def test_each_model_has_a_line_in_the_log(finished):
     log = pd.read_json(finished / "log.jsonl", lines=True)
     assert (log["event"] == "model").all()
     assert sorted(zip(log["train_ratio"].astype(str), log["fold"])) == [("1", 0), ("1", 1), ("100", 0), ("100", 1)]
+    assert log[["initial_features", "pretrained_sha256"]].isna().all(axis=None)
 
 
 def test_a_second_run_reads_and_trains_nothing(finished):
@@ -128,6 +130,11 @@ def test_without_the_matrix_only_uncompressed_and_mixed_models_are_tested_everyw
     assert (tmp_path / "checkpoints" / "seed_0" / "ratio_mixed" / "fold_0" / "model").is_dir()
 
 
+def test_a_start_that_cannot_be_had_stops_before_anything_is_read(tmp_path):
+    with pytest.raises(TrainingError, match=r"window: .*--features-from"):
+        grid(tmp_path, config=replace(CONFIG, window=16, window_step=8), read_examples_by_ratio=read_nothing)
+
+
 def read_and_die(ratio):
     """Stand for a worker that the system ends because memory has run out."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -164,6 +171,9 @@ def test_whole_images_start_from_the_models_of_another_grid(finished, tmp_path):
         workers=1,
     )
     assert len(read_predictions(tmp_path / "predictions.parquet")) == 48
+    (line,) = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+    patches = read_metadata(finished / "checkpoints" / "seed_0" / "ratio_1" / "fold_0" / "model")
+    assert line["initial_features"] == patches["sha256"]
 
 
 def test_models_of_another_seed_can_start_from_the_same_features(finished, tmp_path):

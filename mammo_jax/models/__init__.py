@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 
 import flax.linen as nn
 import jax
@@ -26,7 +27,8 @@ def build_model(config: TrainingConfig, axis_name: str | None = None) -> nn.Modu
     """Return the network that a configuration names.
 
     Every network has ``apply(variables, images [B, H, W, 1], train, mask) -> logits [B]``: `images` are standardised,
-    `train` is a bool, `mask` (bool [B], or None) is False for rows that only fill the batch up.
+    `train` is a bool, `mask` (bool [B], or None) is False for rows that only fill the batch up. It may name the layers
+    after its features as `head`, see `head_of`.
 
     Parameters
     ----------
@@ -39,7 +41,8 @@ def build_model(config: TrainingConfig, axis_name: str | None = None) -> nn.Modu
     Raises
     ------
     ModelError
-        If the class cannot be found, is no Flax module, or lacks a field that the configuration asks for.
+        If the class cannot be found, is no Flax module, cannot be called like this, or lacks a field that the
+        configuration asks for.
     """
     network = _network(config, axis_name)
     return network if config.window is None else OverWindows(network, config.window, config.window_step)
@@ -69,18 +72,39 @@ def init_model(config: TrainingConfig, key: jax.Array, images: jax.Array) -> dic
     Raises
     ------
     ModelError
-        If the network holds other variables, or does not return one logit an image.
+        If the network holds other variables, names layers as its head that it does not have, or does not return one
+        logit an image.
     """
     model = build_model(config)
     logits, variables = model.init_with_output(key, images, train=False, mask=None)
     if unknown := set(variables) - COLLECTIONS:
         raise ModelError(f"model {config.model!r}: variables {sorted(unknown)} are not known, only {COLLECTIONS} are")
+    layers = sorted(variables.get("params", {}))
+    if absent := set(head_of(model)) - set(layers):
+        raise ModelError(f"model {config.model!r}: head names {sorted(absent)}, but its layers are {layers}")
     if logits.shape != images.shape[:1]:
         raise ModelError(
             f"model {config.model!r}: returns {logits.shape} for images {images.shape}; return one logit an image,"
             f" {images.shape[:1]}"
         )
     return dict(variables)
+
+
+def head_of(model: nn.Module) -> tuple[str, ...]:
+    """Layers after the features, which learn at the full rate: the class's `head`, none where it has no such attribute.
+
+    Raises
+    ------
+    ModelError
+        If it is something else than a tuple of str.
+    """
+    head = getattr(model, "head", ())
+    if not (isinstance(head, tuple) and all(isinstance(name, str) for name in head)):
+        raise ModelError(
+            f"model {type(model).__name__}: `head` names the layers after the features, as a tuple like"
+            f' head = ("Dense_0",); it is {head!r}'
+        )
+    return head
 
 
 def _find_class(name: str) -> type[nn.Module]:
@@ -94,4 +118,11 @@ def _find_class(name: str) -> type[nn.Module]:
         ) from error
     if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         raise ModelError(f"model {name!r}: not a flax.linen.Module")
+    try:
+        inspect.signature(cls.__call__).bind(None, None, train=False, mask=None)
+    except TypeError as error:
+        raise ModelError(
+            f"model {name!r}: {error}; define __call__(self, images, train=False, mask=None), where images"
+            " [batch, rows, columns, 1] are standardised and mask [batch] is False for rows that only fill the batch up"
+        ) from error
     return cls

@@ -85,11 +85,13 @@ def _one_channel(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
     rows, columns, _, features = kernel.shape
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     high, wide = x.shape[1] - rows + 1, x.shape[2] - columns + 1
-    total = jnp.zeros((len(x), high, wide, features), x.dtype)
+    summed_in = jnp.promote_types(x.dtype, jnp.float32)
+    total = jnp.zeros((len(x), high, wide, features), summed_in)
     for i in range(rows):
         for j in range(columns):
-            total += x[:, i : i + high, j : j + wide] * kernel[i, j].reshape(1, 1, 1, -1)
-    return total
+            shifted = x[:, i : i + high, j : j + wide].astype(summed_in)
+            total += shifted * kernel[i, j].astype(summed_in).reshape(1, 1, 1, -1)
+    return total.astype(x.dtype)
 
 
 def _forward(x: jax.Array, kernel: jax.Array, padding: int) -> tuple[jax.Array, tuple]:

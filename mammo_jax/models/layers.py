@@ -33,7 +33,6 @@ class MaskedBatchNorm(nn.Module):
     def __call__(self, x: jax.Array, train: bool, mask: jax.Array | None = None) -> jax.Array:
         """Normalise `x` [batch, …, channels]; `mask` (bool [batch]) marks the real rows, None means all."""
         channels = x.shape[-1]
-        shape = (1,) * (x.ndim - 1) + (channels,)
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
@@ -41,7 +40,7 @@ class MaskedBatchNorm(nn.Module):
         if not train:
             factor = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
             shift = bias - running_mean.value * factor
-            return (x * factor.reshape(shape) + shift.reshape(shape)).astype(x.dtype)
+            return (x * _along(factor, x) + _along(shift, x)).astype(x.dtype)
         rows = jnp.ones(len(x), scale.dtype) if mask is None else mask.astype(scale.dtype)
         y, mean, var, count = normalise_batch(x, scale, bias, rows, self.axis_name, self.epsilon)
         gain = jnp.where(count > 0, 1 - self.momentum, 0.0)
@@ -57,7 +56,8 @@ def normalise_batch(
     """Give every channel of the global batch's real rows mean `bias` and deviation `scale`.
 
     The gradient is written out (Ioffe & Szegedy, section 3), with the sums over pixels as matrix products: on CPU these
-    use all cores, and XLA's own sums don't. Nothing goes back through the statistics that are returned.
+    use all cores, and XLA's own sums don't. The variance is summed about the mean: E[x²] − mean² loses all digits where
+    the mean is a thousand deviations. Nothing goes back through the statistics that are returned.
 
     Parameters
     ----------
@@ -85,28 +85,33 @@ def _normalise(
 ) -> tuple[tuple, tuple]:
     """Return the results, and what the gradient needs."""
     wide = x.astype(scale.dtype)
-    sums = (rows.sum() * (x[0].size // x.shape[-1]), rows @ _image_sums(wide), rows @ _image_sums(wide * wide))
-    count, total, squares = sums if axis_name is None else jax.lax.psum(sums, axis_name)
+    sums = (rows.sum() * (x[0].size // x.shape[-1]), rows @ _image_sums(wide))
+    count, total = sums if axis_name is None else jax.lax.psum(sums, axis_name)
     mean = total / jnp.maximum(count, 1)
-    var = jnp.maximum(squares / jnp.maximum(count, 1) - mean * mean, 0.0)
+    squares = rows @ _image_sums(jnp.square(wide - _along(mean, x)))
+    squares = squares if axis_name is None else jax.lax.psum(squares, axis_name)
+    var = squares / jnp.maximum(count, 1)
     inverse = jax.lax.rsqrt(var + epsilon)
     factor = scale * inverse
+    # One product and one sum, which XLA rounds alike wherever it computes them again: the gradient of a maximum asks
+    # which of the values is equal to it.
     y = (wide * _along(factor, x) + _along(bias - mean * factor, x)).astype(x.dtype)
     return (y, mean, var, count), (x, scale, rows, mean, inverse, count)
 
 
 def _normalise_backward(axis_name: str | None, _epsilon: float, saved: tuple, gradients: tuple) -> tuple:
     x, scale, rows, mean, inverse, count = saved
-    wide, gradient = x.astype(scale.dtype), gradients[0].astype(scale.dtype)
+    gradient = gradients[0].astype(scale.dtype)
+    centred = x.astype(scale.dtype) - _along(mean, x)
     for_bias = _image_sums(gradient).sum(0)
-    for_scale = (_image_sums(gradient * wide).sum(0) - mean * for_bias) * inverse
+    for_scale = _image_sums(gradient * centred).sum(0) * inverse
     totals = (for_bias, for_scale)
     all_bias, all_scale = totals if axis_name is None else jax.lax.psum(totals, axis_name)
     factor = scale * inverse
     slope = factor * inverse * all_scale / jnp.maximum(count, 1)
-    level = factor * all_bias / jnp.maximum(count, 1) - slope * mean
+    level = factor * all_bias / jnp.maximum(count, 1)
     real = rows.reshape((-1,) + (1,) * (x.ndim - 1))
-    for_x = gradient * _along(factor, x) - real * (_along(level, x) + wide * _along(slope, x))
+    for_x = gradient * _along(factor, x) - real * (_along(level, x) + centred * _along(slope, x))
     return for_x.astype(x.dtype), for_scale, for_bias, jnp.zeros_like(rows)
 
 

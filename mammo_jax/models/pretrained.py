@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from mammo_jax.training_config import TrainingConfig
 
 HUB_REPOSITORY = "timm/resnet18.tv_in1k"
+HUB_REVISION = "bbd144b3e5565108aad885f145491d11bc6ce807"
 HUB_FILE = "model.safetensors"
 FIRST_KERNEL = "conv1.weight"
 
@@ -51,6 +53,12 @@ def find_weights(config: TrainingConfig) -> Path | None:
         if not path.is_file():
             raise PretrainedError(f"pretrained: {path} is no file; {WAYS_OUT}")
         return path
+    return _from_hub()
+
+
+@lru_cache(maxsize=1)
+def _from_hub() -> Path:
+    """Return the hub's file; the hub is asked once in a process."""
     try:
         import huggingface_hub
     except ImportError as error:
@@ -59,7 +67,7 @@ def find_weights(config: TrainingConfig) -> Path | None:
             f" 'mammo-jax[hub]', or {WAYS_OUT}"
         ) from error
     try:
-        return Path(huggingface_hub.hf_hub_download(HUB_REPOSITORY, HUB_FILE))
+        return Path(huggingface_hub.hf_hub_download(HUB_REPOSITORY, HUB_FILE, revision=HUB_REVISION))
     except Exception as error:  # the client raises its own errors, those of two HTTP libraries, and OSError
         reason = str(error).strip().splitlines()
         raise PretrainedError(

@@ -46,6 +46,25 @@ class WithCache(nn.Module):
         return nn.Dense(1)(images.mean((1, 2)))[:, 0]
 
 
+class OtherCall(nn.Module):
+    def __call__(self, x):
+        return x.mean((1, 2, 3))
+
+
+class HeadIsMethod(Tiny):
+    @nn.nowrap
+    def head(self, x):
+        return x
+
+
+class HeadIsString(Tiny):
+    head = "out"
+
+
+class HeadIsMisspelt(Tiny):
+    head = ("Out",)
+
+
 def named(cls):
     return TrainingConfig(model=f"{__name__}:{cls.__name__}")
 
@@ -71,6 +90,10 @@ def test_every_network_is_used_in_the_same_way(model):
         (named(NoDefault), "units.*give every field a default"),
         (named(TwoLogits), r"returns \(2, 2\).*one logit an image"),
         (named(WithCache), r"variables \['cache'\] are not known"),
+        (named(OtherCall), r"define __call__\(self, images, train=False, mask=None\)"),
+        (named(HeadIsMethod), r"as a tuple like head = \(\"Dense_0\",\); it is <bound method"),
+        (named(HeadIsString), r"as a tuple like .*; it is 'out'"),
+        (named(HeadIsMisspelt), r"head names \['Out'\], but its layers are \['Conv_0', 'out'\]"),
         (TrainingConfig(model=f"{__name__}:Tiny", compute="bfloat16"), "needs a module with a field `dtype`"),
     ],
 )
@@ -82,6 +105,13 @@ def test_networks_that_cannot_be_used_are_refused(config, said):
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="'resnet19' is not among"):
         TrainingConfig(model="resnet19")
+
+
+@pytest.mark.parametrize("model", ["cnn", "my_package:Net"])
+def test_a_weights_file_that_nobody_would_read_is_refused(model):
+    with pytest.raises(ValueError, match="pretrained: only resnet18 starts from a file"):
+        TrainingConfig(model=model, pretrained="resnet18.pth")
+    assert not TrainingConfig(model=model, pretrained="imagenet").starts_pretrained
 
 
 def test_a_network_of_the_user_is_trained_saved_and_used(tmp_path):

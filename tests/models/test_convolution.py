@@ -32,6 +32,17 @@ def test_convolution_is_xlas_forward_and_backward(case):
             np.testing.assert_allclose(ours, theirs, atol=1e-11)
 
 
+@pytest.mark.parametrize("size", [3, 7])
+def test_narrow_types_are_rounded_once(size):
+    random = np.random.default_rng(0)
+    x = jnp.asarray(random.normal(size=(2, 32, 32, 1)), jnp.bfloat16)
+    kernel = jnp.asarray(random.normal(size=(size, size, 1, 4)), jnp.bfloat16)
+    exact = convolve(x.astype(jnp.float32), kernel.astype(jnp.float32), 1, 1)
+    result = convolve(x, kernel, 1, 1)
+    assert result.dtype == jnp.bfloat16
+    np.testing.assert_allclose(result.astype(jnp.float32), exact, rtol=2.0**-8, atol=1e-4)
+
+
 def test_other_devices_use_xlas_own(monkeypatch):
     x, kernel = jnp.ones((2, 8, 8, 1)), jnp.ones((3, 3, 1, 4))
     on_cpu = jax.make_jaxpr(lambda x, kernel: convolve(x, kernel, 1, 1))(x, kernel)

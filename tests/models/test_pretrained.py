@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mammo_jax.files import sha256_file
 from mammo_jax.models.pretrained import (
     HUB_FILE,
     HUB_REPOSITORY,
+    HUB_REVISION,
     PretrainedError,
+    _from_hub,
     find_weights,
     read_weights,
     to_torch,
     with_pretrained,
 )
 from mammo_jax.models.resnet import ResNet18
+from mammo_jax.starting_weights import origin, starting_state
+from mammo_jax.train_step import StepInputs, build_steps
 from mammo_jax.training_config import TrainingConfig
 
 
@@ -110,24 +115,32 @@ def test_a_pth_file_without_pytorch_says_what_to_install(tmp_path, monkeypatch):
         read_weights(tmp_path / "resnet18.pth")
 
 
+@pytest.fixture(autouse=True)
+def _asked_anew():
+    _from_hub.cache_clear()
+    yield
+    _from_hub.cache_clear()
+
+
 class Hub:
     """Stands for the hub's client at the edge of the network."""
 
     def __init__(self, answer):
         self.answer, self.asked = answer, []
 
-    def hf_hub_download(self, repository, name):
-        self.asked.append((repository, name))
+    def hf_hub_download(self, repository, name, revision):
+        self.asked.append((repository, name, revision))
         if isinstance(self.answer, Exception):
             raise self.answer
         return str(self.answer)
 
 
-def test_imagenet_weights_come_from_the_hub(file, monkeypatch):
+def test_imagenet_weights_come_from_one_revision_of_the_hub_and_are_asked_for_once(file, monkeypatch):
     hub = Hub(file)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    assert find_weights(TrainingConfig(model="resnet18")) == file
-    assert hub.asked == [(HUB_REPOSITORY, HUB_FILE)]
+    for first_kernel in ("sum", "repeat"):
+        assert find_weights(TrainingConfig(model="resnet18", first_kernel=first_kernel)) == file
+    assert hub.asked == [(HUB_REPOSITORY, HUB_FILE, HUB_REVISION)]
 
 
 @pytest.mark.parametrize("client", [None, Hub(OSError("no route\nto host"))])
@@ -145,18 +158,40 @@ def test_nothing_is_looked_for_where_nothing_is_asked_for(monkeypatch):
     assert find_weights(TrainingConfig()) is None
 
 
+def test_training_starts_from_the_file_and_its_record_names_it(state, file):
+    """One step of a ResNet18 whose head is fresh; then every layer has moved by no more than its own rate."""
+    config = TrainingConfig(model="resnet18", pretrained=str(file), augment=False, weight_decay=0.0)
+    assert origin(config, None) == {"initial_features": None, "pretrained_sha256": sha256_file(file)}
+    steps = build_steps(config)
+    images = np.random.default_rng(0).integers(0, 65536, (4, 32, 32, 1)).astype(np.uint16)
+    start = starting_state(config, steps, 0, images[:1], None)
+    params = start.variables["params"]
+    np.testing.assert_array_equal(params["layer4_1"]["bn2"]["scale"], state["layer4.1.bn2.weight"])
+    assert params["fc"]["kernel"].shape == (512, 1)
+    batch = {"image": images, "target": np.array([0, 1, 0, 1], np.float32), "weight": np.ones(4, np.float32)}
+    inputs = StepInputs(np.float32(1e-2), np.uint32(0), np.int32(0))
+    after, loss = steps.train(steps.parallel.replicate(start), steps.parallel.spread(batch), inputs)
+    moved = jax.tree.map(
+        lambda a, b: float(np.abs(a - b).max()), steps.parallel.first(after.variables)["params"], params
+    )
+    assert np.isfinite(loss).all()
+    # AdamW's first step is the rate itself wherever there is a gradient.
+    np.testing.assert_allclose(moved["fc"]["kernel"], 1e-2, rtol=1e-2)
+    np.testing.assert_allclose(moved["layer1_0"]["conv1"]["kernel"], 1e-3, rtol=1e-2)
+
+
 def test_the_hubs_own_client_finds_what_its_cache_holds(file, tmp_path, monkeypatch):
     hub = pytest.importorskip("huggingface_hub")
-    revision = "0" * 40
     folder = tmp_path / f"models--{HUB_REPOSITORY.replace('/', '--')}"
-    (folder / "refs").mkdir(parents=True)
-    (folder / "refs" / "main").write_text(revision)
-    (folder / "snapshots" / revision).mkdir(parents=True)
-    (folder / "snapshots" / revision / HUB_FILE).write_bytes(file.read_bytes())
+    (folder / "snapshots" / HUB_REVISION).mkdir(parents=True)
+    (folder / "snapshots" / HUB_REVISION / HUB_FILE).write_bytes(file.read_bytes())
     download = hub.hf_hub_download
-    monkeypatch.setattr(hub, "hf_hub_download", lambda *a: download(*a, cache_dir=tmp_path, local_files_only=True))
+    monkeypatch.setattr(
+        hub, "hf_hub_download", lambda *a, **b: download(*a, **b, cache_dir=tmp_path, local_files_only=True)
+    )
     found = find_weights(TrainingConfig(model="resnet18"))
     assert found.read_bytes() == file.read_bytes()
-    (folder / "snapshots" / revision / HUB_FILE).unlink()
+    (folder / "snapshots" / HUB_REVISION / HUB_FILE).unlink()
+    _from_hub.cache_clear()
     with pytest.raises(PretrainedError, match="cannot be fetched"):
         find_weights(TrainingConfig(model="resnet18"))
