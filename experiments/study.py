@@ -19,11 +19,14 @@ from mammo_jax.predictions import read_predictions
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
 from mammo_jax.report.sections import lossy_notice
+from mammo_jax.starting_weights import origin
 from mammo_jax.statistics import evaluate
 
 
 def study(config: StudyConfig) -> None:
     """Run every stage that is not done yet, and print the verdict and the report's path before saliency is begun."""
+    if config.features_from is None and not (config.out / "predictions.parquet").exists():
+        origin(config.training, None)  # refuses now what training would refuse after all is compressed
     prepare(config)
     train(config)
     metrics = evaluate_run(config)

@@ -11,6 +11,7 @@ from mammo_jax.files import read_json, sha256_file, write_json
 from mammo_jax.input_pipeline import Examples
 from mammo_jax.predictions import write_predictions
 from mammo_jax.saliency.stage import SaliencyError
+from mammo_jax.training_config import TrainingConfig, TrainingError
 
 
 @pytest.fixture
@@ -65,3 +66,10 @@ def test_a_study_without_marks_is_refused_before_saliency_trains_a_model(config,
     with pytest.raises(SaliencyError, match="no positive image has a lesion mark"):
         saliency.measure(config)
     assert not (config.out / "saliency").exists()
+
+
+def test_windows_without_features_are_refused_before_anything_is_compressed(tmp_path):
+    config = StudyConfig(out=tmp_path / "run", training=TrainingConfig(window=64))
+    with pytest.raises(TrainingError, match="--features-from"):
+        study.study(config)
+    assert not (tmp_path / "run" / "dataset").exists()
