@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from codec.block_changes import bytes_with, change_block, measure_header
 from codec.code_blocks import CodedBlocks
 from codec.codeword_segments import can_go_on_with_ones, codeword_byte, find_ending, prefix_decodes
 from codec.errors import LayerError
 from codec.jit import kernel
-from codec.packet_headers import write_packet_header
 from codec.packet_writer import Codewords, HeaderPlan, blank_codeword, codewords_of, whole_codeword
 
 NO_BLOCK = -1
@@ -38,37 +38,6 @@ class Filling(NamedTuple):
     padding: int = 0
     blank: int = NO_BLOCK
     cut: int = NO_BLOCK
-
-
-@kernel
-def measure_header(plan, packet):
-    """Bytes of the header of `packet`."""
-    return write_packet_header(
-        plan.told, plan.layer, packet, plan.passes, plan.lengths, plan.zero_planes, plan.extra_bits,
-        plan.scratch, 0, False,
-    )  # fmt: skip
-
-
-@kernel
-def bytes_with(plan, all_lengths, block, passes):
-    """Bytes of `block` with these passes, all layers so far together; it may have had more than it needed then."""
-    told = plan.told.lengths[block]
-    return max(told, all_lengths[block, passes - 1]) if passes > plan.told.passes[block] else told
-
-
-@kernel
-def change_block(plan, block, passes, length, left):
-    """Let `block` carry these passes and bytes if the bytes left allow it; returns the bytes left then, or -1."""
-    packet = np.int64(plan.packet_of_block[block])
-    old_passes, old_length = plan.passes[block], plan.lengths[block]
-    plan.passes[block], plan.lengths[block] = passes, length
-    header = measure_header(plan, packet)
-    rest = left - (length - old_length) - (header - plan.headers[packet])
-    if rest < 0:
-        plan.passes[block], plan.lengths[block] = old_passes, old_length
-        return -1
-    plan.headers[packet] = header
-    return rest
 
 
 def fill(left: int, blocks: CodedBlocks, plan: HeaderPlan, by_filler: bool) -> Filling:
@@ -147,6 +116,9 @@ def _by_filler(left: int, words: Codewords, plan: HeaderPlan, bit_planes: np.nda
         rest = held + lengthen(left - held, words, plan)
         if _lengthen_by_filler(rest, words, plan):
             return Filling(padding=rest)
+        filler = _grow_and_lengthen(rest, words, plan)
+        if filler >= 0:
+            return Filling(padding=filler)
         blank = _include_blank(rest, plan, words.area, bit_planes)
         if blank != NO_BLOCK:
             return Filling(padding=int(plan.lengths[blank]), blank=blank)
@@ -266,6 +238,28 @@ def _lengthen_by_filler(left, words, plan):
             if rest > 0:
                 change_block(plan, block, last + 1, old, rest)
     return False
+
+
+@kernel
+def _grow_and_lengthen(left, words, plan):
+    """Tell the length of a block with more bits than it needs, then do the same; returns the bytes of filler, or -1."""
+    for block in range(plan.passes.size - 1, -1, -1):
+        if plan.passes[block] == plan.told.passes[block]:
+            continue
+        packet = plan.packet_of_block[block]
+        before = plan.headers[packet]
+        for extra in range(1, MOST_EXTRA_BITS + 1):
+            plan.extra_bits[block] = extra
+            grown = measure_header(plan, packet)
+            rest = left - (grown - before)
+            if grown == before or rest < 0:
+                continue
+            plan.headers[packet] = grown
+            if rest == 0 or _lengthen_by_filler(rest, words, plan):
+                return rest
+            plan.headers[packet] = before
+        plan.extra_bits[block] = 0
+    return -1
 
 
 @kernel

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codec.block_changes import bytes_with, change_block, measure_header
 from codec.code_blocks import CodedBlocks
 from codec.jit import kernel
 from codec.packet_headers import Told, nothing_told
 from codec.packet_writer import HeaderPlan
-from codec.padding import Filling, bytes_with, change_block, fill, measure_header
+from codec.padding import Filling, fill
 
 # What a block's first inclusion costs in the packet header, on average, in bytes; hull slopes count it.
 INCLUSION_BYTES = 1.5

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codec.block_changes import measure_header
 from codec.code_blocks import CodedBlocks, SubbandWords
 from codec.packets import packet_blocks
-from codec.padding import NO_BLOCK, measure_header
+from codec.padding import NO_BLOCK
 from codec.quantizer import derived_quantization, quantize, subband_norms
 from codec.rate_control import RateControl
 from codec.wavelet import forward_97, subband_names, subband_shapes
