@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -89,8 +87,8 @@ def most_covered(images: jax.Array, window: int, step: int) -> tuple[jax.Array, 
     cover : float [batch, count]
         Part of each that is breast.
     """
-    windows, cover, kept = _choose(images, window, step)
-    windows = jnp.take_along_axis(windows, kept[..., None, None, None], axis=1)
+    levels, cover, corners = _choose(images, window, step)
+    windows = _cut(levels, corners, window)
     centred = windows - windows.mean((2, 3, 4), keepdims=True)
     variance = jnp.square(centred).mean((2, 3, 4), keepdims=True)
     return centred / jnp.sqrt(jnp.maximum(variance, FAINTEST**2)), cover
@@ -110,28 +108,30 @@ def lay_windows_back(found: jax.Array, images: jax.Array, step: int) -> jax.Arra
     -------
     float [batch, rows, columns]
     """
-    window, shape = found.shape[2], images.shape[1:3]
-    kept = _choose(images, window, step)[2]
-    (rows, columns), starts = _grid(shape, window, step)
-    laid = jnp.zeros((len(images), rows, columns), found.dtype)
-    for number, (row, column) in enumerate(starts):
-        own = jnp.where((kept == number)[..., None, None], found, 0).sum(1)
-        laid = laid.at[:, row : row + window, column : column + window].add(own)
-    return laid[:, : shape[0], : shape[1]]
+    levels, _, corners = _choose(images, found.shape[2], step)
+    (laid,) = jax.linear_transpose(lambda whole: _cut(whole, corners, found.shape[2]), levels)(found[..., None])
+    return laid[:, : images.shape[1], : images.shape[2], 0]
 
 
 def _choose(images: jax.Array, window: int, step: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Cut all windows, in levels from 0 to 1; return them, and the cover and the numbers of those that are kept."""
+    """Return images in levels from 0 to 1, continued by zeros, and the cover and the corners of the windows kept."""
     darkest = images.min((1, 2, 3), keepdims=True)
     levels = (images - darkest) / jnp.maximum(images.max((1, 2, 3), keepdims=True) - darkest, 1e-6)
-    (rows, columns), starts = _grid(images.shape[1:3], window, step)
-    padded = jnp.pad(levels, ((0, 0), (0, rows - images.shape[1]), (0, columns - images.shape[2]), (0, 0)))
-    windows = jnp.stack([padded[:, row : row + window, column : column + window] for row, column in starts], axis=1)
-    cover, kept = jax.lax.top_k((windows > BRIGHT).mean((2, 3, 4)), max(1, round(LOOKED_AT * len(starts))))
-    return windows, cover, kept
+    more = [max(window - size, (window - size) % step) for size in images.shape[1:3]]
+    levels = jnp.pad(levels, ((0, 0), (0, more[0]), (0, more[1]), (0, 0)))
+    bright = (levels > BRIGHT).astype(levels.dtype)
+    cover = jax.lax.reduce_window(bright, 0.0, jax.lax.add, (1, window, window, 1), (1, step, step, 1), "VALID")
+    cover = cover[..., 0] / window**2
+    columns = cover.shape[2]
+    cover = cover.reshape(len(images), -1)
+    cover, kept = jax.lax.top_k(cover, max(1, round(LOOKED_AT * cover.shape[1])))
+    return levels, cover, step * jnp.stack([kept // columns, kept % columns], axis=-1)
 
 
-def _grid(shape: tuple[int, ...], window: int, step: int) -> tuple[tuple[int, int], list[tuple[int, int]]]:
-    """Return the shape that the windows cover, and where each starts."""
-    rows, columns = (window + -(-max(0, size - window) // step) * step for size in shape)
-    return (rows, columns), list(product(range(0, rows - window + 1, step), range(0, columns - window + 1, step)))
+def _cut(levels: jax.Array, corners: jax.Array, window: int) -> jax.Array:
+    """Cut windows at corners [batch, count, 2] out of images [batch, rows, columns, 1]."""
+
+    def one(image: jax.Array, corner: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), (window, window, 1))
+
+    return jax.vmap(jax.vmap(one, (None, 0)))(levels, corners)
