@@ -19,8 +19,6 @@ JOBS = {
     "check-against-torch": "the same networks, weights and batches in JAX and in PyTorch: how far apart are they?",
     "check-saliency": "our integrated gradients beside captum's",
 }
-OF_TORCH = ("torch", "captum", "transformers")
-"""What the extra `torch` installs."""
 
 
 def usage() -> str:
@@ -39,12 +37,7 @@ def main() -> None:
     job = sys.argv[1].replace("_", "-")
     if job not in JOBS:
         raise SystemExit(f"error: there is no job {sys.argv[1]!r}\n\n{usage()}")
-    try:
-        importlib.import_module(f"experiments.{job.replace('-', '_')}").main(sys.argv[2:])
-    except ModuleNotFoundError as error:
-        if error.name not in OF_TORCH:
-            raise
-        raise SystemExit(f"error: {job} needs {error.name}; pip install 'mammo-jax[torch]'") from error
+    importlib.import_module(f"experiments.{job.replace('-', '_')}").main(sys.argv[2:])
 
 
 if __name__ == "__main__":

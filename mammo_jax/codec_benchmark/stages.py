@@ -21,7 +21,14 @@ STAGES = {
     "quantisation": {"quantizer"},
     "what bit-planes promise": {"slope_prediction", "block_survey"},
     "block coding": {"code_blocks", "block_coder", "block_passes", "mq_coder", "workers"},
-    "rate control": {"rate_control", "padding", "packets", "packet_headers", "codeword_segments"},
+    "rate control": {
+        "rate_control",
+        "block_changes",
+        "padding",
+        "packets",
+        "packet_headers",
+        "codeword_segments",
+    },
     "assembly": {"encoder", "coded_image", "codestream", "packet_writer"},
     "reconstruction": {"reconstruction", "inverse_wavelet", "synthesis_97", "synthesis_53", "wavelet_rows"},
 }
