@@ -1,6 +1,8 @@
 """Patches of the 322 mini-MIAS mammograms, lesion or matched normal tissue.
 
 Command   mammo-jax study --source mias --source-dir DIR/mini-mias --unit patch --out runs/mias-patch
+Cost      55 minutes of one core's time, half of that on two
+Result    AUROC 0.88 (0.84 to 0.92) at CR 1; transfer verdict: up to CR 1000
 """
 
 from pathlib import Path

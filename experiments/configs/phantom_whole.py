@@ -5,6 +5,8 @@ Its features come from patches of other patients, and are trained on with image 
 Command   mammo-jax study --target abnormal --images 2400 --filters 16 32 64 --learning-rate 2e-3 \
               --train-ratios 1 --ratios 11000 --out runs/phantom-features
           mammo-jax study --unit whole --features-from runs/phantom-features --out runs/phantom-whole
+Cost      40 minutes for the features and 50 for the rest, on two busy cores
+Result    AUROC 0.80 (0.77 to 0.83) at CR 1; transfer verdict: up to CR 100
 """
 
 from pathlib import Path
