@@ -6,7 +6,8 @@ Command   mammo-jax study --target abnormal --images 2400 --filters 16 32 64 --l
               --train-ratios 1 --ratios 11000 --out runs/phantom-features
           mammo-jax study --unit whole --features-from runs/phantom-features --out runs/phantom-whole
 Cost      40 minutes for the features and 50 for the rest, on two busy cores
-Result    AUROC 0.80 (0.77 to 0.83) at CR 1; transfer verdict: up to CR 100
+Result    AUROC 0.80 (0.77 to 0.83) at CR 1; transfer verdict: up to CR 100. How windows are chosen and summed was
+          found on 200 images of fold 1 (0.82); the other four folds have 0.795.
 """
 
 from pathlib import Path
