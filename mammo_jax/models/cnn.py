@@ -6,14 +6,15 @@ import flax.linen as nn
 import jax
 
 from mammo_jax.models.convolution import Conv
-from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, max_grid, max_pool
+from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, relu
+from mammo_jax.models.pooling import max_grid, max_pool
 
 
 class CNN(nn.Module):
     """Three convolutional and three fully connected layers, as in Jo et al. (Sci Rep 2021;11:7924).
 
     The paper gives the number of layers and nothing more; the rest is our choice. The convolutions are 3×3, each
-    followed by batch normalisation, ReLU and 2×2 max pooling. What is left is divided into 4×4 places, of which the
+    followed by batch normalisation, 2×2 max pooling and ReLU. What is left is divided into 4×4 places, of which the
     maximum is taken, so that a network trained on patches also takes whole images of any size and still knows roughly
     where in the image a pattern lies.
 
@@ -61,9 +62,9 @@ class CNN(nn.Module):
         x = images
         for filters in self.filters:
             x = Conv(filters, dtype=self.dtype)(x)
-            x = max_pool(nn.relu(MaskedBatchNorm(self.axis_name)(x, train, mask)))
+            x = relu(max_pool(MaskedBatchNorm(self.axis_name)(x, train, mask)))
         x = max_grid(x).reshape(x.shape[0], -1)
         for units in self.dense:
             x = RowDropout(self.dropout, self.axis_name)(x, train)
-            x = nn.relu(nn.Dense(units, dtype=self.dtype)(x))
+            x = relu(nn.Dense(units, dtype=self.dtype)(x))
         return nn.Dense(1, dtype=self.dtype)(x)[:, 0]

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from mammo_jax.devices import computed_once
+
 
 class Conv(nn.Module):
     """Convolution without bias, which the batch normalisation after it would take away.
@@ -64,9 +66,30 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0)
     -------
     float [batch, rows, columns, features]
     """
+    return _convolve(x, kernel, stride, padding)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     if x.shape[-1] == 1 and stride == 1 and jax.default_backend() == "cpu":
         return _one_channel(x, kernel, padding)
     return _by_xla(x, kernel, stride, padding)
+
+
+def _forward(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> tuple[jax.Array, tuple]:
+    return _convolve(x, kernel, stride, padding), (x, kernel)
+
+
+def _backward(stride: int, padding: int, saved: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Gradients by XLA's convolutions, which first put both operands into another order.
+
+    That is slow where the operands are computed at the same time, element by element in the new order.
+    """
+    saved, gradient = computed_once((saved, gradient))
+    return jax.vjp(lambda x, kernel: _by_xla(x, kernel, stride, padding), *saved)[1](gradient)
+
+
+_convolve.defvjp(_forward, _backward)
 
 
 def _by_xla(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
@@ -75,7 +98,6 @@ def _by_xla(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.A
     )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _one_channel(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
     """Sum of shifted images, each times its kernel value.
 
@@ -92,14 +114,3 @@ def _one_channel(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
             shifted = x[:, i : i + high, j : j + wide].astype(summed_in)
             total += shifted * kernel[i, j].astype(summed_in).reshape(1, 1, 1, -1)
     return total.astype(x.dtype)
-
-
-def _forward(x: jax.Array, kernel: jax.Array, padding: int) -> tuple[jax.Array, tuple]:
-    return _one_channel(x, kernel, padding), (x, kernel)
-
-
-def _backward(padding: int, saved: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return jax.vjp(lambda x, kernel: _by_xla(x, kernel, 1, padding), *saved)[1](gradient)
-
-
-_one_channel.defvjp(_forward, _backward)

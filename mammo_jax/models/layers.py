@@ -7,6 +7,9 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
+
+from mammo_jax.devices import computed_once
 
 
 class MaskedBatchNorm(nn.Module):
@@ -38,7 +41,7 @@ class MaskedBatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
         running_var = self.variable("batch_stats", "var", jnp.ones, (channels,))
         if not train:
-            factor = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
+            factor = scale * lax.rsqrt(running_var.value + self.epsilon)
             shift = bias - running_mean.value * factor
             return (x * _along(factor, x) + _along(shift, x)).astype(x.dtype)
         rows = jnp.ones(len(x), scale.dtype) if mask is None else mask.astype(scale.dtype)
@@ -86,15 +89,13 @@ def _normalise(
     """Return the results, and what the gradient needs."""
     wide = x.astype(scale.dtype)
     sums = (rows.sum() * (x[0].size // x.shape[-1]), rows @ _image_sums(wide))
-    count, total = sums if axis_name is None else jax.lax.psum(sums, axis_name)
+    count, total = sums if axis_name is None else lax.psum(sums, axis_name)
     mean = total / jnp.maximum(count, 1)
     squares = rows @ _image_sums(jnp.square(wide - _along(mean, x)))
-    squares = squares if axis_name is None else jax.lax.psum(squares, axis_name)
+    squares = squares if axis_name is None else lax.psum(squares, axis_name)
     var = squares / jnp.maximum(count, 1)
-    inverse = jax.lax.rsqrt(var + epsilon)
+    inverse = lax.rsqrt(var + epsilon)
     factor = scale * inverse
-    # One product and one sum, which XLA rounds alike wherever it computes them again: the gradient of a maximum asks
-    # which of the values is equal to it.
     y = (wide * _along(factor, x) + _along(bias - mean * factor, x)).astype(x.dtype)
     return (y, mean, var, count), (x, scale, rows, mean, inverse, count)
 
@@ -106,7 +107,7 @@ def _normalise_backward(axis_name: str | None, _epsilon: float, saved: tuple, gr
     for_bias = _image_sums(gradient).sum(0)
     for_scale = _image_sums(gradient * centred).sum(0) * inverse
     totals = (for_bias, for_scale)
-    all_bias, all_scale = totals if axis_name is None else jax.lax.psum(totals, axis_name)
+    all_bias, all_scale = totals if axis_name is None else lax.psum(totals, axis_name)
     factor = scale * inverse
     slope = factor * inverse * all_scale / jnp.maximum(count, 1)
     level = factor * all_bias / jnp.maximum(count, 1)
@@ -119,10 +120,16 @@ normalise_batch.defvjp(_normalise, _normalise_backward)
 
 
 def _image_sums(x: jax.Array) -> jax.Array:
-    """Sums over the pixels of each image [batch, …, channels], as [batch, channels]."""
-    x = x.reshape(len(x), -1, x.shape[-1])
-    ones = jnp.ones(x.shape[:2], x.dtype)
-    return jax.lax.dot_general(ones, x, (((1,), (1,)), ((0,), (0,))), precision=jax.lax.Precision.HIGHEST)
+    """Sums over the pixels of each image [batch, …, channels], as [batch, channels].
+
+    A few parts are added first: XLA does that where it computes `x`, which then never is in memory as a whole.
+    """
+    channels = x.shape[-1]
+    parts = max(number for number in range(1, 9) if x[0].size // channels % number == 0)
+    x = x.reshape(len(x), parts, -1)
+    added = sum(x[:, part] for part in range(parts)).reshape(len(x), -1, channels)
+    ones = jnp.ones(added.shape[:2], x.dtype)
+    return lax.dot_general(ones, added, (((1,), (1,)), ((0,), (0,))), precision=lax.Precision.HIGHEST)
 
 
 def _along(channels: jax.Array, x: jax.Array) -> jax.Array:
@@ -172,50 +179,23 @@ def row_keys(key: jax.Array, rows: int, axis_name: str | None) -> jax.Array:
     -------
     keys [rows]
     """
-    first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * rows
+    first = 0 if axis_name is None else lax.axis_index(axis_name) * rows
     return jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(rows))
 
 
-def max_pool(x: jax.Array, size: int = 2) -> jax.Array:
-    """Largest value of non-overlapping squares of `x` [batch, rows, columns, channels]; an incomplete edge is cut off.
-
-    As reshape and max, because the gradient of XLA's windowed maximum is several times slower on CPU.
-    """
-    batch, rows, columns, channels = x.shape
-    rows, columns = rows // size, columns // size
-    x = x[:, : rows * size, : columns * size]
-    return x.reshape(batch, rows, size, columns, size, channels).max((2, 4))
+@jax.custom_vjp
+def relu(x: jax.Array) -> jax.Array:
+    """Larger of `x` and 0, with a gradient that needs the result alone."""
+    return _relu(x)[0]
 
 
-def overlapping_max_pool(x: jax.Array) -> jax.Array:
-    """Largest value of 3×3 squares, two apart, of `x` [batch, rows, columns, channels] padded by one on every side.
-
-    Not negative values only: the padding is 0. Rows first, then columns, each as the maximum of three slices, for the
-    same reason as `max_pool`.
-    """
-    for axis in (1, 2):
-        size = (x.shape[axis] + 1) // 2
-        padding = [(0, 0)] * x.ndim
-        padding[axis] = (1, 1)
-        padded = jnp.pad(x, padding)
-        slices = [jax.lax.slice_in_dim(padded, i, i + 2 * size - 1, 2, axis) for i in range(3)]
-        x = jnp.maximum(jnp.maximum(*slices[:2]), slices[2])
-    return x
+def _relu(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    y = computed_once(jnp.maximum(x, 0))
+    return y, y
 
 
-def max_grid(x: jax.Array, places: int = 4) -> jax.Array:
-    """Maxima over a grid of `places` × `places` equal parts of an image of any size.
+def _relu_backward(y: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
+    return (jnp.where(y > 0, gradient, 0),)
 
-    Parameters
-    ----------
-    x : float [batch, rows, columns, channels]
-        Not negative: where the sides are no multiples of `places`, zeros are added below and to the right.
 
-    Returns
-    -------
-    float [batch, places, places, channels]
-    """
-    batch, rows, columns, channels = x.shape
-    x = jnp.pad(x, ((0, 0), (0, -rows % places), (0, -columns % places), (0, 0)))
-    parts = x.reshape(batch, places, x.shape[1] // places, places, x.shape[2] // places, channels)
-    return parts.max((2, 4))
+relu.defvjp(_relu, _relu_backward)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from mammo_jax.models.convolution import Conv
-from mammo_jax.models.layers import MaskedBatchNorm, overlapping_max_pool
+from mammo_jax.models.layers import MaskedBatchNorm, relu
+from mammo_jax.models.pooling import overlapping_max_pool
 
 KERNEL_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")  # He et al., ICCV 2015, as torchvision
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
@@ -30,13 +31,13 @@ class BasicBlock(nn.Module):
     def __call__(self, x: jax.Array, train: bool, mask: jax.Array | None) -> jax.Array:
         """Map [batch, rows, columns, channels] to [batch, rows / stride, columns / stride, features]."""
         y = _conv(self.features, 3, self.stride, self.dtype, "conv1")(x)
-        y = nn.relu(MaskedBatchNorm(self.axis_name, name="bn1")(y, train, mask))
+        y = relu(MaskedBatchNorm(self.axis_name, name="bn1")(y, train, mask))
         y = _conv(self.features, 3, 1, self.dtype, "conv2")(y)
         y = MaskedBatchNorm(self.axis_name, name="bn2")(y, train, mask)
         if self.stride != 1 or x.shape[-1] != self.features:
             x = _conv(self.features, 1, self.stride, self.dtype, "downsample_0")(x)
             x = MaskedBatchNorm(self.axis_name, name="downsample_1")(x, train, mask)
-        return nn.relu(x + y)
+        return relu(x + y)
 
 
 class ResNet18(nn.Module):
@@ -79,8 +80,7 @@ class ResNet18(nn.Module):
         """
         x = images if self.channels == 1 else jnp.repeat(images, self.channels, axis=-1)
         x = _conv(64, 7, 2, self.dtype, "conv1")(x)
-        x = nn.relu(MaskedBatchNorm(self.axis_name, name="bn1")(x, train, mask))
-        x = overlapping_max_pool(x)
+        x = relu(overlapping_max_pool(MaskedBatchNorm(self.axis_name, name="bn1")(x, train, mask)))
         for number, (features, stride) in enumerate(STAGES, start=1):
             for block in (0, 1):
                 step = stride if block == 0 else 1

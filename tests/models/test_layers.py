@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, max_grid, max_pool, normalise_batch, row_keys
+from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, normalise_batch, relu, row_keys
 
 
 def normal(*shape, seed=0):
@@ -109,12 +109,6 @@ def test_batch_norm_predicts_with_running_statistics():
     np.testing.assert_allclose(y, 2 * (x - 5) / 2 + 1, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (9, 7), (2, 3)])
-def test_max_pool_is_flax_max_pool(rows, columns):
-    x = normal(3, rows, columns, 5)
-    np.testing.assert_array_equal(max_pool(x), nn.max_pool(x, (2, 2), (2, 2)))
-
-
 def test_a_rows_key_depends_on_its_place_alone():
     key = jax.random.key(7)
     few, many = (jax.random.key_data(row_keys(key, rows, None)) for rows in (3, 8))
@@ -131,14 +125,8 @@ def test_dropout_drops_its_rate_and_keeps_the_mean():
     np.testing.assert_array_equal(RowDropout(0.25).apply({}, x, train=False), x)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (4, 12), (5, 7), (1, 3), (13, 10)])
-def test_max_grid_takes_the_maximum_of_every_place(rows, columns):
-    x = np.random.default_rng(0).random((2, rows, columns, 3)).astype(np.float32)
-    padded = np.zeros((2, -(-rows // 4) * 4, -(-columns // 4) * 4, 3), np.float32)
-    padded[:, :rows, :columns] = x
-    high, wide = padded.shape[1] // 4, padded.shape[2] // 4
-    grid = max_grid(jnp.asarray(x))
-    for i in range(4):
-        for j in range(4):
-            place = padded[:, i * high : (i + 1) * high, j * wide : (j + 1) * wide]
-            np.testing.assert_array_equal(grid[:, i, j], place.max((1, 2)))
+def test_relu_is_flax_relu_with_its_gradient():
+    x = jnp.concatenate([normal(50), jnp.zeros(3)])
+    ours, theirs = (jax.vjp(function, x) for function in (relu, nn.relu))
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    np.testing.assert_array_equal(ours[1](x + 1)[0], theirs[1](x + 1)[0])

@@ -1,12 +1,10 @@
 """ResNet18: torchvision's names and shapes, and its padding."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mammo_jax.models.layers import overlapping_max_pool
 from mammo_jax.models.pretrained import to_torch
 from mammo_jax.models.resnet import ResNet18
 
@@ -29,13 +27,6 @@ def test_names_and_shapes_are_torchvisions(shapes):
     assert shapes["layer4.0.downsample.1.bias"] == (512,)
     assert shapes["fc.weight"] == (1, 512)
     assert not any(name.startswith("layer1.0.downsample") for name in shapes)
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (9, 7), (1, 2)])
-def test_the_first_pooling_is_flax_max_pool_with_padding_1(rows, columns):
-    x = nn.relu(jnp.asarray(np.random.default_rng(0).normal(size=(2, rows, columns, 3)), jnp.float32))
-    expected = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
-    np.testing.assert_array_equal(overlapping_max_pool(x), expected)
 
 
 def test_repeating_the_image_is_summing_the_kernel():
