@@ -23,14 +23,21 @@ STEEPEST_SLOPE = 40.0
 def _load_block(band, place, words):
     """Copy a block column by column of each stripe, rows below it as zeros, without the bits 0 of earlier coding."""
     top, left, rows, columns = place
-    for row in range(-(-rows // 4) * 4):
-        stripe = words[row // 4 * columns * 4 + row % 4 :]
-        if row >= rows:
-            stripe[: 4 * columns : 4] = 0
-            continue
-        line = band[top + row, left : left + columns]
-        for column in range(line.size):
-            stripe[4 * column] = line[column] & np.int32(-2)
+    keep = np.int32(-2)
+    for row in range(0, rows // 4 * 4, 4):
+        stripe = words[row * columns : (row + 4) * columns]
+        a, b = band[top + row, left : left + columns], band[top + row + 1, left : left + columns]
+        c, d = band[top + row + 2, left : left + columns], band[top + row + 3, left : left + columns]
+        for column in range(a.size):
+            stripe[4 * column], stripe[4 * column + 1] = a[column] & keep, b[column] & keep
+            stripe[4 * column + 2], stripe[4 * column + 3] = c[column] & keep, d[column] & keep
+    if rows % 4 > 0:
+        stripe = words[rows // 4 * 4 * columns : (rows // 4 * 4 + 4) * columns]
+        stripe[:] = 0
+        for row in range(rows % 4):
+            line = band[top + rows // 4 * 4 + row, left : left + columns]
+            for column in range(line.size):
+                stripe[4 * column + row] = line[column] & keep
 
 
 @kernel

@@ -162,6 +162,7 @@ def cleanup_pass(words, flags, width, stripes, plane, outside, table, symbols):
     """
     stride = width + 2
     count, found, total = 0, 0, np.int64(0)
+    pairs, ones = words.view(np.int64), np.int64(1) << plane | np.int64(1) << plane + 32
     for stripe in range(stripes):
         at = (stripe + 1) * stride
         first = stripe * width * 4 - 4
@@ -174,12 +175,15 @@ def cleanup_pass(words, flags, width, stripes, plane, outside, table, symbols):
             start = 0
             partial = False
             if word & SIGNIFICANCE == 0 and missing == 0:
-                while start < 4 and (words[np.uintp(first + start)] >> plane) & 1 == 0:
-                    start += 1
-                symbols[np.uintp(count)] = RUN_LENGTH << 1 | (start < 4)
-                count += 1
-                if start == 4:
+                pair = first >> 1
+                if (pairs[np.uintp(pair)] | pairs[np.uintp(pair + 1)]) & ones == 0:
+                    symbols[np.uintp(count)] = RUN_LENGTH << 1
+                    count += 1
                     continue
+                while (words[np.uintp(first + start)] >> plane) & 1 == 0:
+                    start += 1
+                symbols[np.uintp(count)] = RUN_LENGTH << 1 | 1
+                count += 1
                 symbols[np.uintp(count)] = UNIFORM << 1 | start >> 1
                 symbols[np.uintp(count + 1)] = UNIFORM << 1 | start & 1
                 count += 2

@@ -41,17 +41,32 @@ class Survey(NamedTuple):
 
 
 @kernel
+def _new_at(word, bit):
+    """1 where the highest bit of a word's magnitude is this one."""
+    return np.int32((word & np.int32(MAGNITUDE_MASK)) >> bit == 1)
+
+
+@kernel
 def _survey_plane(band, place, bit, counts):
-    """How many coefficients become significant in a bit-plane, and how many cells they are in."""
+    """How many coefficients become significant in a bit-plane, and how many cells they are in.
+
+    Four rows are read side by side: waiting for one after another from memory takes four times as long.
+    """
     first, left, rows, columns = place
     found, cells = 0, 0
     for top in range(first, first + rows, CELL_ROWS):
-        for column in range(columns):
-            counts[column] = 0
-        for row in range(top, min(top + CELL_ROWS, first + rows)):
-            for column in range(columns):
-                magnitude = band[row, np.uintp(left + column)] & np.int32(MAGNITUDE_MASK)
-                counts[column] += np.int32(magnitude >> bit == 1)
+        if top + CELL_ROWS <= first + rows:
+            a, b = band[top, left : left + columns], band[top + 1, left : left + columns]
+            c, d = band[top + 2, left : left + columns], band[top + 3, left : left + columns]
+            for column in range(a.size):
+                upper = _new_at(a[column], bit) + _new_at(b[column], bit)
+                counts[column] = upper + _new_at(c[column], bit) + _new_at(d[column], bit)
+        else:
+            counts[:columns] = 0
+            for row in range(top, first + rows):
+                line = band[row, left : left + columns]
+                for column in range(line.size):
+                    counts[column] += _new_at(line[column], bit)
         for cell in range(0, columns, CELL_COLUMNS):
             here = 0
             for column in range(cell, min(cell + CELL_COLUMNS, columns)):

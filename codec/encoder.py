@@ -14,7 +14,7 @@ from codec.decoder import decode
 from codec.decomposition import decomposition_levels
 from codec.errors import InvalidImageError, UnreachableRatioError
 from codec.packet_writer import codewords_of, write_packets
-from codec.packets import packet_blocks
+from codec.packets import count_packets
 from codec.padding import NO_BLOCK
 from codec.rate_control import Allocation, RateControl
 from codec.reconstruction import reconstruct
@@ -147,9 +147,7 @@ def _encode_all(
         rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits, reference=reference
     )
     targets = [compression_ratio.target_bytes(uncompressed, ratio) for ratio in ratios]
-    smallest = FIXED_BYTES + len(
-        packet_blocks(subband_shapes(rows, columns, decomposition_levels(rows, columns, bits)))[0]
-    )
+    smallest = FIXED_BYTES + count_packets(subband_shapes(rows, columns, decomposition_levels(rows, columns, bits)))
     for ratio, target in zip(ratios, targets):
         if target < smallest:
             raise unreachable(ratio, target, smallest, uncompressed, pixels.shape)

@@ -29,7 +29,7 @@ from codec.errors import LayerError
 from codec.jit import kernel
 from codec.packet_headers import nothing_told
 from codec.packet_writer import HeaderPlan, codewords_of, whole_codeword, write_packets
-from codec.packets import packet_blocks
+from codec.packets import count_packets
 from codec.padding import Filling
 from codec.quantizer import ReversibleQuantization, derived_quantization
 from codec.rate_control import RateControl, bytes_of
@@ -185,7 +185,7 @@ def _smallest(pixels: np.ndarray, bits: int, levels: int, lossless: bool) -> tup
     """Bytes of a codestream of one layer whose packets are empty, and how many packets these are."""
     rows, columns = pixels.shape
     quantization = ReversibleQuantization(bits, levels) if lossless else derived_quantization(bits, levels)
-    packets = len(packet_blocks(subband_shapes(rows, columns, levels))[0])
+    packets = count_packets(subband_shapes(rows, columns, levels))
     return len(write_main_header(rows, columns, quantization)) + TILE_HEADER_BYTES + len(END) + packets, packets
 
 

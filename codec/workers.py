@@ -14,7 +14,7 @@ FEWEST_A_SHARE = 32
 
 
 class Workers:
-    """A pool of threads; of one, the caller's own. Use as a context manager.
+    """Threads that share work, the caller's own among them. Use as a context manager.
 
     Raises
     ------
@@ -24,11 +24,27 @@ class Workers:
 
     def __init__(self, threads: int):
         self.threads = whole_number("threads", threads, 1)
-        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """``[function(item) for item in items]``, some at a time."""
-        return list(self._pool.map(function, items) if self._pool else map(function, items))
+        if self._pool is None:
+            return [function(item) for item in items]
+        items = list(items)
+        results: list[Any] = [None] * len(items)
+        places = iter(range(len(items)))  # each place is handed out once, whoever asks
+
+        def work() -> None:
+            for place in places:
+                results[place] = function(items[place])
+
+        others = [self._pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)]
+        try:
+            work()
+        finally:
+            for other in others:
+                other.result()
+        return results
 
     def share(self, count: int, function: Callable[[int, int], object]) -> None:
         """Call `function` with first and end index of equal shares of `count` items, one a thread if they are many."""
