@@ -111,8 +111,8 @@ def pairs_saliency(pair: Pair, image: np.ndarray, baseline: np.ndarray, steps: i
 def plain_mean(pair: Pair, image: np.ndarray, baseline: np.ndarray, steps: int) -> np.ndarray:
     """Our attributions in PAIR saliency's rule: the trapezoid rule with the ends at full weight, in its average."""
     variables = jax.tree.map(lambda leaf: leaf.astype(np.float64), pair.variables)
-    slope = jax.jit(jax.grad(lambda x: pair.module.apply(variables, x[None])[0]))
-    ends = sum(np.asarray(slope(end)) for end in (image, baseline)) / 2
+    slope = jax.jit(jax.grad(lambda x, variables: pair.module.apply(variables, x[None])[0]))
+    ends = sum(np.asarray(slope(end, variables)) for end in (image, baseline)) / 2
     interior = attributions(pair, image[None], baseline[None], steps, "trapezoid")[0] * (steps - 1)
     return (interior + ((image - baseline) * ends)[..., 0]) / steps
 

@@ -1,8 +1,8 @@
 """Two-dimensional convolution, computed on each kind of device in the way that is fast there.
 
 XLA's own convolution is right for GPU and TPU, which find the best algorithm by themselves, and on CPU it is near
-PyTorch's where `mammo_jax.devices` has chosen the library behind it, with one exception that is taken care of here:
-images of one channel.
+PyTorch's where `mammo_jax.devices` has chosen the library behind it, with exceptions that are taken care of here:
+images of one channel, those smaller than the kernel, and float64.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0)
     -------
     float [batch, rows, columns, features]
     """
+    smallest = min(*x.shape[1:3], *((side + 2 * padding - len(kernel)) // stride + 1 for side in x.shape[1:3]))
+    if jax.default_backend() == "cpu" and (smallest < len(kernel) or x.dtype == jnp.float64):
+        return _as_product(x, kernel, stride, padding)
     return _convolve(x, kernel, stride, padding)
 
 
@@ -114,3 +117,22 @@ def _one_channel(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
             shifted = x[:, i : i + high, j : j + wide].astype(summed_in)
             total += shifted * kernel[i, j].astype(summed_in).reshape(1, 1, 1, -1)
     return total.astype(x.dtype)
+
+
+def _as_product(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """Arrange patches and multiply them with the kernel.
+
+    XLA on CPU takes plain loops, up to a hundred times as long, for float64, and where a kernel is larger than what it
+    slides over, forward or backward (the last stage of a ResNet18 at 64 pixels), because it exchanges the two.
+    """
+    rows, columns, channels, features = kernel.shape
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    high, wide = (x.shape[1] - rows) // stride + 1, (x.shape[2] - columns) // stride + 1
+    shifted = [
+        x[:, i : i + (high - 1) * stride + 1 : stride, j : j + (wide - 1) * stride + 1 : stride]
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    patches = jnp.concatenate(shifted, axis=-1).reshape(-1, rows * columns * channels)
+    product = jnp.matmul(patches, kernel.reshape(-1, features), precision=lax.Precision.HIGHEST)
+    return product.reshape(len(x), high, wide, features)

@@ -14,22 +14,29 @@ CASES = [  # rows, columns, channels, features, size, stride, padding
     (9, 7, 1, 3, 3, 1, 0),
     (21, 18, 1, 3, 7, 2, 3),
     (12, 10, 3, 5, 3, 1, 1),
+    (2, 2, 3, 5, 3, 1, 1),  # smaller than the kernel: as a product
+    (4, 3, 2, 5, 3, 2, 1),
+    (1, 9, 2, 3, 3, 1, 1),
+    (5, 5, 1, 3, 7, 1, 3),
 ]
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 @pytest.mark.parametrize("case", CASES)
-def test_convolution_is_xlas_forward_and_backward(case):
+def test_convolution_is_xlas_forward_and_backward(case, dtype):
     rows, columns, channels, features, size, stride, padding = case
     random = np.random.default_rng(0)
+    close = 1e-12 if dtype == jnp.float64 else 1e-5
     with jax.enable_x64(True):
-        x = jnp.asarray(random.normal(size=(3, rows, columns, channels)))
-        kernel = jnp.asarray(random.normal(size=(size, size, channels, features)))
+        x = jnp.asarray(random.normal(size=(3, rows, columns, channels)), dtype)
+        kernel = jnp.asarray(random.normal(size=(size, size, channels, features)), dtype)
         expected, transposed = jax.vjp(lambda *a: convolution._by_xla(*a, stride, padding), x, kernel)
         result, backward = jax.vjp(lambda *a: convolve(*a, stride, padding), x, kernel)
-        np.testing.assert_allclose(result, expected, atol=1e-12)
-        gradient = jnp.asarray(random.normal(size=result.shape))
+        assert result.dtype == dtype
+        np.testing.assert_allclose(result, expected, atol=10 * close)
+        gradient = jnp.asarray(random.normal(size=result.shape), dtype)
         for ours, theirs in zip(backward(gradient), transposed(gradient), strict=True):
-            np.testing.assert_allclose(ours, theirs, atol=1e-11)
+            np.testing.assert_allclose(ours, theirs, atol=close * max(10, float(jnp.abs(theirs).max())))
 
 
 @pytest.mark.parametrize("size", [3, 7])
