@@ -22,12 +22,13 @@ def provenance(run_dir: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
     settings = config.get("config")
     show = str if (settings or {}).get("folder", {}).get("plain_ids") else without_folders
     command = config.get("command") or metrics.get("command")
-    starts, prepared, damaged = _events(run_dir / "log.jsonl")
+    starts, prepared, weights, damaged = _events(run_dir / "log.jsonl")
     table = run_dir / "predictions.parquet"
     facts = [
         ("SHA-256 of the configuration", config.get("sha256")),
         ("SHA-256 of the images", prepared.get("data_sha256")),
         ("SHA-256 of the predictions", metrics.get("predictions_sha256") or (table.exists() and sha256_file(table))),
+        *(("SHA-256 of the pretrained weights", found) for found in weights),
         *_origins(starts),
         ("Damaged lines of log.jsonl", damaged),
     ]
@@ -68,10 +69,14 @@ def _machine(start: Mapping[str, Any]) -> str:
     return " ".join(str(start[key]) for key in ("system", "machine") if key in start)
 
 
-def _events(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], int]:
-    """Starts of log.jsonl, its last line on the dataset, and how many lines a killed run left damaged."""
+def _events(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], list[str], int]:
+    """Starts of log.jsonl, its last line on the dataset, hashes of pretrained weights, and the number of damaged lines.
+
+    A killed run leaves damaged lines.
+    """
     starts: list[dict[str, Any]] = []
     prepared: dict[str, Any] = {}
+    weights: dict[str, None] = {}
     damaged = 0
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
@@ -83,7 +88,9 @@ def _events(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], int]:
             starts.append(entry)
         elif entry.get("event") == "prepared":
             prepared = entry
-    return starts, prepared, damaged
+        elif entry.get("event") == "model" and entry.get("pretrained_sha256"):
+            weights[entry["pretrained_sha256"]] = None
+    return starts, prepared, list(weights), damaged
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

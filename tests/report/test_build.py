@@ -90,6 +90,7 @@ def test_folds_settings_versions_and_command(page):
         "source_dir DIR/images.csv",
         "c0ffeec0ffee",
         "deadbeefdeadbeef",
+        f"SHA-256 of the pretrained weights {'feedface' * 8} Git revision",
         "Git revision of mammo-jax prepare older Git revision of mammo-jax study 0123abcd Python 3.11.2 Packages",
         "jax 0.10.2, numpy 2.4",
         "training.rate 0.001",
