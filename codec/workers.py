@@ -1,7 +1,8 @@
 """Threads for compiled kernels, which hold no interpreter lock."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -35,15 +36,21 @@ class Workers:
         places = iter(range(len(items)))  # each place is handed out once, whoever asks
 
         def work() -> None:
-            for place in places:
-                results[place] = function(items[place])
+            try:
+                for place in places:
+                    results[place] = function(items[place])
+            except BaseException:
+                deque(places, 0)  # so that nobody begins another item
+                raise
 
         others = [self._pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)]
         try:
             work()
         finally:
-            for other in others:
-                other.result()
+            running = [other for other in others if not other.cancel()]
+            wait(running)
+        for other in running:
+            other.result()
         return results
 
     def share(self, count: int, function: Callable[[int, int], object]) -> None:

@@ -110,22 +110,23 @@ def _one_channel(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
     rows, columns, _, features = kernel.shape
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     high, wide = x.shape[1] - rows + 1, x.shape[2] - columns + 1
-    summed_in = jnp.promote_types(x.dtype, jnp.float32)
-    total = jnp.zeros((len(x), high, wide, features), summed_in)
+    total = jnp.zeros((len(x), high, wide, features), jnp.float32)
     for i in range(rows):
         for j in range(columns):
-            shifted = x[:, i : i + high, j : j + wide].astype(summed_in)
-            total += shifted * kernel[i, j].astype(summed_in).reshape(1, 1, 1, -1)
+            shifted = x[:, i : i + high, j : j + wide].astype(jnp.float32)
+            total += shifted * kernel[i, j].astype(jnp.float32).reshape(1, 1, 1, -1)
     return total.astype(x.dtype)
 
 
 def _as_product(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """Arrange patches and multiply them with the kernel.
+    """Arrange patches and multiply them with the kernel (im2col).
 
     XLA on CPU takes plain loops, up to a hundred times as long, for float64, and where a kernel is larger than what it
     slides over, forward or backward (the last stage of a ResNet18 at 64 pixels), because it exchanges the two.
     """
     rows, columns, channels, features = kernel.shape
+    dtype, summed_in = x.dtype, jnp.promote_types(x.dtype, jnp.float32)
+    x, kernel = x.astype(summed_in), kernel.astype(summed_in)
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     high, wide = (x.shape[1] - rows) // stride + 1, (x.shape[2] - columns) // stride + 1
     shifted = [
@@ -135,4 +136,4 @@ def _as_product(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> j
     ]
     patches = jnp.concatenate(shifted, axis=-1).reshape(-1, rows * columns * channels)
     product = jnp.matmul(patches, kernel.reshape(-1, features), precision=lax.Precision.HIGHEST)
-    return product.reshape(len(x), high, wide, features)
+    return product.reshape(len(x), high, wide, features).astype(dtype)

@@ -1,4 +1,4 @@
-"""Layers that know about padded rows and data-parallel devices."""
+"""Layers that know about padded rows and data-parallel devices, and the activation between them."""
 
 from __future__ import annotations
 
@@ -96,6 +96,8 @@ def _normalise(
     var = squares / jnp.maximum(count, 1)
     inverse = lax.rsqrt(var + epsilon)
     factor = scale * inverse
+    # One product and one sum, which XLA rounds alike wherever it computes them again: the gradient of `max_grid` asks
+    # which of the values is equal to the maximum.
     y = (wide * _along(factor, x) + _along(bias - mean * factor, x)).astype(x.dtype)
     return (y, mean, var, count), (x, scale, rows, mean, inverse, count)
 

@@ -25,22 +25,30 @@ def test_threads_work_side_by_side():
         workers.map(lambda _: barrier.wait(), range(3))
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("wrong", [0, 7])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("wrong", [0, 1, 7])
 def test_an_error_comes_to_the_caller_when_nobody_works_any_more(threads, wrong):
-    running = []
+    running, begun = [], []
 
     def work(item):
+        begun.append(item)
         running.append(item)
-        time.sleep(0.01)
+        time.sleep(0.01 if item == wrong else 0.05)
         running.remove(item)
         if item == wrong:
             raise ArithmeticError(item)
 
     with Workers(threads) as workers:
         with pytest.raises(ArithmeticError):
-            workers.map(work, range(8))
+            workers.map(work, range(40))
         assert running == []
+    assert len(begun) < 20, "the rest was worked on all the same"
+
+
+def test_work_may_be_shared_within_shared_work():
+    with Workers(2) as workers:
+        results = workers.map(lambda _: workers.map(str, range(3)), range(4))
+    assert results == [["0", "1", "2"]] * 4
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

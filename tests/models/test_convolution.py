@@ -39,15 +39,19 @@ def test_convolution_is_xlas_forward_and_backward(case, dtype):
             np.testing.assert_allclose(ours, theirs, atol=close * max(10, float(jnp.abs(theirs).max())))
 
 
-@pytest.mark.parametrize("size", [3, 7])
-def test_narrow_types_are_rounded_once(size):
+@pytest.mark.parametrize(("size", "side", "channels"), [(3, 32, 1), (7, 32, 1), (3, 2, 5)])
+def test_narrow_types_are_rounded_once(size, side, channels):
     random = np.random.default_rng(0)
-    x = jnp.asarray(random.normal(size=(2, 32, 32, 1)), jnp.bfloat16)
-    kernel = jnp.asarray(random.normal(size=(size, size, 1, 4)), jnp.bfloat16)
-    exact = convolve(x.astype(jnp.float32), kernel.astype(jnp.float32), 1, 1)
-    result = convolve(x, kernel, 1, 1)
+    x = jnp.asarray(random.normal(size=(2, side, side, channels)), jnp.bfloat16)
+    kernel = jnp.asarray(random.normal(size=(size, size, channels, 4)), jnp.bfloat16)
+    exact, exactly_back = jax.vjp(lambda *a: convolve(*a, 1, 1), x.astype(jnp.float32), kernel.astype(jnp.float32))
+    result, back = jax.vjp(lambda *a: convolve(*a, 1, 1), x, kernel)
     assert result.dtype == jnp.bfloat16
     np.testing.assert_allclose(result.astype(jnp.float32), exact, rtol=2.0**-8, atol=1e-4)
+    gradient = jnp.asarray(random.normal(size=result.shape), jnp.bfloat16)
+    if side < size:  # backwards the others are XLA's
+        for ours, expected in zip(back(gradient), exactly_back(gradient.astype(jnp.float32)), strict=True):
+            np.testing.assert_allclose(ours.astype(jnp.float32), expected, rtol=2.0**-7, atol=1e-4)
 
 
 def test_other_devices_use_xlas_own(monkeypatch):
