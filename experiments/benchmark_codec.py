@@ -120,7 +120,7 @@ def benchmark_image(image: Image, config: BenchmarkConfig, folder: Path) -> list
         )
     try:
         print(measure_layers(image, ratios, config.repeats).text())
-    except codec.LayerError as error:
+    except (codec.LayerError, codec.UnreachableRatioError) as error:
         print(f"in layers of one codestream: {error}")
     output.plot(config.out / f"benchmark_codec_{Path(image.name).stem}.png", table, f"{image.name}, {shape}")
     return table

@@ -3,7 +3,7 @@
 Needs the extra `torch`, and `pip install --no-deps saliency` for the second oracle.
 
 Command   python -m experiments.check_saliency
-Cost      three minutes on two cores
+Cost      three and a half minutes on two cores
 Result    a line for each comparison, and each way's time over ours; exits with 1 where a difference is out of bounds
 """
 

@@ -167,3 +167,13 @@ def test_start_up_times():
     assert 0 < imported < math.inf
     assert 0 < encoded < math.inf
     assert 0 < decoded < math.inf
+
+
+def test_layers_that_an_image_has_no_room_for_are_named(tmp_path, capsys):
+    pixels = np.random.default_rng(1).integers(0, 255, (300, 320), dtype=np.uint8)
+    image = trials.Image("made", pixels, 8, np.ones(pixels.shape, bool))
+    config = benchmark_codec.BenchmarkConfig(
+        images=(), ratios=(989.0, 15.0), threads=(1,), repeats=1, rivals=(), out=tmp_path
+    )
+    assert len(benchmark_codec.benchmark_image(image, config, tmp_path)) == 2 * len(PEERS)
+    assert "in layers of one codestream: ratio 989 leaves 97 bytes" in capsys.readouterr().out
