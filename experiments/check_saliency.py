@@ -18,6 +18,7 @@ import numpy as np
 import tyro
 
 from experiments.parity import needing_torch
+from mammo_jax.devices import keep_memory
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job; exit with 1 where a difference is out of bounds."""
     given = sys.argv[1:] if arguments is None else arguments
     config = tyro.cli(CheckConfig, args=given, description=__doc__)
+    keep_memory()
     with needing_torch():
         import torch
 

@@ -19,6 +19,7 @@ import pandas as pd
 from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
 from mammo_jax.checkpoints import read_metadata
 from mammo_jax.dataset import parts
+from mammo_jax.devices import keep_memory
 from mammo_jax.files import write_json
 from mammo_jax.input_pipeline import DatasetError, Examples, read_examples
 from mammo_jax.provenance import log_event
@@ -115,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     config = parse(given, __doc__ or "")
+    keep_memory()
     with reporting_errors():
         start_run(config, "saliency", given)
         measured = measure(config)

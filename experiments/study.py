@@ -14,6 +14,7 @@ from experiments.prepare import prepare
 from experiments.saliency import measure
 from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
 from experiments.train import train
+from mammo_jax.devices import keep_memory
 from mammo_jax.files import read_json, sha256_file, write_json
 from mammo_jax.predictions import read_predictions
 from mammo_jax.provenance import log_event
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = parse(given, __doc__ or "")
     if config.distributed:
         raise SystemExit("error: distributed is for training; run mammo-jax prepare, then train, then study without it")
+    keep_memory()
     with reporting_errors():
         start_run(config, "study", given)
         study(config)

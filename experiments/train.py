@@ -11,7 +11,7 @@ from functools import partial
 
 from experiments.study_config import StudyConfig, parse, reporting_errors, start_run
 from mammo_jax.dataset import parts
-from mammo_jax.devices import join_processes, writes_files
+from mammo_jax.devices import join_processes, keep_memory, writes_files
 from mammo_jax.input_pipeline import DatasetError, read_examples
 from mammo_jax.training_grid import run_grid
 
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     config = parse(given, __doc__ or "")
+    keep_memory()
     with reporting_errors():
         if config.distributed:
             join_processes()

@@ -236,7 +236,6 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
     together = jax.process_count() > 1  # then all processes share each model
     workers = 1 if together else min(len(tasks), _default_workers() if workers is None else workers)
     if workers <= 1:
-        keep_memory()
         yield from map(runner.run, tasks)
         return
     context = multiprocessing.get_context("spawn")
@@ -268,10 +267,10 @@ def _start_worker(runner: _Runner) -> None:
     """Hold this process to one core, and end it when the one that started it is gone."""
     global _worker
     _worker = runner
+    keep_memory()
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    keep_memory()
 
 
 def _end_with_parent() -> None:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import flax.linen as nn
 import jax
@@ -17,7 +16,6 @@ import pytest
 from flax.traverse_util import flatten_dict
 from synthetic_examples import blobs
 
-from mammo_jax import devices, training_grid
 from mammo_jax.devices import DataParallel, join_processes, keep_compiled_steps
 from mammo_jax.models import build_model
 from mammo_jax.train_step import StepInputs, _build_steps
@@ -277,14 +275,3 @@ def test_compiled_steps_are_kept_in_the_users_cache_or_where_he_wants(chosen, tm
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
     assert kept == (chosen or str(tmp_path / "mammo_jax" / "jax"))
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's")
-def test_memory_is_kept_by_the_grid_and_not_by_whoever_builds_steps(monkeypatch):
-    calls = []
-    library = SimpleNamespace(mallopt=lambda *parameter: calls.append(parameter))
-    monkeypatch.setattr(devices, "ctypes", SimpleNamespace(CDLL=lambda name: library))
-    _build_steps(replace(PLAIN_CONFIG, weight_decay=0.12), tuple(jax.local_devices()[:1]))
-    assert not calls
-    assert list(training_grid._run_all(SimpleNamespace(run=str), ["task"], 1)) == ["task"]
-    assert len(calls) == 3

@@ -2,7 +2,7 @@
 
 XLA's own convolution is right for GPU and TPU, which find the best algorithm by themselves, and on CPU it is near
 PyTorch's where `mammo_jax.devices` has chosen the library behind it, with exceptions that are taken care of here:
-images of one channel, those smaller than the kernel, and float64.
+images of one channel, those smaller than the kernel, float64, and 3×3 kernels of many channels.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from mammo_jax.devices import computed_once
+from mammo_jax.models import winograd
 
 
 class Conv(nn.Module):
@@ -74,22 +75,38 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0)
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    if x.shape[-1] == 1 and stride == 1 and jax.default_backend() == "cpu":
-        return _one_channel(x, kernel, padding)
-    return _by_xla(x, kernel, stride, padding)
+    return _forward(x, kernel, stride, padding)[0]
 
 
 def _forward(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> tuple[jax.Array, tuple]:
-    return _convolve(x, kernel, stride, padding), (x, kernel)
+    """Return the result, and what the gradients need: both operands, and Winograd's transform of the kernel if any."""
+    if _suits_winograd(x, kernel, stride, padding):
+        transformed = winograd.transform_kernel(kernel)
+        return winograd.convolve(x, transformed), (x, kernel, transformed)
+    if x.shape[-1] == 1 and stride == 1 and jax.default_backend() == "cpu":
+        return _one_channel(x, kernel, padding), (x, kernel, None)
+    return _by_xla(x, kernel, stride, padding), (x, kernel, None)
+
+
+def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> bool:
+    """Whether it is faster on CPU, forward and for the images' gradient: up to 1.7 times, from 64 channels on."""
+    shape = (*kernel.shape[:2], stride, padding) == (3, 3, 1, 1) and min(kernel.shape[2:]) >= 64
+    return shape and x.dtype == jnp.float32 and jax.default_backend() == "cpu"
 
 
 def _backward(stride: int, padding: int, saved: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Gradients by XLA's convolutions, which first put both operands into another order.
+    """Gradients by XLA's convolutions or Winograd's.
 
-    That is slow where the operands are computed at the same time, element by element in the new order.
+    XLA's first put both operands into another order, which is slow where these are computed at the same time, element
+    by element in the new order. Winograd's kernel gradient is slower with fewer than 128 channels, whose matrix
+    products are long and thin.
     """
-    saved, gradient = computed_once((saved, gradient))
-    return jax.vjp(lambda x, kernel: _by_xla(x, kernel, stride, padding), *saved)[1](gradient)
+    x, kernel, transformed = saved
+    x, kernel, gradient = computed_once((x, kernel, gradient))
+    if transformed is not None and min(kernel.shape[2:]) >= 128:
+        return winograd.image_gradient(gradient, transformed), winograd.kernel_gradient(x, gradient)
+    for_x, for_kernel = jax.vjp(lambda x, kernel: _by_xla(x, kernel, stride, padding), x, kernel)[1](gradient)
+    return for_x if transformed is None else winograd.image_gradient(gradient, transformed), for_kernel
 
 
 _convolve.defvjp(_forward, _backward)

@@ -18,6 +18,9 @@ CASES = [  # rows, columns, channels, features, size, stride, padding
     (4, 3, 2, 5, 3, 2, 1),
     (1, 9, 2, 3, 3, 1, 1),
     (5, 5, 1, 3, 7, 1, 3),
+    (8, 6, 64, 70, 3, 1, 1),  # many channels: Winograd's, its kernel gradient from 128 on
+    (7, 5, 130, 128, 3, 1, 1),
+    (3, 12, 128, 129, 3, 1, 1),
 ]
 
 
@@ -33,7 +36,7 @@ def test_convolution_is_xlas_forward_and_backward(case, dtype):
         expected, transposed = jax.vjp(lambda *a: convolution._by_xla(*a, stride, padding), x, kernel)
         result, backward = jax.vjp(lambda *a: convolve(*a, stride, padding), x, kernel)
         assert result.dtype == dtype
-        np.testing.assert_allclose(result, expected, atol=10 * close)
+        np.testing.assert_allclose(result, expected, atol=close * max(10, float(jnp.abs(expected).max())))
         gradient = jnp.asarray(random.normal(size=result.shape), dtype)
         for ours, theirs in zip(backward(gradient), transposed(gradient), strict=True):
             np.testing.assert_allclose(ours, theirs, atol=close * max(10, float(jnp.abs(theirs).max())))
@@ -54,8 +57,9 @@ def test_narrow_types_are_rounded_once(size, side, channels):
             np.testing.assert_allclose(ours.astype(jnp.float32), expected, rtol=2.0**-7, atol=1e-4)
 
 
-def test_other_devices_use_xlas_own(monkeypatch):
-    x, kernel = jnp.ones((2, 8, 8, 1)), jnp.ones((3, 3, 1, 4))
+@pytest.mark.parametrize(("channels", "features"), [(1, 4), (64, 64), (128, 128)])
+def test_other_devices_use_xlas_own(channels, features, monkeypatch):
+    x, kernel = jnp.ones((2, 8, 8, channels)), jnp.ones((3, 3, channels, features))
     on_cpu = jax.make_jaxpr(lambda x, kernel: convolve(x, kernel, 1, 1))(x, kernel)
     monkeypatch.setattr(convolution.jax, "default_backend", lambda: "gpu")
     on_gpu = jax.make_jaxpr(lambda x, kernel: convolve(x, kernel, 1, 1))(x, kernel)
