@@ -21,6 +21,7 @@ import tyro
 
 import codec
 from experiments.parity import CASES, Row, needing_torch
+from mammo_jax.devices import keep_memory
 from mammo_jax.files import write_json
 from mammo_jax.sources.phantom import Phantom
 
@@ -73,6 +74,7 @@ def codec_rows() -> Iterator[Row]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
     config = tyro.cli(CheckConfig, args=arguments, description=__doc__)
+    keep_memory()
     with needing_torch():
         import torch
 

@@ -78,21 +78,28 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
     -------
     float32 [3, 3, channels, features]
     """
-    _, rows, columns, features = gradient.shape
-    if rows % 2 or columns % 2:
-        gradient = computed_once(jnp.pad(gradient, ((0, 0), (0, rows % 2), (0, columns % 2), (0, 0))))
-    pixels = [[gradient[:, i::2, j::2].reshape(-1, features) for j in range(2)] for i in range(2)]
+    batch, rows, columns, features = gradient.shape
+    high, wide = _tile_counts(rows, columns)
+    if (2 * high, 2 * wide) != (rows, columns):
+        edges = ((0, 0), (0, 2 * high - rows), (0, 2 * wide - columns), (0, 0))
+        gradient = computed_once(jnp.pad(gradient, edges))
+    pixels = [[gradient[:, i::2, j::2].reshape(batch * high * wide, features) for j in range(2)] for i in range(2)]
     products = _products(_tiles(x), _each_once(_both_ways(_pixel_pair_transposed, pixels)), (0, 0))
     return jnp.stack([jnp.stack(row) for row in _both_ways(_means_transposed, products)])
 
 
+def _tile_counts(rows: int, columns: int) -> tuple[int, int]:
+    return -(-rows // 2), -(-columns // 2)
+
+
 def _tiles(x: jax.Array) -> Grid:
     """Transformed tiles, each place as [batch × tiles, channels]."""
-    _, rows, columns, channels = x.shape
-    high, wide = -(-rows // 2), -(-columns // 2)
+    batch, rows, columns, channels = x.shape
+    high, wide = _tile_counts(rows, columns)
     x = computed_once(jnp.pad(x, ((0, 0), (1, 2 * high - rows + 1), (1, 2 * wide - columns + 1), (0, 0))))
     pixels = [[x[:, i : i + 2 * high - 1 : 2, j : j + 2 * wide - 1 : 2] for j in range(4)] for i in range(4)]
-    return _each_once([[place.reshape(-1, channels) for place in row] for row in _both_ways(_differences, pixels)])
+    places = _both_ways(_differences, pixels)
+    return _each_once([[place.reshape(batch * high * wide, channels) for place in row] for row in places])
 
 
 def _products(left: Grid, right: Grid, contracted: tuple[int, int]) -> Grid:
@@ -104,10 +111,13 @@ def _products(left: Grid, right: Grid, contracted: tuple[int, int]) -> Grid:
 def _pixels(products: Grid, shape: tuple[int, ...]) -> jax.Array:
     """Pixels of all tiles, for images of such a shape, whatever its channels."""
     batch, rows, columns, _ = shape
-    high, wide = -(-rows // 2), -(-columns // 2)
-    pixels = [[pixel.reshape(batch, high, wide, -1) for pixel in row] for row in _both_ways(_pixel_pair, products)]
-    y = jnp.stack([jnp.stack(row, 3) for row in pixels], 2)
-    return computed_once(y.reshape(batch, 2 * high, 2 * wide, -1)[:, :rows, :columns])
+    high, wide = _tile_counts(rows, columns)
+    features = products[0][0].shape[-1]
+    pixels = [
+        [pixel.reshape(batch, high, wide, features) for pixel in row] for row in _both_ways(_pixel_pair, products)
+    ]
+    y = jnp.stack([jnp.stack(row, 3) for row in pixels], 2).reshape(batch, 2 * high, 2 * wide, features)
+    return computed_once(y[:, :rows, :columns])
 
 
 def _each_once(grid: Grid) -> Grid:

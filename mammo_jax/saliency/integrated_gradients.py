@@ -28,9 +28,12 @@ GAP_RELATIVE, GAP_ABSOLUTE = 0.01, 1e-3
 
 CHUNK_BYTES = 1 << 22
 """Size of the first layer's output at the path points of one chunk. On CPU a larger one leaves the cache (16 MiB took
-twice as long for the study's CNN, where memory is not kept); an accelerator is given 64 times as much. Where the
-weights are more, the chunk is as large as they are, for each reads and transforms all of them: a ResNet18 takes 1.2
-times as long with chunks of a third."""
+twice as long for the study's CNN, where memory is not kept); an accelerator is given 64 times as much."""
+
+LARGEST_CHUNK_BYTES = 1 << 26
+"""Where the weights are more than a chunk, it is as large as they are, up to this: it reads and transforms all of them,
+and a ResNet18 takes 1.2 times as long with chunks of a third. Of a network that is not split after its first layer the
+chunk counts images, which are smaller, so that a third of the weights is enough."""
 
 CHUNK_STEPS = 32
 """Path points of one image in a chunk at most."""
@@ -224,7 +227,8 @@ def _compiled(network: Network, tree: Any, shapes: tuple[jax.ShapeDtypeStruct, .
 
     point_bytes = _bytes(jax.eval_shape(first, variables_shape, image_shape))
     chunk_bytes = CHUNK_BYTES if jax.default_backend() == "cpu" else 64 * CHUNK_BYTES
-    return _Path(ends, add, back, max(1, max(chunk_bytes, _bytes(variables_shape)) // point_bytes))
+    weight_bytes = _bytes(variables_shape) // (1 if split else 3)
+    return _Path(ends, add, back, max(1, max(chunk_bytes, min(weight_bytes, LARGEST_CHUNK_BYTES)) // point_bytes))
 
 
 def _bytes(shapes: Any) -> int:

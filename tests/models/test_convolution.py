@@ -18,9 +18,9 @@ CASES = [  # rows, columns, channels, features, size, stride, padding
     (4, 3, 2, 5, 3, 2, 1),
     (1, 9, 2, 3, 3, 1, 1),
     (5, 5, 1, 3, 7, 1, 3),
-    (8, 6, 64, 70, 3, 1, 1),  # many channels: Winograd's, its kernel gradient from 128 on
-    (7, 5, 130, 128, 3, 1, 1),
-    (3, 12, 128, 129, 3, 1, 1),
+    (16, 11, 64, 70, 3, 1, 1),  # many channels and pixels: Winograd's, its kernel gradient from 128 on
+    (19, 13, 130, 128, 3, 1, 1),
+    (3, 60, 128, 129, 3, 1, 1),
 ]
 
 
@@ -59,12 +59,29 @@ def test_narrow_types_are_rounded_once(size, side, channels):
 
 @pytest.mark.parametrize(("channels", "features"), [(1, 4), (64, 64), (128, 128)])
 def test_other_devices_use_xlas_own(channels, features, monkeypatch):
-    x, kernel = jnp.ones((2, 8, 8, channels)), jnp.ones((3, 3, channels, features))
+    x, kernel = jnp.ones((2, 16, 16, channels)), jnp.ones((3, 3, channels, features))
     on_cpu = jax.make_jaxpr(lambda x, kernel: convolve(x, kernel, 1, 1))(x, kernel)
     monkeypatch.setattr(convolution.jax, "default_backend", lambda: "gpu")
     on_gpu = jax.make_jaxpr(lambda x, kernel: convolve(x, kernel, 1, 1))(x, kernel)
     assert "conv_general_dilated" in str(on_gpu)
     assert "conv_general_dilated" not in str(on_cpu)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((1, 22, 23, 64), jnp.float32),  # few pixels: the kernel's transform would take longer than it saves
+        ((3, 256, 256, 64), jnp.float32),  # large images
+        ((2, 16, 16, 64), jnp.bfloat16),  # not exact enough
+        ((0, 16, 16, 64), jnp.float32),
+    ],
+)
+def test_winograds_is_left_where_it_does_not_pay(shape, dtype):
+    shapes = jax.ShapeDtypeStruct(shape, dtype), jax.ShapeDtypeStruct((3, 3, 64, 64), dtype)
+    step = jax.vjp(lambda x, kernel: convolve(x, kernel, 1, 1), *(jnp.ones(s.shape, s.dtype) for s in shapes))[1]
+    gradients = jax.make_jaxpr(step)(jax.ShapeDtypeStruct((*shape[:3], 64), dtype))
+    assert "dot_general" not in str(gradients)
+    assert [g.shape for g in gradients.out_avals] == [s.shape for s in shapes]
 
 
 def test_a_layer_computes_in_the_type_asked_for_and_keeps_float32_weights():

@@ -161,6 +161,24 @@ def test_rules_integrate_what_they_must(rule, steps):
         assert weights @ nodes ** (2 * steps - 1) == pytest.approx(1 / (2 * steps))
 
 
+@pytest.mark.parametrize(
+    ("dense", "split", "expected"),
+    [
+        ((512, 512), True, 1 << 22),
+        ((2048, 1024), True, 4 * (128 * 2048 + 2048 * 1024)),
+        ((2048, 1024), False, 1 << 22),  # a third of that is less than a chunk
+        ((8192, 4096), True, 1 << 26),
+    ],
+)
+def test_a_chunk_is_as_large_as_the_weights_up_to_a_limit(dense, split, expected):
+    module = CNN(filters=(4, 8, 8), dense=dense)
+    image = jax.ShapeDtypeStruct((1, 32, 32, 1), jnp.float32)
+    variables = jax.eval_shape(module.init, jax.random.key(0), image)
+    network = module if split else lambda variables, images: module.apply(variables, images)
+    points = _path(network, variables, image).points
+    assert points == pytest.approx(expected / (32 * 32 * 4 * (4 if split else 1)), rel=0.02)
+
+
 def test_memory_does_not_grow_with_the_steps():
     """XLA says how much a compiled chunk takes; the loop calls the same one more often."""
     module = CNN(filters=(4, 8, 8), dense=(16, 8))
