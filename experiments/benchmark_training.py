@@ -4,8 +4,8 @@
     mammo-jax benchmark-training --threads 1     one, as in the processes of a study
 
 Prints a table and writes OUT/benchmark_training.csv. Both frameworks get float32 images in memory and AdamW; JAX
-standardises them in its step as well. "first" is the first call of a step in a process whose compiled programs are in
-the persistent cache. "input" is what the input pipeline alone delivers, which must never be the limit. "of peak" is the
+standardises them in its step as well. "compile" is what the first training step and prediction of a process take longer
+than the next ones, compiled programs being in the persistent cache. "input" is what the input pipeline alone delivers, which must never be the limit. "of peak" is the
 step's share of what a large matrix product of the same type reaches on the same device. Without PyTorch the JAX half
 runs alone; where JAX has a GPU or TPU, PyTorch takes its GPU too. Takes about three minutes on two cores.
 """
@@ -90,8 +90,8 @@ class Measurement:
     predict_torch: float
     predict_ratio: float
     input: float
-    first_train_seconds: float
-    first_predict_seconds: float
+    compile_train_seconds: float
+    compile_predict_seconds: float
     of_peak: float
     memory_mb: float
 
@@ -114,8 +114,8 @@ def images_of(config: TrainingConfig, size: int, count: int = 0) -> Examples:
     return Examples("1", images, targets, targets, targets, names, names)
 
 
-def in_jax(config: TrainingConfig, size: int) -> tuple[Work, Any, float]:
-    """Steps of the study itself, the compiled training step, and the seconds until it was ready."""
+def in_jax(config: TrainingConfig, size: int) -> tuple[Work, Callable[[], Any]]:
+    """Steps of the study itself, and a function that returns the compiled training step."""
     examples = images_of(config, size)
     steps = build_steps(config)
     state = [steps.parallel.replicate(jax.device_get(steps.initialise(np.uint32(0), examples.images[:1])))]
@@ -135,9 +135,10 @@ def in_jax(config: TrainingConfig, size: int) -> tuple[Work, Any, float]:
     def predict() -> None:
         steps.predict(variables, spread["image"]).block_until_ready()
 
-    began = time.perf_counter()
-    compiled = steps.train.lower(state[0], spread, inputs).compile()  # type: ignore[attr-defined]
-    return Work(train, predict), compiled, time.perf_counter() - began
+    def compiled() -> Any:
+        return steps.train.lower(state[0], spread, inputs).compile()  # type: ignore[attr-defined]
+
+    return Work(train, predict), compiled
 
 
 def in_torch(config: TrainingConfig, size: int, threads: int) -> Work | None:
@@ -185,19 +186,23 @@ def in_turns(works: Sequence[Callable[[], Any]], rounds: int) -> list[list[float
     return times
 
 
-def first_calls(config: TrainingConfig, size: int) -> tuple[float, float]:
-    """Seconds of the first training step and of the first prediction, compiled programs being in the cache."""
+def compile_seconds(config: TrainingConfig, size: int) -> tuple[float, float]:
+    """Seconds that the first training step and prediction take longer than the next, programs being in the cache."""
     for _ in range(2):  # the first time fills the cache
         jax.clear_caches()
         _build_steps.cache_clear()
-        work, _, ready = in_jax(config, size)
-        began = time.perf_counter()
-        work.train()
-        train = ready + time.perf_counter() - began
-        began = time.perf_counter()
-        work.predict()
-        predict = time.perf_counter() - began
+        work, _ = in_jax(config, size)
+        train, predict = (_first_beyond_next(call) for call in (work.train, work.predict))
     return train, predict
+
+
+def _first_beyond_next(call: Callable[[], Any]) -> float:
+    times = []
+    for _ in range(4):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return times[0] - min(times[1:])
 
 
 def input_rate(config: TrainingConfig, size: int) -> float:
@@ -220,17 +225,18 @@ def peak_flops(compute: str) -> float:
 
 def measure(name: str, config: TrainingConfig, size: int, threads: int, rounds: int, peak: float) -> Measurement:
     """Everything about one network."""
-    first_train, first_predict = first_calls(config, size)
-    ours, compiled, _ = in_jax(config, size)
+    compile_train, compile_predict = compile_seconds(config, size)
+    ours, compiled = in_jax(config, size)
     theirs = in_torch(config, size, threads) if config.compute == "float32" else None
     works = [ours] if theirs is None else [ours, theirs]
     train = in_turns([work.train for work in works], rounds)
     predict = in_turns([work.predict for work in works], rounds)
     rate = [[config.batch_size / min(times) for times in (train[place], predict[place])] for place in range(len(works))]
     peer = rate[1] if theirs is not None else [float("nan")] * 2
+    program = compiled()
     stats = jax.local_devices()[0].memory_stats() or {}
-    memory = stats.get("peak_bytes_in_use") or compiled.memory_analysis().temp_size_in_bytes
-    cost = compiled.cost_analysis() or {}
+    memory = stats.get("peak_bytes_in_use") or program.memory_analysis().temp_size_in_bytes
+    cost = program.cost_analysis() or {}
     return Measurement(
         network=name,
         pixels=size,
@@ -246,8 +252,8 @@ def measure(name: str, config: TrainingConfig, size: int, threads: int, rounds: 
         predict_torch=peer[1],
         predict_ratio=rate[0][1] / peer[1],
         input=input_rate(config, size),
-        first_train_seconds=first_train,
-        first_predict_seconds=first_predict,
+        compile_train_seconds=compile_train,
+        compile_predict_seconds=compile_predict,
         of_peak=cost.get("flops", float("nan")) / min(train[0]) / peak,
         memory_mb=memory / 1e6,
     )
@@ -262,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_memory()
     peak = peak_flops(config.compute)
     print(f"{jax.devices()[0].device_kind}, threads: {threads}; images a second, × PyTorch's")
-    print(f"{'':24}{'train':>8}{'×':>7}{'predict':>9}{'×':>7}{'input':>9}{'first':>14}{'of peak':>9}{'memory':>10}")
+    print(f"{'':24}{'train':>8}{'×':>7}{'predict':>9}{'×':>7}{'input':>9}{'compile':>14}{'of peak':>9}{'memory':>10}")
     if config.compute == "float32" and find_spec("torch") is None:
         print("PyTorch is not installed, its columns stay empty; pip install 'mammo-jax[torch]'")
     measurements = []
@@ -272,10 +278,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = TrainingConfig(**{**asdict(training), "compute": config.compute})
         row = measure(name, settings, size, threads, config.rounds, peak)
         measurements.append(row)
-        first = f"{row.first_train_seconds:.2f} + {row.first_predict_seconds:.2f} s"
+        compiling = f"{row.compile_train_seconds:.2f} + {row.compile_predict_seconds:.2f} s"
         print(
             f"{f'{name}, {size} px, {row.batch}':24}{row.train:8.1f}{row.train_ratio:7.2f}{row.predict:9.1f}"
-            f"{row.predict_ratio:7.2f}{row.input:9.0f}{first:>14}{row.of_peak:9.0%}{row.memory_mb:7.0f} MB",
+            f"{row.predict_ratio:7.2f}{row.input:9.0f}{compiling:>14}{row.of_peak:9.0%}{row.memory_mb:7.0f} MB",
             flush=True,
         )
     config.out.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ def test_one_small_network_is_measured(tmp_path, monkeypatch, capsys):
     benchmark_training.main(["--cases", "tiny", "--rounds", "1", "--out", str(tmp_path)])
     (row,) = csv.DictReader((tmp_path / "benchmark_training.csv").read_text().splitlines())
     assert (row["network"], row["pixels"], row["batch"]) == ("tiny", "32", "4")
-    numbers = {name: float(row[name]) for name in ("train", "predict", "input", "first_train_seconds", "memory_mb")}
+    numbers = {name: float(row[name]) for name in ("train", "predict", "input", "compile_train_seconds", "memory_mb")}
     assert all(math.isfinite(number) and number > 0 for number in numbers.values()), numbers
     with_torch = find_spec("torch") is not None
     assert (float(row["train_ratio"]) > 0) == with_torch, "NaN where there is no PyTorch"
