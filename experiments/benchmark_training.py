@@ -5,9 +5,10 @@
 
 Prints a table and writes OUT/benchmark_training.csv. Both frameworks get float32 images in memory and AdamW; JAX
 standardises them in its step as well. "compile" is what the first training step and prediction of a process take longer
-than the next ones, compiled programs being in the persistent cache. "input" is what the input pipeline alone delivers, which must never be the limit. "of peak" is the
-step's share of what a large matrix product of the same type reaches on the same device. Without PyTorch the JAX half
-runs alone; where JAX has a GPU or TPU, PyTorch takes its GPU too. Takes about three minutes on two cores.
+than the next ones, compiled programs being in the persistent cache. "input" is what the input pipeline alone delivers,
+which must never be the limit. "of peak" is the step's share of what a large matrix product of the same type reaches on
+the same device. Without PyTorch the JAX half runs alone; where JAX has a GPU or TPU, PyTorch takes its GPU too. Takes
+about three minutes on two cores.
 """
 
 from __future__ import annotations
