@@ -35,7 +35,7 @@ from mammo_jax.trained_model import TrainedModel, check_record, load_model, pred
 from mammo_jax.training import CHECKPOINT_SECONDS, TrainingError, train_model
 from mammo_jax.training_config import TrainingConfig
 
-MAX_WORKERS = 8  # each takes about 1.2 GB with TensorFlow and JAX loaded
+MAX_WORKERS = 8  # each takes 1.2 GB with TensorFlow and JAX loaded, with a ResNet18 2 GB
 CACHE_BYTES = 1 << 30  # examples that a process keeps in memory between models
 
 
