@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -219,3 +220,23 @@ def keep_memory() -> None:
         one_arena, never_trim, no_mapping = (-8, 1), (-1, -1), (-4, 0)  # M_ARENA_MAX, M_TRIM_THRESHOLD, M_MMAP_MAX
         for parameter, value in (one_arena, never_trim, no_mapping):
             mallopt(parameter, value)
+
+
+@contextmanager
+def keeping_memory_in_children() -> Iterator[None]:
+    """Have processes that are started meanwhile keep memory as in `keep_memory`, by glibc's environment variables.
+
+    A child that says so by itself has imported libraries before, whose threads have parts of memory already.
+    """
+    settings = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": str(1 << 60), "MALLOC_MMAP_MAX_": "0"}
+    before = {name: os.environ.get(name) for name in settings}
+    if _only_cpu():
+        os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mammo_jax.checkpoints import read_metadata
-from mammo_jax.devices import keep_memory, wait_for_all, writes_files
+from mammo_jax.devices import keeping_memory_in_children, wait_for_all, writes_files
 from mammo_jax.input_pipeline import Examples, mix
 from mammo_jax.predictions import merge_predictions, read_predictions, write_predictions
 from mammo_jax.provenance import log_event
@@ -240,7 +240,8 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (runner,)) as pool:
-        futures = [pool.submit(_run_in_worker, task) for task in tasks]
+        with keeping_memory_in_children():
+            futures = [pool.submit(_run_in_worker, task) for task in tasks]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -267,7 +268,6 @@ def _start_worker(runner: _Runner) -> None:
     """Hold this process to one core, and end it when the one that started it is gone."""
     global _worker
     _worker = runner
-    keep_memory()
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -5,9 +5,9 @@ import importlib
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import Mock
 
 import jax
 import pytest
@@ -38,13 +38,13 @@ def four_kibibyte_pages():
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="glibc's")
 @pytest.mark.skipif(sys.platform.startswith("linux") and not four_kibibyte_pages(), reason="counts pages of 4 KiB")
-@pytest.mark.parametrize("kept", [True, False])
-def test_kept_memory_is_not_had_from_the_system_again(kept):
+@pytest.mark.parametrize("kept", ["by itself", "by its parent", "not"])
+def test_kept_memory_is_not_had_from_the_system_again(kept, monkeypatch):
     script = f"""
 import resource
 import jax, jax.numpy as jnp
 from mammo_jax.devices import keep_memory
-if {kept}:
+if {kept == "by itself"}:
     keep_memory()
 step = jax.jit(lambda x: x + 1)
 x = jnp.ones((64, 400_000))
@@ -54,26 +54,36 @@ for _ in range(80):
     pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 print((pages[-1] - pages[-21]) / 20)
 """
-    process = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    with devices.keeping_memory_in_children() if kept == "by its parent" else nullcontext():
+        process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     hundred_megabytes = 25_000
-    assert (float(process.stdout) > hundred_megabytes / 2) == (not kept)
+    assert (float(process.stdout) > hundred_megabytes / 2) == (kept == "not")
 
 
-def test_workers_keep_memory_before_anything_else(monkeypatch):
-    done = []
-    monkeypatch.setattr(training_grid, "keep_memory", lambda: done.append("kept"))
-    monkeypatch.setattr(training_grid, "threading", SimpleNamespace(Thread=lambda **_: done.append("thread") or Mock()))
-    monkeypatch.setattr(training_grid, "_worker", None)
-    for name in ("XLA_FLAGS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        monkeypatch.setenv(name, "")
-    training_grid._start_worker(SimpleNamespace())
-    assert done == ["kept", "thread"]
+@pytest.mark.parametrize("only_cpu", [True, False])
+def test_children_are_told_where_there_are_only_cpus_and_the_environment_is_left_as_it_was(only_cpu, monkeypatch):
+    monkeypatch.setattr(devices, "_only_cpu", lambda: only_cpu)
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    before = dict(os.environ)
+    with devices.keeping_memory_in_children():
+        assert (os.environ["MALLOC_MMAP_MAX_"] == "0") == only_cpu
+        assert ("MALLOC_ARENA_MAX" in os.environ) == only_cpu
+    assert dict(os.environ) == before
+
+
+def test_workers_are_told(monkeypatch):
+    """What a task finds in its process; `environment` stands for the runner."""
+    monkeypatch.setattr(devices, "_only_cpu", lambda: True)
+    (found,) = training_grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"] * 1, workers=1)
+    assert found is None
+    assert list(training_grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"] * 2, workers=2)) == ["1", "1"]
+
+
+class _Environment:
+    def run(self, name):
+        return os.environ.get(name)
 
 
 class Kept(Exception):
