@@ -74,14 +74,15 @@ def test_children_are_told_where_there_are_only_cpus_and_the_environment_is_left
 
 
 def test_workers_are_told(monkeypatch):
-    """What a task finds in its process; `environment` stands for the runner."""
     monkeypatch.setattr(devices, "_only_cpu", lambda: True)
-    (found,) = training_grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"] * 1, workers=1)
-    assert found is None
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    assert list(training_grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"], workers=1)) == [None]
     assert list(training_grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"] * 2, workers=2)) == ["1", "1"]
 
 
 class _Environment:
+    """Runner whose tasks are names of environment variables and give the values in their process."""
+
     def run(self, name):
         return os.environ.get(name)
 
