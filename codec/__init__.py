@@ -1,7 +1,10 @@
 """Exact-ratio JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) for greyscale images, in numpy and numba."""
 
-from codec.decoder import decode
-from codec.encoder import Encoded, encode, encode_ladder
+from codec.decoding.decoder import decode
+from codec.decoding.jp2_reader import unwrap_jp2
+from codec.encoding.encoder import Encoded, encode, encode_ladder
+from codec.encoding.jp2_writer import wrap_jp2
+from codec.encoding.layers import Layered, encode_layers, encode_lossless
 from codec.errors import (
     CodecError,
     CodestreamError,
@@ -13,8 +16,6 @@ from codec.errors import (
     UnreachableRatioError,
     UnsupportedCodestreamError,
 )
-from codec.jp2 import unwrap_jp2, wrap_jp2
-from codec.layers import Layered, encode_layers, encode_lossless
 
 __all__ = [
     "CodecError",

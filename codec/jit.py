@@ -19,11 +19,11 @@ from numba.extending import intrinsic
 
 
 def source_digest(folder: Path) -> str:
-    """Hexadecimal SHA-256 over the names and contents of all ``*.py`` files of `folder`."""
+    """Hexadecimal SHA-256 over the paths and contents of all ``*.py`` files in `folder`."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(folder.rglob("*.py")):
         source = path.read_bytes()
-        digest.update(f"{path.name}\0{len(source)}\0".encode() + source)
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(source)}\0".encode() + source)
     return digest.hexdigest()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codec.packet_header_reader import passes_to_segment_end
+from codec.decoding.packet_header_reader import passes_to_segment_end
 
 
 class BitWriter:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from codec.codestream_reader import read_codestream
-from codec.mq_coder import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
-from codec.packet_header_reader import FIRST_PASS, NEXT, PASSES
-from codec.packet_reader import read_packets
-from codec.subband_decoder import decode_subband
-from codec.tile_layout import (
+from codec.decoding.codestream_reader import read_codestream
+from codec.decoding.packet_header_reader import FIRST_PASS, NEXT, PASSES
+from codec.decoding.packet_reader import read_packets
+from codec.decoding.subband_decoder import decode_subband
+from codec.decoding.tile_layout import (
     FIRST_BLOCK,
     GRID_HEIGHT,
     GRID_WIDTH,
@@ -24,6 +23,7 @@ from codec.tile_layout import (
     LayoutBudget,
     lay_out_tile,
 )
+from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
 
 ENOUGH = 1 << 24
 

@@ -11,26 +11,27 @@ from pathlib import Path
 import numpy as np
 
 import codec
-from codec.mq_coder import CONTEXTS, encode_symbols, start_encoder
+from codec.encoding.mq_encoder import encode_symbols, start_encoder
+from codec.mq_tables import CONTEXTS
 from mammo_jax.codec_benchmark.decisions import count_decisions
 from mammo_jax.codec_benchmark.trials import Image
 
 # Modules of the codec by the stage that their functions belong to.
 STAGES = {
-    "wavelet transform": {"wavelet", "reversible_wavelet"},
+    "wavelet transform": {"forward_97", "forward_53"},
     "quantisation": {"quantizer"},
     "what bit-planes promise": {"slope_prediction", "block_survey"},
-    "block coding": {"code_blocks", "block_coder", "block_passes", "mq_coder", "workers"},
+    "block coding": {"code_blocks", "block_coder", "block_passes", "mq_encoder", "workers"},
     "rate control": {
         "rate_control",
         "block_changes",
         "padding",
-        "packets",
-        "packet_headers",
+        "packet_division",
+        "packet_header_writer",
         "codeword_segments",
     },
-    "assembly": {"encoder", "coded_image", "codestream", "packet_writer"},
-    "reconstruction": {"reconstruction", "inverse_wavelet", "synthesis_97", "synthesis_53", "wavelet_rows"},
+    "assembly": {"encoder", "coded_image", "codestream_writer", "packet_writer"},
+    "reconstruction": {"reconstruction", "inverse_transform", "synthesis_97", "synthesis_53", "wavelet_rows"},
 }
 OTHER = "other"
 SAMPLE_DECISIONS = 1 << 21
@@ -117,5 +118,5 @@ def _by_stage(profile: cProfile.Profile) -> dict[str, float]:
     seconds = dict.fromkeys([*STAGES, OTHER], 0.0)
     for (file, _, _), (_, _, own, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         path = Path(file)
-        seconds[owner.get(path.stem, OTHER) if path.parent == folder else OTHER] += own
+        seconds[owner.get(path.stem, OTHER) if path.is_relative_to(folder) else OTHER] += own
     return seconds

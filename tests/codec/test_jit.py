@@ -41,10 +41,11 @@ def test_cached_kernel_is_reused_until_a_callee_in_another_file_is_edited(tmp_pa
 
 def test_digest_depends_on_names_and_contents(tmp_path):
     digests = set()
-    for name, source in (("a.py", "x"), ("a.py", "y"), ("b.py", "y"), ("note.txt", "z")):
+    for name, source in (("a.py", "x"), ("a.py", "y"), ("b.py", "y"), ("folder/b.py", "y"), ("note.txt", "z")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(source)
         digests.add(codec.jit.source_digest(tmp_path))
-    assert len(digests) == 3
+    assert len(digests) == 4
 
 
 @codec.jit.kernel

@@ -21,7 +21,11 @@ import PIL
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 # Compiled functions must stay as they are: Numba cannot compile what atheris adds.
-COMPILED = [f"codec.{path.stem}" for path in (ROOT / "codec").glob("*.py") if "@kernel" in path.read_text()]
+COMPILED = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "codec").rglob("*.py")
+    if "@kernel" in path.read_text()
+]
 with atheris.instrument_imports(include=["codec"], exclude=[*COMPILED, "codec.jit"]):
     import codec  # noqa: F401
 

@@ -1,0 +1,133 @@
+"""An image after its transform and its one pass of block coding, from which codestreams can be cut."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from codec.encoding.code_blocks import CodedBlocks, SubbandWords
+from codec.encoding.forward_53 import forward_53
+from codec.encoding.forward_97 import forward_97
+from codec.encoding.packet_division import packet_blocks
+from codec.encoding.quantizer import (
+    BLOCK,
+    FRACTION_BITS,
+    AnyQuantization,
+    Quantization,
+    ReversibleQuantization,
+    derived_quantization,
+    keep_integers,
+    quantize,
+    subband_norms,
+    with_guard_bits,
+)
+from codec.encoding.rate_control import RateControl
+from codec.encoding.slope_prediction import coding_stages, predict_stop_slope, slope_so_far
+from codec.subbands import subband_names, subband_shapes
+from codec.workers import Workers
+
+# Block coding stops at slopes below this part of the one that rate control will probably end with; the one that it
+# does end with must be that much steeper.
+STOP_FRACTION = 0.7
+LEAST_MARGIN = 1.05
+# In an image of few code-blocks every pass counts: what is cut off there has cost up to 0.2 dB. Full coding of it takes
+# twice the time, stopping at a seventh of the slope a quarter more. Caution falls to 1 as blocks become many.
+FEW_BLOCKS, MANY_BLOCKS = 2000, 3000
+CAUTION = 7
+SMALLEST_STOP_SLOPE = 1.0
+# Rows of code-blocks that are quantised at a time.
+ROWS_A_TASK = 8
+
+
+@dataclass(frozen=True)
+class CodedImage:
+    """The code-blocks of an image, and what a codestream says beside them.
+
+    Attributes
+    ----------
+    shape, dtype : (int, int), numpy.dtype
+        Of the pixels.
+    quantization : Quantization or ReversibleQuantization
+    packets : numpy.ndarray
+        As of `codec.encoding.packet_division.packet_blocks`.
+    blocks : CodedBlocks
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    quantization: Quantization | ReversibleQuantization
+    packets: np.ndarray
+    blocks: CodedBlocks
+
+
+def code_irreversibly(
+    pixels: np.ndarray, bits: int, levels: int, packet_bytes: int, workers: Workers
+) -> tuple[CodedImage, RateControl]:
+    """Transform by the 9/7 filter, and code the blocks as far as `packet_bytes` can carry."""
+    bands = forward_97(pixels, levels, 1 << (bits - 1), workers)
+    image = _with_words(pixels, bands, derived_quantization(bits, levels), quantize, workers)
+    return image, _code_for(image, packet_bytes, workers)
+
+
+def code_reversibly(pixels: np.ndarray, bits: int, levels: int, workers: Workers) -> CodedImage:
+    """Transform by the 5/3 filter, and code every bit-plane of every block."""
+    bands = forward_53(pixels, levels, 1 << (bits - 1))
+    image = _with_words(pixels, bands, ReversibleQuantization(bits, levels), keep_integers, workers)
+    image.blocks.code(np.arange(len(image.blocks.passes)), 0.0, workers)
+    return image
+
+
+def _with_words(
+    pixels: np.ndarray,
+    bands: list[np.ndarray],
+    quantization: AnyQuantization,
+    make_words: Callable[[np.ndarray, float, np.ndarray], None],
+    workers: Workers,
+) -> CodedImage:
+    """Let coefficients become words, in place, and divide them into code-blocks."""
+    (rows, columns), levels = pixels.shape, quantization.levels
+    planes = [np.empty((-(-band.shape[0] // BLOCK), -(-band.shape[1] // BLOCK)), np.int32) for band in bands]
+    parts = [
+        (band[row * BLOCK : (row + ROWS_A_TASK) * BLOCK], step, of_band[row : row + ROWS_A_TASK])
+        for band, step, of_band in zip(bands, quantization.steps(), planes)
+        for row in range(0, len(of_band), ROWS_A_TASK)
+    ]
+    workers.map(lambda part: make_words(*part), parts)
+    quantization = with_guard_bits(quantization, [int(each.max(initial=0)) for each in planes])
+    subbands = [
+        SubbandWords(band.view(np.int32), orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
+        for band, (orientation, _), norm, step, room, each in zip(
+            bands,
+            subband_names(levels),
+            subband_norms(levels, quantization.reversible),
+            quantization.steps(),
+            quantization.magnitude_bits(),
+            planes,
+        )
+    ]
+    packets, subband, area = packet_blocks(subband_shapes(rows, columns, levels))
+    return CodedImage((rows, columns), pixels.dtype, quantization, packets, CodedBlocks(subbands, subband, area))
+
+
+def _caution(blocks: int) -> float:
+    """How many times flatter than foretold the slope may be at which coding of an image with so many blocks stops."""
+    few = (MANY_BLOCKS - blocks) / (MANY_BLOCKS - FEW_BLOCKS)
+    return CAUTION ** min(max(few, 0), 1)
+
+
+def _code_for(image: CodedImage, packet_bytes: int, workers: Workers) -> RateControl:
+    """Code the blocks as far as `packet_bytes` can carry."""
+    blocks = image.blocks
+    caution = _caution(len(blocks.passes))
+    guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes, workers) / caution
+    stages, weights = coding_stages(blocks, image.quantization.levels)
+    for number, members in enumerate(stages):
+        if number > 0:
+            stop_slope = max(guess, STOP_FRACTION / caution * slope_so_far(blocks, weights, packet_bytes))
+        blocks.code(members, stop_slope, workers)
+    while True:
+        control = RateControl(blocks, image.packets)
+        if stop_slope == 0 or control.slope(packet_bytes) > LEAST_MARGIN * stop_slope:
+            return control
+        stop_slope = 0.0 if stop_slope < SMALLEST_STOP_SLOPE else stop_slope / 4
+        blocks.code(np.flatnonzero(~blocks.complete), stop_slope, workers)
