@@ -12,7 +12,6 @@ from codec.decoding.coding_parameters import (
     CodingStyle,
     ImageSize,
     Progression,
-    Quantization,
     read_progressions,
 )
 from codec.errors import CodestreamError, UnsupportedCodestreamError
@@ -35,6 +34,7 @@ from codec.markers import (
     TILE_HEADER_BYTES,
     unpack_fields,
 )
+from codec.quantization import Quantization
 
 MAIN_HEADER_ONLY = {SIZ, CAP, PPM}
 LARGEST_ROI_SHIFT = 37  # Table A.25

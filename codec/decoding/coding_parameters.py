@@ -1,4 +1,4 @@
-"""What the marker segments of a codestream say: image size, coding style, quantisation, progression (T.800 A.5, A.6).
+"""What the marker segments of a codestream say: image size, coding style, progression (T.800 A.5, A.6).
 
 Each class reads itself from the body of its marker segment (the bytes after marker and length) and checks every
 field, so that whoever uses it need not.
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from codec.errors import CodestreamError, UnsupportedCodestreamError
 from codec.markers import unpack_fields
+from codec.packets import LOG2_MAX_PRECINCT
 
 LARGEST_PRECISION = 16
-MOST_LEVELS = 32
+MAX_LEVELS = 32  # Table A.20
 MOST_TILES = 65535
 MOST_PROGRESSION_CHANGES = 64
 PROGRESSION_ORDERS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
@@ -130,15 +131,15 @@ class BlockCoding:
         """Parse and check the fields from `offset` on."""
         levels, width, height, style, transform = unpack_fields("BBBBB", body, offset, marker)
         width, height = width + 2, height + 2
-        if levels > MOST_LEVELS:
-            raise CodestreamError(f"{marker}: {levels} decomposition levels; at most {MOST_LEVELS} are possible")
+        if levels > MAX_LEVELS:
+            raise CodestreamError(f"{marker}: {levels} decomposition levels; at most {MAX_LEVELS} are possible")
         if width > 10 or height > 10 or width + height > 12:
             raise CodestreamError(f"{marker}: code-blocks of 2^{width} x 2^{height} samples are too large")
         if style >= 64:
             raise UnsupportedCodestreamError(f"{marker}: code-block style {style:#x} (high throughput or unknown)")
         if transform > 1:
             raise UnsupportedCodestreamError(f"{marker}: wavelet transform {transform}")
-        precincts = ((15, 15),) * (levels + 1)
+        precincts = ((LOG2_MAX_PRECINCT, LOG2_MAX_PRECINCT),) * (levels + 1)
         if has_precincts:
             sizes = unpack_fields(f"{levels + 1}B", body, offset + 5, marker)
             precincts = tuple((size & 15, size >> 4) for size in sizes)
@@ -165,56 +166,6 @@ class CodingStyle:
         if layers == 0:
             raise CodestreamError("COD: 0 layers")
         return cls(bool(style & 2), bool(style & 4), PROGRESSION_ORDERS[order], layers)
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """QCD or QCC (T.800 A.6.4): guard bits, and exponent and mantissa of each subband's step.
-
-    `derived` says that only the LL subband's are given and the others follow (equation E-5).
-    """
-
-    guard_bits: int
-    derived: bool
-    exponents: tuple[int, ...]
-    mantissas: tuple[int, ...]
-
-    @classmethod
-    def read(cls, body: bytes, offset: int, marker: str) -> "Quantization":
-        """Parse and check the fields from `offset` on."""
-        (style,) = unpack_fields("B", body, offset, marker)
-        guard_bits, style = style >> 5, style & 31
-        if style > 2:
-            raise CodestreamError(f"{marker}: quantisation style {style} is not defined")
-        if style == 0:
-            values = [value << 8 for value in body[offset + 1 :]]
-        else:
-            count = 1 if style == 1 else (len(body) - offset - 1) // 2
-            values = list(unpack_fields(f"{count}H", body, offset + 1, marker))
-        if not values:
-            raise CodestreamError(f"{marker}: no step sizes")
-        mantissas = tuple(value & 0x7FF if style else 0 for value in values)
-        return cls(guard_bits, style == 1, tuple(value >> 11 for value in values), mantissas)
-
-    def step(self, subband: int, level: int, levels: int) -> tuple[int, int]:
-        """Exponent and mantissa of a subband.
-
-        Parameters
-        ----------
-        subband : int
-            Its place in the order of the marker segment: LL, then HL, LH, HH from the lowest resolution up.
-        level : int
-            Its decomposition level, 1 the finest.
-        levels : int
-            How many levels there are.
-        """
-        if self.derived:
-            return max(0, self.exponents[0] - (levels - level)), self.mantissas[0]
-        if subband >= len(self.exponents):
-            raise CodestreamError(
-                f"QCD or QCC gives {len(self.exponents)} step sizes; {levels} levels need {3 * levels + 1}"
-            )
-        return self.exponents[subband], self.mantissas[subband]
 
 
 @dataclass(frozen=True)

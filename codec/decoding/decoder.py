@@ -15,7 +15,6 @@ from codec.decoding.tile_layout import SUBBAND, LayoutBudget, Subband, TileLayou
 from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
 from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
 from codec.options import whole_number
-from codec.subbands import LOG2_GAIN
 from codec.workers import Workers
 
 
@@ -161,8 +160,8 @@ def _decode_band(
     x0, y0, x1, y1 = band.area
     if x0 == x1 or y0 == y1:
         return None
-    exponent, mantissa = quantization.step(index, band.level, coding.levels)
-    half_step = 0.5 * (1 + mantissa / 2048) * 2.0 ** (precision + LOG2_GAIN[band.orientation] - exponent)
+    half_step = 0.5 * quantization.step(index, band.orientation, band.level, coding.levels, precision)
+    planes = quantization.magnitude_bits(index, band.level, coding.levels) + parameters.roi_shift
     rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
     coefficients = np.zeros((y1 - y0, x1 - x0), dtype=np.int32 if coding.reversible else np.float32)
 
@@ -172,7 +171,7 @@ def _decode_band(
         return decode_subband(
             contributions.data, contributions.pieces, contributions.first, contributions.truncated,
             contributions.zero_planes, rows, x0, y0, band.block_width, band.block_height,
-            quantization.guard_bits + exponent - 1 + parameters.roi_shift, parameters.roi_shift, coding.style,
+            planes, parameters.roi_shift, coding.style,
             ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]], np.float32(half_step), coding.reversible,
             coefficients, share, threads,
         )  # fmt: skip

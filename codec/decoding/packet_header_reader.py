@@ -8,9 +8,10 @@ import numpy as np
 from codec.decoding.coding_parameters import BYPASS, TERMINATE_EACH_PASS
 from codec.decoding.tile_layout import FIRST_BLOCK, FIRST_NODE, GRID_HEIGHT, GRID_WIDTH
 from codec.jit import kernel
+from codec.tag_trees import path_to_root
 
 # Columns of Contributions.pieces: the bytes that one packet holds of one codeword segment.
-BLOCK, FIRST_PASS, PASSES, OFFSET, LENGTH, NEXT = range(6)
+CODE_BLOCK, FIRST_PASS, PASSES, OFFSET, LENGTH, NEXT = range(6)
 # Slots of the bit reader's state; the last is a limit that does not change.
 POSITION, LAST_BYTE, BITS_LEFT, ENDED, MOST_PIECES = range(5)
 
@@ -44,20 +45,21 @@ def _read_bits(headers, bits, count):
 
 
 @kernel
-def _tag_tree_value(headers, bits, nodes, first, width, height, x, y, threshold, path):
+def _tag_tree_value(headers, bits, nodes, path, depth, threshold):
     """Decode a tag tree's leaf (B.10.2) as far as to know whether its value is below `threshold`.
 
-    A node holds its lower bound and, in bit 0, whether that is its value. Returns the leaf's value, or `threshold`
-    where the value is not less. `path` is scratch.
+    Parameters
+    ----------
+    nodes : numpy.ndarray
+        int32: what is signalled of the tree's nodes, as `codec.tag_trees` says; updated.
+    path, depth
+        As from `path_to_root`.
+
+    Returns
+    -------
+    int
+        The leaf's value, or `threshold` where the value is not less.
     """
-    depth = 0
-    while True:
-        path[depth] = first + y * width + x
-        depth += 1
-        if width * height == 1:
-            break
-        first += width * height
-        width, height, x, y = (width + 1) >> 1, (height + 1) >> 1, x >> 1, y >> 1
     low = np.int64(0)
     known = False
     for k in range(depth - 1, -1, -1):
@@ -131,7 +133,7 @@ def _read_block_header(headers, bits, block, block_style, length_bits, passes_be
                 for column in range(6):
                     larger[k, column] = pieces[k, column]
             pieces = larger
-        pieces[count, BLOCK] = block
+        pieces[count, CODE_BLOCK] = block
         pieces[count, FIRST_PASS] = index
         pieces[count, PASSES] = segment_passes
         pieces[count, LENGTH] = length
@@ -151,19 +153,17 @@ def read_packet_header(
         return pieces, count
     for row in range(band_rows.shape[0]):
         width, height = band_rows[row, GRID_WIDTH], band_rows[row, GRID_HEIGHT]
-        first_node = band_rows[row, FIRST_NODE]
+        inclusion, missing = nodes[0, band_rows[row, FIRST_NODE] :], nodes[1, band_rows[row, FIRST_NODE] :]
         for y in range(height):
             for x in range(width):
                 block = band_rows[row, FIRST_BLOCK] + y * width + x
                 if passes[block] > 0:
                     included = _read_bit(headers, bits) == 1
                 else:
-                    value = _tag_tree_value(headers, bits, nodes[0], first_node, width, height, x, y, layer + 1, path)
-                    included = value <= layer
+                    depth = path_to_root(height, width, y, x, path)
+                    included = _tag_tree_value(headers, bits, inclusion, path, depth, layer + 1) <= layer
                     if included:
-                        planes = _tag_tree_value(
-                            headers, bits, nodes[1], first_node, width, height, x, y, MOST_PLANES, path
-                        )
+                        planes = _tag_tree_value(headers, bits, missing, path, depth, MOST_PLANES)
                         if planes >= MOST_PLANES:
                             return pieces, np.int64(-1)
                         zero_planes[block] = planes

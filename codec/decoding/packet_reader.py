@@ -10,7 +10,7 @@ import numpy as np
 
 from codec.decoding.coding_parameters import CodingStyle, Progression
 from codec.decoding.packet_header_reader import (
-    BLOCK,
+    CODE_BLOCK,
     ENDED,
     LAST_BYTE,
     LENGTH,
@@ -26,8 +26,8 @@ from codec.decoding.tile_layout import BAND_ROWS, FIRST_BAND_ROW, RESOLUTION, Ti
 from codec.errors import LimitError
 from codec.jit import kernel
 from codec.markers import EPH, EPH_BYTES, SOP, SOP_BYTES
-
-TREE_DEPTH = 34
+from codec.packets import INITIAL_LBLOCK
+from codec.tag_trees import MAX_DEPTH
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Contributions:
     data : numpy.ndarray
         uint8: the packets' bytes.
     pieces : numpy.ndarray
-        int64 [pieces, 6]: columns BLOCK, FIRST_PASS, PASSES, OFFSET and LENGTH in `data`, NEXT piece of the block.
+        int64 [pieces, 6]: columns CODE_BLOCK, FIRST_PASS, PASSES, OFFSET and LENGTH in `data`, NEXT piece of the block.
     first, last : numpy.ndarray
         int32 [blocks]: rows of `pieces`, -1 where a block has none.
     zero_planes : numpy.ndarray
@@ -105,7 +105,7 @@ def read_packets(
         np.zeros(layout.blocks, dtype=np.uint8),
     )
     nodes = np.zeros((2, layout.nodes), dtype=np.int32)
-    length_bits = np.full(layout.blocks, 3, dtype=np.uint8)
+    length_bits = np.full(layout.blocks, INITIAL_LBLOCK, dtype=np.uint8)
     passes = np.zeros(layout.blocks, dtype=np.uint8)
     next_layers = np.zeros(len(layout.precincts), dtype=np.int32)
     wanted = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
@@ -141,7 +141,7 @@ def _take_bodies(data, position, start, count, wanted, pieces, first, last, trun
         length = pieces[k, LENGTH]
         available = min(length, data.size - position)
         if wanted and (available == length or available > 0):
-            block = pieces[k, BLOCK]
+            block = pieces[k, CODE_BLOCK]
             for column in range(6):
                 pieces[kept, column] = pieces[k, column]
             pieces[kept, OFFSET] = position
@@ -173,7 +173,7 @@ def _read_progression(
 ):  # fmt: skip
     """The packets of one progression that earlier ones left over; returns the pieces and whether to go on."""
     bits = np.zeros(5, dtype=np.int64)
-    path = np.zeros(TREE_DEPTH, dtype=np.int64)
+    path = np.zeros(MAX_DEPTH, dtype=np.int64)
     group_start = 0
     for group_end in group_ends:
         layer = end_layer

@@ -10,6 +10,7 @@ import numpy as np
 from codec.decoding.coding_parameters import BlockCoding, ceil_div
 from codec.errors import LimitError
 from codec.jit import kernel
+from codec.tag_trees import count_nodes
 
 Area = tuple[int, int, int, int]
 # Precincts and code-blocks of a codestream of whatever length.
@@ -235,16 +236,22 @@ def _fill_precinct_bands(bands, first_column, first_row, width, height, table):
                     part[GRID_HEIGHT] = ((bottom - 1) >> block_height) + 1 - part[GRID_Y0]
 
 
+@kernel
+def _count_all_nodes(rows, columns):
+    """Nodes of the tag tree over each grid of code-blocks."""
+    nodes = np.empty(rows.size, np.int64)
+    for grid in range(rows.size):
+        nodes[grid] = count_nodes(rows[grid], columns[grid])
+    return nodes
+
+
 def _assemble(resolutions: list[Area], subbands: list[Subband], precinct_rows: list, band_rows: list) -> TileLayout:
     """Join the resolutions' rows and number code-blocks and tag-tree nodes through."""
     precincts = np.concatenate([np.zeros((0, 5), dtype=np.int64), *precinct_rows])
     table = np.concatenate([np.zeros((0, 11), dtype=np.int64), *band_rows])
-    width, height = table[:, GRID_WIDTH].copy(), table[:, GRID_HEIGHT].copy()
+    width, height = table[:, GRID_WIDTH], table[:, GRID_HEIGHT]
     blocks = width * height
-    nodes = blocks.copy()
-    while np.any(growing := (width * height > 1)):
-        width, height = (width + 1) // 2, (height + 1) // 2
-        nodes += np.where(growing, width * height, 0)
+    nodes = _count_all_nodes(height, width)
     for column, counts in ((FIRST_BLOCK, blocks), (FIRST_NODE, nodes)):
         table[:, column] = np.cumsum(counts) - counts
     return TileLayout(resolutions, subbands, precincts, table, int(blocks.sum()), int(nodes.sum()))

@@ -8,12 +8,12 @@ from codec.encoding.block_passes import CODED, cleanup_pass, refinement_pass, si
 from codec.encoding.block_survey import EFFICIENCY, Survey, best_slope_ahead, observed_efficiency, survey_planes
 from codec.encoding.codeword_segments import pack_registers, shortest_segment
 from codec.encoding.mq_encoder import REGISTER_BP, encode_symbols, start_encoder
-from codec.encoding.quantizer import BLOCK, MAGNITUDE_SHIFT
+from codec.encoding.quantizer import BLOCK_SIDE, MAGNITUDE_SHIFT
 from codec.jit import kernel
 from codec.mq_tables import CONTEXTS
 
 LARGEST_CODEWORD = 1 << 16
-MOST_DECISIONS = 3 * BLOCK * BLOCK
+MOST_DECISIONS = 3 * BLOCK_SIDE * BLOCK_SIDE
 
 # What a pass over a bit-plane of value v takes away is hardly more than so many v² a byte in a high-pass subband: that
 # is the share of straight lines, which contexts foretell.
@@ -160,8 +160,8 @@ def code_some_blocks(
 ):  # fmt: skip
     """Code the blocks `members` of one subband; returns their codewords one after another."""
     work = _Workspace(
-        np.empty(BLOCK * BLOCK, np.int32),
-        np.empty((BLOCK // 4 + 2) * (BLOCK + 2), np.int64),
+        np.empty(BLOCK_SIDE * BLOCK_SIDE, np.int32),
+        np.empty((BLOCK_SIDE // 4 + 2) * (BLOCK_SIDE + 2), np.int64),
         np.empty(MOST_DECISIONS, np.uint8),
         np.empty(CONTEXTS, np.int32),
         np.empty(4, np.int32),

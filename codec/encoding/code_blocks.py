@@ -11,7 +11,7 @@ import numpy as np
 
 from codec.encoding.block_coder import code_some_blocks
 from codec.encoding.block_passes import ZERO_CODING_SYMBOLS
-from codec.encoding.quantizer import BLOCK, drop_fractions
+from codec.encoding.quantizer import BLOCK_SIDE, drop_fractions
 from codec.mq_tables import ORIENTATION_CLASSES
 from codec.workers import Workers
 
@@ -76,7 +76,7 @@ class CodedBlocks:
         self.planes = np.empty(count, np.int32)
         for index, band in enumerate(subbands):
             members = subband == index
-            self.planes[members] = band.planes[area[members, 0] // BLOCK, area[members, 1] // BLOCK]
+            self.planes[members] = band.planes[area[members, 0] // BLOCK_SIDE, area[members, 1] // BLOCK_SIDE]
         self.zero_planes = self.bit_planes - self.planes
         self.passes, self.complete = np.zeros(count, np.int32), np.zeros(count, np.bool_)
         self.lengths, self.ends = np.empty(per_pass, np.int32), np.empty(per_pass, np.int32)

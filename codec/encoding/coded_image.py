@@ -10,19 +10,20 @@ from codec.encoding.forward_53 import forward_53
 from codec.encoding.forward_97 import forward_97
 from codec.encoding.packet_division import packet_blocks
 from codec.encoding.quantizer import (
-    BLOCK,
+    BLOCK_SIDE,
     FRACTION_BITS,
-    AnyQuantization,
-    Quantization,
-    ReversibleQuantization,
     derived_quantization,
     keep_integers,
     quantize,
+    reversible_quantization,
+    subband_bit_planes,
     subband_norms,
+    subband_steps,
     with_guard_bits,
 )
 from codec.encoding.rate_control import RateControl
 from codec.encoding.slope_prediction import coding_stages, predict_stop_slope, slope_so_far
+from codec.quantization import Quantization
 from codec.subbands import subband_names, subband_shapes
 from codec.workers import Workers
 
@@ -47,7 +48,9 @@ class CodedImage:
     ----------
     shape, dtype : (int, int), numpy.dtype
         Of the pixels.
-    quantization : Quantization or ReversibleQuantization
+    bits_stored, levels : int
+        Bits of a pixel that carry its value, and decomposition levels.
+    quantization : Quantization
     packets : numpy.ndarray
         As of `codec.encoding.packet_division.packet_blocks`.
     blocks : CodedBlocks
@@ -55,7 +58,9 @@ class CodedImage:
 
     shape: tuple[int, int]
     dtype: np.dtype
-    quantization: Quantization | ReversibleQuantization
+    bits_stored: int
+    levels: int
+    quantization: Quantization
     packets: np.ndarray
     blocks: CodedBlocks
 
@@ -65,48 +70,51 @@ def code_irreversibly(
 ) -> tuple[CodedImage, RateControl]:
     """Transform by the 9/7 filter, and code the blocks as far as `packet_bytes` can carry."""
     bands = forward_97(pixels, levels, 1 << (bits - 1), workers)
-    image = _with_words(pixels, bands, derived_quantization(bits, levels), quantize, workers)
+    image = _with_words(pixels, bits, bands, derived_quantization(bits, levels), quantize, workers)
     return image, _code_for(image, packet_bytes, workers)
 
 
 def code_reversibly(pixels: np.ndarray, bits: int, levels: int, workers: Workers) -> CodedImage:
     """Transform by the 5/3 filter, and code every bit-plane of every block."""
     bands = forward_53(pixels, levels, 1 << (bits - 1))
-    image = _with_words(pixels, bands, ReversibleQuantization(bits, levels), keep_integers, workers)
+    image = _with_words(pixels, bits, bands, reversible_quantization(bits, levels), keep_integers, workers)
     image.blocks.code(np.arange(len(image.blocks.passes)), 0.0, workers)
     return image
 
 
 def _with_words(
     pixels: np.ndarray,
+    bits: int,
     bands: list[np.ndarray],
-    quantization: AnyQuantization,
+    quantization: Quantization,
     make_words: Callable[[np.ndarray, float, np.ndarray], None],
     workers: Workers,
 ) -> CodedImage:
     """Let coefficients become words, in place, and divide them into code-blocks."""
-    (rows, columns), levels = pixels.shape, quantization.levels
-    planes = [np.empty((-(-band.shape[0] // BLOCK), -(-band.shape[1] // BLOCK)), np.int32) for band in bands]
+    (rows, columns), levels = pixels.shape, len(bands) // 3
+    steps = subband_steps(quantization, bits, levels)
+    planes = [np.empty((-(-band.shape[0] // BLOCK_SIDE), -(-band.shape[1] // BLOCK_SIDE)), np.int32) for band in bands]
     parts = [
-        (band[row * BLOCK : (row + ROWS_A_TASK) * BLOCK], step, of_band[row : row + ROWS_A_TASK])
-        for band, step, of_band in zip(bands, quantization.steps(), planes)
+        (band[row * BLOCK_SIDE : (row + ROWS_A_TASK) * BLOCK_SIDE], step, of_band[row : row + ROWS_A_TASK])
+        for band, step, of_band in zip(bands, steps, planes)
         for row in range(0, len(of_band), ROWS_A_TASK)
     ]
     workers.map(lambda part: make_words(*part), parts)
-    quantization = with_guard_bits(quantization, [int(each.max(initial=0)) for each in planes])
+    quantization = with_guard_bits(quantization, levels, [int(each.max(initial=0)) for each in planes])
     subbands = [
         SubbandWords(band.view(np.int32), orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
         for band, (orientation, _), norm, step, room, each in zip(
             bands,
             subband_names(levels),
             subband_norms(levels, quantization.reversible),
-            quantization.steps(),
-            quantization.magnitude_bits(),
+            steps,
+            subband_bit_planes(quantization, levels),
             planes,
         )
     ]
     packets, subband, area = packet_blocks(subband_shapes(rows, columns, levels))
-    return CodedImage((rows, columns), pixels.dtype, quantization, packets, CodedBlocks(subbands, subband, area))
+    blocks = CodedBlocks(subbands, subband, area)
+    return CodedImage((rows, columns), pixels.dtype, bits, levels, quantization, packets, blocks)
 
 
 def _caution(blocks: int) -> float:
@@ -120,7 +128,7 @@ def _code_for(image: CodedImage, packet_bytes: int, workers: Workers) -> RateCon
     blocks = image.blocks
     caution = _caution(len(blocks.passes))
     guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes, workers) / caution
-    stages, weights = coding_stages(blocks, image.quantization.levels)
+    stages, weights = coding_stages(blocks, image.levels)
     for number, members in enumerate(stages):
         if number > 0:
             stop_slope = max(guess, STOP_FRACTION / caution * slope_so_far(blocks, weights, packet_bytes))

@@ -2,8 +2,9 @@
 
 import struct
 
-from codec.encoding.quantizer import Quantization, ReversibleQuantization
+from codec.encoding.quantizer import LOG2_BLOCK_SIDE
 from codec.markers import COD, QCD, SIZ, SOC, SOD, SOT, TILE_HEADER_BYTES
+from codec.quantization import Quantization
 
 # SOC, SIZ, COD, QCD with derived steps, SOT, SOD, and EOC at the end: what every codestream consists of at least,
 # beside its packets.
@@ -13,18 +14,18 @@ MOST_LAYERS = 65535  # A.6.1
 SIZ_BYTES = 43  # the whole marker segment, of one component
 LAYERS_IN_COD = 6
 LRCP = 0
-LOG2_BLOCK = 6
 
 
 def write_main_header(
-    rows: int, columns: int, quantization: Quantization | ReversibleQuantization, layers: int = 1
+    shape: tuple[int, ...], bits_stored: int, levels: int, quantization: Quantization, layers: int = 1
 ) -> bytes:
     """SOC, SIZ, COD and QCD for one greyscale component of unsigned samples in one tile."""
-    component = (quantization.bits_stored - 1, 1, 1)
+    rows, columns = shape
+    component = (bits_stored - 1, 1, 1)
     siz = struct.pack(">HIIIIIIIIHBBB", 0, columns, rows, 0, 0, columns, rows, 0, 0, 1, *component)
-    block = LOG2_BLOCK - 2
+    block = LOG2_BLOCK_SIDE - 2  # Table A.18
     # The last field is the transform (Table A.20): 0 the 9/7 filter, 1 the reversible 5/3 filter.
-    cod = struct.pack(">BBHBBBBBB", 0, LRCP, layers, 0, quantization.levels, block, block, 0, quantization.reversible)
+    cod = struct.pack(">BBHBBBBBB", 0, LRCP, layers, 0, levels, block, block, 0, quantization.reversible)
     qcd = quantization.marker_body()
     return struct.pack(">H", SOC) + _segment(SIZ, siz) + _segment(COD, cod) + _segment(QCD, qcd)
 

@@ -1,7 +1,7 @@
 """How many times an image is decomposed: what suits its size, and the bytes there are."""
 
 LL_SIZE = 24
-MOST_LEVELS = 8
+MAX_DECOMPOSITIONS = 8
 # Largest sides of the LL subband for codestreams with fewer bytes of packets than the number beside it.
 SCANT_LL_SIZES = ((4, 20), (8, 64))
 FEWEST_LL_BYTES = 4
@@ -25,6 +25,6 @@ def decomposition_levels(rows: int, columns: int, bits: int, packet_bytes: int =
 def _levels(rows: int, columns: int, bits: int, ll_size: int) -> int:
     """Decompositions until the LL subband is no larger than `ll_size`, as far as its magnitudes fit their words."""
     size, levels = max(rows, columns), 0
-    while size > ll_size and levels < min(MOST_LEVELS, MOST_BITS - bits):
+    while size > ll_size and levels < min(MAX_DECOMPOSITIONS, MOST_BITS - bits):
         size, levels = (size + 1) // 2, levels + 1
     return levels

@@ -15,6 +15,7 @@ from codec.encoding.decomposition import decomposition_levels
 from codec.encoding.packet_division import count_packets
 from codec.encoding.packet_writer import codewords_of, write_packets
 from codec.encoding.padding import NO_BLOCK
+from codec.encoding.quantizer import subband_steps
 from codec.encoding.rate_control import Allocation, RateControl
 from codec.encoding.reconstruction import reconstruct
 from codec.errors import InvalidImageError, UnreachableRatioError
@@ -211,9 +212,8 @@ def _encoded(
     allocation = control.allocate(packet_bytes)
     body = np.empty(packet_bytes, np.uint8)
     write_packets(allocation.plan, codewords_of(image.blocks), allocation.filling.blank, body)
-    rows, columns = image.shape
     codestream = (
-        write_main_header(rows, columns, image.quantization)
+        write_main_header(image.shape, image.bits_stored, image.levels, image.quantization)
         + write_tile_header(packet_bytes)
         + body.tobytes()
         + EOC.to_bytes(2)
@@ -221,10 +221,10 @@ def _encoded(
     return Encoded(
         codestream=codestream,
         ratio=ratio,
-        rows=rows,
-        columns=columns,
+        rows=image.shape[0],
+        columns=image.shape[1],
         bits_allocated=8 * image.dtype.itemsize,
-        bits_stored=image.quantization.bits_stored,
+        bits_stored=image.bits_stored,
         target_bytes=target,
         header_bytes=FIXED_BYTES + allocation.header_bytes,
         padding_bytes=allocation.filling.padding,
@@ -239,5 +239,12 @@ def _reconstruction(image: CodedImage, allocation: Allocation, codestream: bytes
     passes = allocation.plan.passes.copy()
     if allocation.filling.blank != NO_BLOCK:
         passes[allocation.filling.blank] = 0
-    reconstruct(image.blocks, image.quantization.steps(), passes, pixels, image.quantization.bits_stored, workers)
+    reconstruct(
+        image.blocks,
+        subband_steps(image.quantization, image.bits_stored, image.levels),
+        passes,
+        pixels,
+        image.bits_stored,
+        workers,
+    )
     return pixels

@@ -20,7 +20,7 @@ from codec.encoding.packet_division import count_packets
 from codec.encoding.packet_header_writer import nothing_told
 from codec.encoding.packet_writer import HeaderPlan, codewords_of, whole_codeword, write_packets
 from codec.encoding.padding import Filling
-from codec.encoding.quantizer import ReversibleQuantization, derived_quantization
+from codec.encoding.quantizer import derived_quantization, reversible_quantization
 from codec.encoding.rate_control import RateControl, bytes_of
 from codec.errors import LayerError
 from codec.jit import kernel
@@ -118,7 +118,7 @@ def encode_layers(
             image = code_reversibly(pixels, bits, levels, workers)
         else:
             image, _ = code_irreversibly(pixels, bits, levels, wanted[-1][1] - FIXED_BYTES, workers)
-    main_header = write_main_header(rows, columns, image.quantization, len(wanted) + lossless)
+    main_header = write_main_header(image.shape, bits, levels, image.quantization, len(wanted) + lossless)
     layers = _Layers(image, len(main_header) + TILE_HEADER_BYTES + len(END))
     for number, (ratio, target) in enumerate(wanted, 1):
         layers.add(ratio, target, last=number == len(wanted) and not lossless)
@@ -176,9 +176,11 @@ def _checked_layers(
 def _smallest(pixels: np.ndarray, bits: int, levels: int, lossless: bool) -> tuple[int, int]:
     """Bytes of a codestream of one layer whose packets are empty, and how many packets these are."""
     rows, columns = pixels.shape
-    quantization = ReversibleQuantization(bits, levels) if lossless else derived_quantization(bits, levels)
+    quantization = reversible_quantization(bits, levels) if lossless else derived_quantization(bits, levels)
     packets = count_packets(subband_shapes(rows, columns, levels))
-    return len(write_main_header(rows, columns, quantization)) + TILE_HEADER_BYTES + len(END) + packets, packets
+    return len(write_main_header(pixels.shape, bits, levels, quantization)) + TILE_HEADER_BYTES + len(
+        END
+    ) + packets, packets
 
 
 def encode_lossless(pixels: np.ndarray, *, bits_stored: int | None = None, threads: int = 1) -> Encoded:

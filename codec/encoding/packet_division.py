@@ -4,18 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from codec.encoding.packet_header_writer import MOST_BANDS
-from codec.encoding.quantizer import BLOCK
-
-# The largest precincts (A.6.1, Table A.21) are used: 2^15 × 2^15 samples of a resolution level.
-LOG2_PRECINCT = 15
+from codec.encoding.quantizer import BLOCK_SIDE
+from codec.packets import LOG2_MAX_PRECINCT, MAX_SUBBANDS
 
 
 def _packet_places(shapes: list[tuple[int, int]]) -> Iterator[tuple[range, int, int, int]]:
     """Subbands, first row, first column and side of the precinct of every packet."""
-    for first in [0, *range(1, len(shapes), MOST_BANDS)]:
-        members = range(first, first + (1 if first == 0 else MOST_BANDS))
-        precinct = 1 << (LOG2_PRECINCT - (first > 0))
+    for first in [0, *range(1, len(shapes), MAX_SUBBANDS)]:
+        members = range(first, first + (1 if first == 0 else MAX_SUBBANDS))
+        precinct = 1 << (LOG2_MAX_PRECINCT - (first > 0))
         for top in range(0, max(shapes[band][0] for band in members), precinct):
             for left in range(0, max(shapes[band][1] for band in members), precinct):
                 yield members, top, left, precinct
@@ -47,17 +44,17 @@ def packet_blocks(shapes: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray
     area: list[np.ndarray] = []
     count = 0
     for members, top, left, precinct in _packet_places(shapes):
-        packet = np.zeros((MOST_BANDS, 3), np.int64)
+        packet = np.zeros((MAX_SUBBANDS, 3), np.int64)
         for position, band in enumerate(members):
             bottom = min(top + precinct, shapes[band][0])
             right = min(left + precinct, shapes[band][1])
-            y, x = np.arange(top, bottom, BLOCK), np.arange(left, right, BLOCK)
+            y, x = np.arange(top, bottom, BLOCK_SIDE), np.arange(left, right, BLOCK_SIDE)
             if y.size * x.size > 0:
                 packet[position] = count, y.size, x.size
             blocks = np.empty((y.size, x.size, 4), np.int32)
             blocks[..., 0], blocks[..., 1] = y[:, None], x
-            blocks[..., 2] = np.minimum(BLOCK, bottom - y)[:, None]
-            blocks[..., 3] = np.minimum(BLOCK, right - x)
+            blocks[..., 2] = np.minimum(BLOCK_SIDE, bottom - y)[:, None]
+            blocks[..., 3] = np.minimum(BLOCK_SIDE, right - x)
             count += y.size * x.size
             area.append(blocks.reshape(-1, 4))
             subband.append(np.full(y.size * x.size, band, np.int32))

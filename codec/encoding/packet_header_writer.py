@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from codec.jit import kernel
+from codec.packets import INITIAL_LBLOCK, MAX_SUBBANDS
+from codec.tag_trees import MAX_DEPTH, count_nodes, path_to_root
 
-MOST_BANDS = 3
-FEWEST_LENGTH_BITS = 3  # initial Lblock, B.10.7.1
 # A tag tree's value that no header comes to: of blocks that are not included, or never will be.
 NEVER = 1 << 20
 
@@ -29,10 +29,8 @@ class Told(NamedTuple):
         int32 [n]: passes and bytes of every block so far, and Lblock.
     first_node : numpy.ndarray
         int64 [packets, 3]: where the nodes of each grid's tag trees begin.
-    inclusion_lows, planes_lows : numpy.ndarray
-        int32 [nodes]: what is known to be the least that a node's value can be.
-    inclusion_known, planes_known : numpy.ndarray
-        bool [nodes]: the value is just that.
+    inclusion, planes : numpy.ndarray
+        int32 [nodes]: the state of the tag trees' nodes, as of `codec.tag_trees`.
     """
 
     packets: np.ndarray
@@ -41,28 +39,24 @@ class Told(NamedTuple):
     lengths: np.ndarray
     length_bits: np.ndarray
     first_node: np.ndarray
-    inclusion_lows: np.ndarray
-    inclusion_known: np.ndarray
-    planes_lows: np.ndarray
-    planes_known: np.ndarray
+    inclusion: np.ndarray
+    planes: np.ndarray
 
 
 def nothing_told(packets: np.ndarray, blocks: int, may_follow: np.ndarray | None = None) -> Told:
     """Before the first layer; without `may_follow` it is the only one."""
     grids = packets[:, :, 1:].reshape(-1, 2)
-    nodes = np.array([_count_nodes(rows, columns) for rows, columns in grids])
+    nodes = np.array([count_nodes(rows, columns) for rows, columns in grids])
     total = int(nodes.sum())
     return Told(
         packets=packets,
         may_follow=np.zeros(blocks, np.bool_) if may_follow is None else may_follow,
         passes=np.zeros(blocks, np.int32),
         lengths=np.zeros(blocks, np.int32),
-        length_bits=np.full(blocks, FEWEST_LENGTH_BITS, np.int32),
+        length_bits=np.full(blocks, INITIAL_LBLOCK, np.int32),
         first_node=(np.cumsum(nodes) - nodes).reshape(packets.shape[:2]),
-        inclusion_lows=np.zeros(total, np.int32),
-        inclusion_known=np.zeros(total, np.bool_),
-        planes_lows=np.zeros(total, np.int32),
-        planes_known=np.zeros(total, np.bool_),
+        inclusion=np.zeros(total, np.int32),
+        planes=np.zeros(total, np.int32),
     )
 
 
@@ -97,66 +91,40 @@ def _finish_byte(out, writer):
 
 
 @kernel
-def _count_nodes(rows, columns):
-    """Nodes of the tag tree over a grid."""
-    nodes, height, width = rows * columns, rows, columns
-    while height * width > 1:
-        height, width = (height + 1) // 2, (width + 1) // 2
-        nodes += height * width
-    return nodes
+def _node_values(leaves, rows, columns):
+    """Values of a tag tree's nodes (B.10.2): each is the least of its children's."""
+    values = np.empty(count_nodes(rows, columns), np.int64)
+    values[: leaves.size] = leaves
+    first, below = 0, leaves.size
+    while rows * columns > 1:
+        above, above_columns = first + below, (columns + 1) >> 1
+        values[above : above + ((rows + 1) >> 1) * above_columns] = NEVER
+        for row in range(rows):
+            for column in range(columns):
+                parent = above + (row >> 1) * above_columns + (column >> 1)
+                values[parent] = min(values[parent], values[first + row * columns + column])
+        rows, columns = (rows + 1) >> 1, above_columns
+        first, below = above, rows * columns
+    return values
 
 
 @kernel
-def _build_tag_tree(leaves, rows, columns):
-    """Nodes of a tag tree (B.10.2), the leaves first, each node the least of its children.
+def _encode_tag_tree(values, nodes, path, depth, threshold, out, writer):
+    """Say whether a leaf's value is at least `threshold`, and if not, what it is, as far as that is not known yet.
 
-    Returns
-    -------
-    values, parents : numpy.ndarray
-        int64 [nodes]; the root is its own parent.
+    `nodes` is what is signalled of the tree's nodes, as `codec.tag_trees` says; `path`, `depth` as from `path_to_root`.
     """
-    nodes = _count_nodes(rows, columns)
-    values, parents = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
-    for node in range(nodes):
-        values[node] = leaves[node] if node < leaves.size else 1 << 30
-    first, height, width = 0, rows, columns
-    while height * width > 1:
-        above, above_width = first + height * width, (width + 1) // 2
-        for row in range(height):
-            for column in range(width):
-                node = first + row * width + column
-                parent = above + (row // 2) * above_width + column // 2
-                parents[node] = parent
-                values[parent] = min(values[parent], values[node])
-        first, height, width = above, (height + 1) // 2, above_width
-    parents[first] = first
-    return values, parents
-
-
-@kernel
-def _encode_tag_tree(values, parents, lows, known, leaf, threshold, out, writer):
-    """Say whether `leaf`'s value is at least `threshold`, and if not, what it is, as far as that is not known yet."""
-    path = np.empty(16, np.int64)
-    depth = 0
-    node = leaf
-    while True:
-        path[depth] = node
-        depth += 1
-        if parents[node] == node:
-            break
-        node = parents[node]
-    low = np.int32(0)
+    low = np.int64(0)
     for step in range(depth - 1, -1, -1):
         node = path[step]
-        low = max(low, lows[node])
-        while low < threshold and not known[node]:
-            if low >= values[node]:
-                _put_bit(out, writer, 1)
-                known[node] = True
-                break
-            _put_bit(out, writer, 0)
-            low += np.int32(1)
-        lows[node] = low
+        low = max(low, np.int64(nodes[node] >> 1))
+        known = (nodes[node] & 1) == 1
+        while low < threshold and not known:
+            known = low >= values[node]
+            _put_bit(out, writer, np.int64(known))
+            if not known:
+                low += 1
+        nodes[node] = low << 1 | known
 
 
 @kernel
@@ -196,7 +164,7 @@ def _put_length(out, writer, passes, length, length_bits, extra):
 
 @kernel
 def _is_empty(told, packet, passes):
-    for band in range(MOST_BANDS):
+    for band in range(MAX_SUBBANDS):
         first, rows, columns = told.packets[packet, band]
         for block in range(first, first + rows * columns):
             if passes[block] > told.passes[block]:
@@ -224,21 +192,22 @@ def _write_grid(told, layer, packet, band, passes, lengths, zero_planes, extra_b
     first, rows, columns = told.packets[packet, band]
     start, count = told.first_node[packet, band], rows * columns
     inclusion, planes = _leaves(told, layer, first, count, passes, zero_planes)
-    inclusion, parents = _build_tag_tree(inclusion, rows, columns)
-    planes, _ = _build_tag_tree(planes, rows, columns)
-    nodes = slice(start, start + inclusion.size)
-    trees = told.inclusion_lows[nodes], told.inclusion_known[nodes], told.planes_lows[nodes], told.planes_known[nodes]
+    inclusion, planes = _node_values(inclusion, rows, columns), _node_values(planes, rows, columns)
+    inclusion_nodes = told.inclusion[start : start + inclusion.size]
+    planes_nodes = told.planes[start : start + planes.size]
     if not for_good:
-        trees = trees[0].copy(), trees[1].copy(), trees[2].copy(), trees[3].copy()
+        inclusion_nodes, planes_nodes = inclusion_nodes.copy(), planes_nodes.copy()
+    path = np.empty(MAX_DEPTH, np.int64)
     for leaf in range(count):
         block = first + leaf
         more = passes[block] - told.passes[block]
         if told.passes[block] > 0:
             _put_bit(out, writer, np.int64(more > 0))
         else:
-            _encode_tag_tree(inclusion, parents, trees[0], trees[1], leaf, layer + 1, out, writer)
+            depth = path_to_root(rows, columns, leaf // columns, leaf % columns, path)
+            _encode_tag_tree(inclusion, inclusion_nodes, path, depth, layer + 1, out, writer)
             if more > 0:
-                _encode_tag_tree(planes, parents, trees[2], trees[3], leaf, zero_planes[block] + 1, out, writer)
+                _encode_tag_tree(planes, planes_nodes, path, depth, zero_planes[block] + 1, out, writer)
         if more > 0:
             length = lengths[block] - told.lengths[block]
             _put_pass_count(out, writer, more)
@@ -269,7 +238,7 @@ def write_packet_header(told, layer, packet, passes, lengths, zero_planes, extra
         return at + 1
     writer = np.array([at, 0, 8])
     _put_bit(out, writer, 1)
-    for band in range(MOST_BANDS):
+    for band in range(MAX_SUBBANDS):
         if told.packets[packet, band, 1] * told.packets[packet, band, 2] > 0:
             _write_grid(told, layer, packet, band, passes, lengths, zero_planes, extra_bits, out, writer, for_good)
     return _finish_byte(out, writer)

@@ -6,22 +6,21 @@ So block coding can measure distortions below the finest step, and a reconstruct
 """
 
 import math
-import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 
 from codec.jit import kernel
+from codec.quantization import MANTISSA_BITS, NO_QUANTIZATION, SCALAR_DERIVED, Quantization
 from codec.subbands import LOG2_GAIN, subband_names
 
 FRACTION_BITS = 5
 MAGNITUDE_SHIFT = FRACTION_BITS + 1
 MAGNITUDE_MASK = 0x7FFFFFFE
 SHORT_MASK = 0x7FFE
-BLOCK = 64  # rows and columns of a code-block
-NO_QUANTIZATION, DERIVED_QUANTIZATION = 0, 1  # Table A.28
+LOG2_BLOCK_SIDE = 6
+BLOCK_SIDE = 1 << LOG2_BLOCK_SIDE  # rows and columns of a code-block
 # Step of the finest HL and LH subbands, which have a norm near 1, in grey levels. Half a grey level keeps the smallest
 # errors below that of rounding to whole levels; the exact value decides where the bit-planes fall. By trial over
 # phantoms and real mammograms, this one loses least against steps of its own for each subband (0.01 dB at most, where
@@ -60,73 +59,35 @@ def _upsampled(basis: np.ndarray) -> np.ndarray:
     return result
 
 
-@dataclass(frozen=True)
-class Quantization:
-    """What the QCD marker segment says: exponent and mantissa of the LL step, and the guard bits."""
-
-    bits_stored: int
-    levels: int
-    exponent: int
-    mantissa: int
-    guard_bits: int = 0
-    reversible: bool = False
-
-    def steps(self) -> list[float]:
-        """Step size of every subband, in the order of the codestream (equations E-3 and E-5)."""
-        return [
-            2.0 ** (self.bits_stored + LOG2_GAIN[orientation] - self.exponent + self.levels - level)
-            * (1 + self.mantissa / 2048)
-            for orientation, level in subband_names(self.levels)
-        ]
-
-    def magnitude_bits(self) -> list[int]:
-        """M_b, the number of magnitude bit-planes of every subband (equation E-2)."""
-        return [self.guard_bits + self.exponent - self.levels + level - 1 for _, level in subband_names(self.levels)]
-
-    def marker_body(self) -> bytes:
-        """Sqcd and SPqcd (A.6.4)."""
-        return struct.pack(">BH", self.guard_bits << 5 | DERIVED_QUANTIZATION, self.exponent << 11 | self.mantissa)
+def derived_quantization(bits: int, levels: int) -> Quantization:
+    """Quantisation, without guard bits yet, that gives the level-1 HL and LH subbands the `FINEST_STEP`."""
+    exponent = bits + levels - math.floor(math.log2(FINEST_STEP))
+    mantissa = round((FINEST_STEP * 2.0 ** (exponent - bits - levels) - 1) * 2**MANTISSA_BITS)
+    return Quantization(SCALAR_DERIVED, 0, (exponent,), (mantissa,))
 
 
-@dataclass(frozen=True)
-class ReversibleQuantization:
-    """What the QCD marker segment says of a reversible transform (Table A.28): exponents, as every step is 1."""
-
-    bits_stored: int
-    levels: int
-    guard_bits: int = 0
-    reversible: bool = True
-
-    def exponents(self) -> list[int]:
-        """Nominal range of every subband in bits (equation E-4), in the order of the codestream."""
-        return [self.bits_stored + LOG2_GAIN[orientation] for orientation, _ in subband_names(self.levels)]
-
-    def steps(self) -> list[float]:
-        """Step size of every subband."""
-        return [1.0] * (3 * self.levels + 1)
-
-    def magnitude_bits(self) -> list[int]:
-        """M_b, the number of magnitude bit-planes of every subband (equation E-2)."""
-        return [self.guard_bits + exponent - 1 for exponent in self.exponents()]
-
-    def marker_body(self) -> bytes:
-        """Sqcd and SPqcd (A.6.4)."""
-        return bytes([self.guard_bits << 5 | NO_QUANTIZATION, *(exponent << 3 for exponent in self.exponents())])
+def reversible_quantization(bits: int, levels: int) -> Quantization:
+    """The same for a reversible transform: exponents are the nominal ranges of equation E-4, as every step is 1."""
+    exponents = tuple(bits + LOG2_GAIN[orientation] for orientation, _ in subband_names(levels))
+    return Quantization(NO_QUANTIZATION, 0, exponents, (0,) * len(exponents))
 
 
-AnyQuantization = TypeVar("AnyQuantization", Quantization, ReversibleQuantization)
+def subband_steps(quantization: Quantization, bits: int, levels: int) -> list[float]:
+    """Step size of every subband, in the order of the codestream."""
+    return [
+        quantization.step(index, orientation, level, levels, bits)
+        for index, (orientation, level) in enumerate(subband_names(levels))
+    ]
 
 
-def derived_quantization(bits_stored: int, levels: int) -> Quantization:
-    """Quantization, without guard bits yet, that gives the level-1 HL and LH subbands the `FINEST_STEP`."""
-    exponent = bits_stored + levels - math.floor(math.log2(FINEST_STEP))
-    mantissa = round((FINEST_STEP * 2.0 ** (exponent - bits_stored - levels) - 1) * 2048)
-    return Quantization(bits_stored, levels, exponent, mantissa)
+def subband_bit_planes(quantization: Quantization, levels: int) -> list[int]:
+    """M_b of every subband, in the order of the codestream."""
+    return [quantization.magnitude_bits(index, level, levels) for index, (_, level) in enumerate(subband_names(levels))]
 
 
-def with_guard_bits(quantization: AnyQuantization, planes: list[int]) -> AnyQuantization:
+def with_guard_bits(quantization: Quantization, levels: int, planes: list[int]) -> Quantization:
     """Add the fewest guard bits that leave room for the bit-planes which each subband really has, and for two."""
-    room = quantization.magnitude_bits()
+    room = subband_bit_planes(quantization, levels)
     guard_bits = max(0, *(max(used, 2) - available for used, available in zip(planes, room)))
     return replace(quantization, guard_bits=guard_bits)
 
@@ -147,7 +108,7 @@ def _quantize_rows(rows, scale, bits):
 
 @kernel
 def quantize(coefficients, step, planes):
-    """Quantise a subband in place, and find the bit-planes of its squares of `BLOCK` × `BLOCK`.
+    """Quantise a subband in place, and find the bit-planes of its squares of `BLOCK_SIDE` × `BLOCK_SIDE`.
 
     Parameters
     ----------
@@ -162,10 +123,10 @@ def quantize(coefficients, step, planes):
     scale = np.float32((1 << FRACTION_BITS) / step)
     of_columns = np.empty(columns, np.int32)
     for down in range(planes.shape[0]):
-        _quantize_rows(coefficients[down * BLOCK : (down + 1) * BLOCK], scale, of_columns)
+        _quantize_rows(coefficients[down * BLOCK_SIDE : (down + 1) * BLOCK_SIDE], scale, of_columns)
         for across in range(planes.shape[1]):
             bits = np.int32(0)
-            for column in range(across * BLOCK, min((across + 1) * BLOCK, columns)):
+            for column in range(across * BLOCK_SIDE, min((across + 1) * BLOCK_SIDE, columns)):
                 bits |= of_columns[column]
             planes[down, across] = 0
             while bits >> (FRACTION_BITS + planes[down, across]) != 0:
@@ -182,14 +143,14 @@ def keep_integers(coefficients, step, planes):  # noqa: ARG001
         int32 [rows, columns], magnitudes below 2^24; holds the words afterwards.
     step : float
     planes : numpy.ndarray
-        int32, written: bit-planes of the squares of `BLOCK` × `BLOCK`.
+        int32, written: bit-planes of the squares of `BLOCK_SIDE` × `BLOCK_SIDE`.
     """
     rows, columns = coefficients.shape
     for down in range(planes.shape[0]):
         for across in range(planes.shape[1]):
             bits = np.int32(0)
-            for row in range(down * BLOCK, min((down + 1) * BLOCK, rows)):
-                line = coefficients[row, across * BLOCK : min((across + 1) * BLOCK, columns)]
+            for row in range(down * BLOCK_SIDE, min((down + 1) * BLOCK_SIDE, rows)):
+                line = coefficients[row, across * BLOCK_SIDE : min((across + 1) * BLOCK_SIDE, columns)]
                 for column in range(line.size):
                     value = line[column]
                     magnitude = abs(value)

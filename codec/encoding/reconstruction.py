@@ -5,12 +5,12 @@ import numpy as np
 from codec.decoding.synthesis_97 import synthesise_97
 from codec.decoding.wavelet_rows import finish
 from codec.encoding.code_blocks import CodedBlocks
-from codec.encoding.quantizer import BLOCK, FRACTION_BITS, MAGNITUDE_MASK, MAGNITUDE_SHIFT, SHORT_MASK
+from codec.encoding.quantizer import BLOCK_SIDE, FRACTION_BITS, MAGNITUDE_MASK, MAGNITUDE_SHIFT, SHORT_MASK
 from codec.jit import kernel
 from codec.workers import Workers
 
 # Pixel rows that are dequantised and synthesised at a time, so that no level's coefficients are held as a whole.
-STRIP = 2 * BLOCK
+STRIP = 2 * BLOCK_SIDE
 # Rows of subbands that the filters need above a strip and below it.
 ABOVE, BELOW = 3, 2
 

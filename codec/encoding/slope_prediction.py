@@ -7,7 +7,7 @@ Rate control checks the result in the end.
 import numpy as np
 
 from codec.encoding.code_blocks import CodedBlocks
-from codec.encoding.quantizer import BLOCK, FINEST_STEP, FRACTION_BITS, MAGNITUDE_MASK
+from codec.encoding.quantizer import BLOCK_SIDE, FINEST_STEP, FRACTION_BITS, MAGNITUDE_MASK
 from codec.encoding.rate_control import truncation_points
 from codec.jit import kernel, leading_zeros
 from codec.workers import CALLER, Workers
@@ -74,7 +74,7 @@ def coding_stages(blocks: CodedBlocks, levels: int) -> tuple[list[np.ndarray], n
     level = levels - np.maximum(blocks.subband - 1, 0) // 3
     stage = np.clip(COARSE_LEVEL - level, 0, COARSE_LEVEL - SAMPLED_LEVELS)
     fine = level <= SAMPLED_LEVELS
-    place = blocks.area[:, :2] // BLOCK
+    place = blocks.area[:, :2] // BLOCK_SIDE
     sampled = fine & ((3 * place[:, 0] + place[:, 1] + blocks.subband) % SAMPLING == 0)
     stage[fine & ~sampled] += 1
     if len(stage) < FEWEST_BLOCKS_FOR_STAGES:

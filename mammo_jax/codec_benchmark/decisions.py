@@ -51,8 +51,7 @@ def count_decisions(codestream: bytes) -> int:
     total = 0
     for index, band in enumerate(layout.subbands):
         x0, y0, x1, y1 = band.area
-        exponent, _ = parameters.quantization.step(index, band.level, coding.levels)
-        planes = parameters.quantization.guard_bits + exponent - 1
+        planes = parameters.quantization.magnitude_bits(index, band.level, coding.levels)
         rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
         coefficients = np.zeros((y1 - y0, x1 - x0), np.int32)
         table = ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]]

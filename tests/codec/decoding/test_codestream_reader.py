@@ -91,8 +91,8 @@ def test_last_tile_part_may_leave_its_length_open():
 
 def test_derived_steps_follow_the_level():
     quantization = Quantization.read(bytes([0x41]) + struct.pack(">H", 9 << 11 | 77), 0, "QCD")
-    assert quantization.step(0, 5, 5) == (9, 77)
-    assert quantization.step(15, 1, 5) == (5, 77)
+    assert quantization.exponent_and_mantissa(0, 5, 5) == (9, 77)
+    assert quantization.exponent_and_mantissa(15, 1, 5) == (5, 77)
 
 
 BROKEN = {

@@ -22,24 +22,26 @@ def test_norms_are_those_of_synthesised_unit_coefficients(levels):
 @pytest.mark.parametrize("levels", range(8))
 def test_derived_steps_follow_the_finest(bits, levels):
     quantization = quantizer.derived_quantization(bits, levels)
-    assert 0 <= quantization.mantissa < 2048
-    assert 0 < quantization.exponent < 32
-    weighted = np.array(quantization.steps()) * quantizer.subband_norms(levels)
-    assert quantization.steps()[0] == pytest.approx(quantizer.FINEST_STEP / 2**levels, rel=1e-3)
+    assert 0 <= quantization.mantissas[0] < 2048
+    assert 0 < quantization.exponents[0] < 32
+    steps = quantizer.subband_steps(quantization, bits, levels)
+    weighted = np.array(steps) * quantizer.subband_norms(levels)
+    assert steps[0] == pytest.approx(quantizer.FINEST_STEP / 2**levels, rel=1e-3)
     assert np.all(weighted < 1.1 * quantizer.FINEST_STEP)
     assert np.all(weighted > 0.9 * quantizer.FINEST_STEP)
     # E-5: each level's exponent is one less; E-3: the step doubles, and doubles again for each high-pass filter.
-    for (orientation, level), step in zip(subband_names(levels), quantization.steps()):
+    for (orientation, level), step in zip(subband_names(levels), steps):
         gain = {"LL": 1, "HL": 2, "LH": 2, "HH": 4}[orientation]
-        assert step == gain * 2.0 ** (levels - level) * quantization.steps()[0]
+        assert step == gain * 2.0 ** (levels - level) * steps[0]
 
 
 def test_guard_bits_make_room():
     quantization = quantizer.derived_quantization(12, 3)
-    room = quantization.magnitude_bits()
-    assert quantizer.with_guard_bits(quantization, room).magnitude_bits() == room
-    more = quantizer.with_guard_bits(quantization, [room[0] + 2, *room[1:]])
-    assert more.magnitude_bits()[0] == room[0] + 2
+    room = quantizer.subband_bit_planes(quantization, 3)
+    same = quantizer.with_guard_bits(quantization, 3, room)
+    assert quantizer.subband_bit_planes(same, 3) == room
+    more = quantizer.with_guard_bits(quantization, 3, [room[0] + 2, *room[1:]])
+    assert quantizer.subband_bit_planes(more, 3)[0] == room[0] + 2
 
 
 @settings(deadline=None, max_examples=50)
@@ -85,12 +87,12 @@ def test_reversible_norms_are_those_of_synthesised_coefficients(levels):
 
 @pytest.mark.parametrize(("bits", "levels"), [(1, 0), (8, 3), (16, 7)])
 def test_the_marker_body_says_what_magnitude_bits_says(bits, levels):
-    quantization = quantizer.with_guard_bits(quantizer.ReversibleQuantization(bits, levels), [bits + 1])
+    quantization = quantizer.with_guard_bits(quantizer.reversible_quantization(bits, levels), levels, [bits + 1])
     body = quantization.marker_body()
     assert len(body) == 1 + 3 * levels + 1
     assert body[0] == 2 << 5
-    assert [2 + (value >> 3) - 1 for value in body[1:]] == quantization.magnitude_bits()
-    assert set(quantization.steps()) == {1.0}
+    assert [2 + (value >> 3) - 1 for value in body[1:]] == quantizer.subband_bit_planes(quantization, levels)
+    assert set(quantizer.subband_steps(quantization, bits, levels)) == {1.0}
 
 
 @settings(deadline=None, max_examples=40)

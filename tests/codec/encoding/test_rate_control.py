@@ -10,7 +10,7 @@ from codec.encoding.code_blocks import CodedBlocks, SubbandWords
 from codec.encoding.forward_97 import forward_97
 from codec.encoding.packet_division import packet_blocks
 from codec.encoding.padding import NO_BLOCK
-from codec.encoding.quantizer import derived_quantization, quantize, subband_norms
+from codec.encoding.quantizer import derived_quantization, quantize, subband_norms, subband_steps
 from codec.encoding.rate_control import RateControl
 from codec.subbands import subband_names, subband_shapes
 from codec.workers import Workers
@@ -21,7 +21,10 @@ def controlled(pixels, levels):
     quantization = derived_quantization(8, levels)
     bands = []
     for coefficients, step, norm, (orientation, _) in zip(
-        forward_97(pixels, levels, 128), quantization.steps(), subband_norms(levels), subband_names(levels)
+        forward_97(pixels, levels, 128),
+        subband_steps(quantization, 8, levels),
+        subband_norms(levels),
+        subband_names(levels),
     ):
         squares = tuple(-(-size // 64) for size in coefficients.shape)
         planes = np.empty(squares, np.int32)
