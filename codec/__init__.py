@@ -1,4 +1,4 @@
-"""Exact-ratio JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) for greyscale images, in numpy and numba."""
+"""JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) for greyscale images at exact compression ratios, in NumPy and Numba."""
 
 from codec.decoding.decoder import decode
 from codec.decoding.jp2_reader import unwrap_jp2

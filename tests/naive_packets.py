@@ -43,17 +43,17 @@ class TagTree:
             parents = [[below[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].min() for x in range(columns)] for y in range(rows)]
             self.levels.append(np.array(parents))
         self.low = [np.zeros(level.shape, int) for level in self.levels]
-        self.told = [np.zeros(level.shape, bool) for level in self.levels]
+        self.known = [np.zeros(level.shape, bool) for level in self.levels]
 
     def write(self, out, y, x, threshold):
         low = 0
         for k in range(len(self.levels) - 1, -1, -1):
             node = y >> k, x >> k
             low = max(low, self.low[k][node])
-            while low < threshold and not self.told[k][node]:
+            while low < threshold and not self.known[k][node]:
                 if self.levels[k][node] <= low:
                     out.bits(1, 1)
-                    self.told[k][node] = True
+                    self.known[k][node] = True
                 else:
                     out.bits(0, 1)
                     low += 1
@@ -190,7 +190,7 @@ def packet_sequence(tree, area, reference, steps, coding, order, resolutions, la
     if order == "RLCP":
         return [(layer, r, p) for r in resolutions for layer in range(layers) for p in tree[r]]
     places = itertools.product(range(reference[1], reference[3]), range(reference[0], reference[2]))
-    found = []
+    starts = []
     for (y, x), r in itertools.product(places, resolutions):
         level = coding.levels - r
         ppx, ppy = coding.precincts[r]
@@ -200,10 +200,10 @@ def packet_sequence(tree, area, reference, steps, coding, order, resolutions, la
         if at_x and at_y:
             p = (ceil_div(y, steps[1] << level) >> ppy, ceil_div(x, steps[0] << level) >> ppx)
             if p in tree[r]:
-                found.append((r, p))
+                starts.append((r, p))
     if order == "RPCL":
-        found.sort(key=lambda item: item[0])
-    return [(layer, r, p) for r, p in found for layer in range(layers)]
+        starts.sort(key=lambda item: item[0])
+    return [(layer, r, p) for r, p in starts for layer in range(layers)]
 
 
 def write_tile(tree, sequence, sop, eph, packed):

@@ -1,12 +1,12 @@
-"""Decodes code-blocks: the three coding passes of each bit-plane (T.800 Annex D).
+"""Decoding of code-blocks: the three coding passes of each bit-plane (T.800 Annex D).
 
-A block's state is one word for every column of a stripe of four rows. Bits 0-17 say which of the 3 × 6 coefficients
-in and around the column are significant, three to a row; from bit 18 on each row has three more: negative (rows -1
-to 4 of the stripe), and for rows 0 to 3 "coded in this bit-plane's significance pass" and "refined before". Shifted
-right by three times the row, a word shows each coefficient the same picture, which is the index of the tables.
+The state of a code-block is one word for every column of a stripe of four rows. Bits 0-17 are the significance of the
+3 × 6 coefficients in and around the column, three to a row. From bit 18 on each row has three more flags: negative
+(rows -1 to 4 of the stripe), and for rows 0 to 3 "coded in this bit-plane's significance pass" and "refined before".
+Shifted right by three times the row, a word has the same layout for each coefficient; that is the index of the tables.
 
-Magnitudes are held times two, with the bit below the last one decoded set, so that each lies in the middle of what is
-known of it (E.1.1.2 with r = 1/2).
+Magnitudes are stored times two, with the bit below the last decoded one set: the middle of the known interval (E.1.1.2
+with r = 1/2).
 """
 
 import numpy as np
@@ -21,12 +21,12 @@ from codec.decoding.mq_decoder import (
     raw_bit,
     start_mq,
 )
-from codec.decoding.neighbour_flags import sign_pattern, tell_neighbours
+from codec.decoding.neighbour_flags import sign_pattern, update_neighbours
 from codec.decoding.packet_header_reader import passes_to_segment_end
 from codec.jit import kernel
 from codec.mq_tables import REFINEMENT, RUN_LENGTH, SIGN_CONTEXTS, SIGN_FLIPS, UNIFORM
 
-MOST_DECODED_PLANES = 30
+MAX_DECODED_PLANES = 30
 
 # Bits of a word, as seen by row 0.
 SELF, NEIGHBOURS, ANY = 1 << 4, 0x1EF, 0x3FFFF
@@ -51,16 +51,16 @@ def _significance_pass(flags, coefficients, width, height, value, causal, zero_c
                 continue
             for row in range(rows):
                 shift = 3 * row
-                picture = state >> shift
-                if picture & SELF or not picture & NEIGHBOURS:
+                neighbourhood = state >> shift
+                if neighbourhood & SELF or not neighbourhood & NEIGHBOURS:
                     continue
-                k = zero_coding[picture & NEIGHBOURS]
+                k = zero_coding[neighbourhood & NEIGHBOURS]
                 bit, contexts[k], a, c, d, ahead, word = decode_symbol(
                     contexts[k], words[word], count, a, c, d, ahead, word
                 )
                 state |= CODED << shift
                 if bit:
-                    sign = SIGN_TABLE[sign_pattern(flags, position, picture, shift)]
+                    sign = SIGN_TABLE[sign_pattern(flags, position, neighbourhood, shift)]
                     k = sign & 31
                     bit, contexts[k], a, c, d, ahead, word = decode_symbol(
                         contexts[k], words[word], count, a, c, d, ahead, word
@@ -68,7 +68,7 @@ def _significance_pass(flags, coefficients, width, height, value, causal, zero_c
                     negative = bit ^ (sign >> 7)
                     coefficients[(top + row) * width + column] = -value if negative else value
                     state |= (SELF | negative << 21) << shift
-                    tell_neighbours(flags, position, stride, row, shift, negative, causal)
+                    update_neighbours(flags, position, stride, row, shift, negative, causal)
             flags[position] = state
     mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ahead, word
 
@@ -89,8 +89,8 @@ def _refinement_pass(flags, coefficients, width, height, half, contexts, mq, wor
                 shift = 3 * row
                 if not (due >> shift) & 1:
                     continue
-                picture = state >> shift
-                k = REFINEMENT + (2 if picture & REFINED else 1 if picture & NEIGHBOURS else 0)
+                neighbourhood = state >> shift
+                k = REFINEMENT + (2 if neighbourhood & REFINED else 1 if neighbourhood & NEIGHBOURS else 0)
                 bit, contexts[k], a, c, d, ahead, word = decode_symbol(
                     contexts[k], words[word], count, a, c, d, ahead, word
                 )
@@ -104,7 +104,7 @@ def _refinement_pass(flags, coefficients, width, height, half, contexts, mq, wor
 
 @kernel
 def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding, contexts, mq, words, count):
-    """Cleanup pass (D.3.4): all that the other two left out, whole empty columns by one run-length symbol."""
+    """Cleanup pass (D.3.4): the remaining coefficients; columns without significance around by a run-length symbol."""
     a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
     stride = width + 2
     for top in range(0, height, 4):
@@ -113,7 +113,7 @@ def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding
             position = ((top >> 2) + 1) * stride + column + 1
             state = flags[position]
             first = 0
-            found = False
+            is_one = False
             if rows == 4 and state & ANY == 0:
                 k = RUN_LENGTH
                 bit, contexts[k], a, c, d, ahead, word = decode_symbol(
@@ -130,21 +130,21 @@ def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding
                     contexts[k], words[word], count, a, c, d, ahead, word
                 )
                 first += bit
-                found = True
+                is_one = True
             for row in range(first, rows):
                 shift = 3 * row
-                picture = state >> shift
-                if picture & (SELF | CODED):
+                neighbourhood = state >> shift
+                if neighbourhood & (SELF | CODED):
                     continue
                 bit = 1
-                if not found:
-                    k = zero_coding[picture & NEIGHBOURS]
+                if not is_one:
+                    k = zero_coding[neighbourhood & NEIGHBOURS]
                     bit, contexts[k], a, c, d, ahead, word = decode_symbol(
                         contexts[k], words[word], count, a, c, d, ahead, word
                     )
-                found = False
+                is_one = False
                 if bit:
-                    sign = SIGN_TABLE[sign_pattern(flags, position, picture, shift)]
+                    sign = SIGN_TABLE[sign_pattern(flags, position, neighbourhood, shift)]
                     k = sign & 31
                     bit, contexts[k], a, c, d, ahead, word = decode_symbol(
                         contexts[k], words[word], count, a, c, d, ahead, word
@@ -152,14 +152,14 @@ def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding
                     negative = bit ^ (sign >> 7)
                     coefficients[(top + row) * width + column] = -value if negative else value
                     state |= (SELF | negative << 21) << shift
-                    tell_neighbours(flags, position, stride, row, shift, negative, causal)
+                    update_neighbours(flags, position, stride, row, shift, negative, causal)
             flags[position] = state & ~ALL_CODED
     mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ahead, word
 
 
 @kernel
 def _segmentation_symbol(contexts, mq, words, count):
-    """Decode the four symbols that end a bit-plane (D.5); whether they are right is not needed to go on."""
+    """Decode the four symbols that end a bit-plane (D.5), without a check of their values."""
     a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
     k = UNIFORM
     for _ in range(4):
@@ -178,8 +178,8 @@ def _raw_significance_pass(flags, coefficients, width, height, value, causal, wo
             state = flags[position]
             for row in range(rows):
                 shift = 3 * row
-                picture = state >> shift
-                if picture & SELF or not picture & NEIGHBOURS:
+                neighbourhood = state >> shift
+                if neighbourhood & SELF or not neighbourhood & NEIGHBOURS:
                     continue
                 state |= CODED << shift
                 at += 1
@@ -188,7 +188,7 @@ def _raw_significance_pass(flags, coefficients, width, height, value, causal, wo
                     at += 1
                     coefficients[(top + row) * width + column] = -value if negative else value
                     state |= (SELF | negative << 21) << shift
-                    tell_neighbours(flags, position, stride, row, shift, negative, causal)
+                    update_neighbours(flags, position, stride, row, shift, negative, causal)
             flags[position] = state
     return at
 
@@ -232,9 +232,9 @@ def decode_block(
     piece : int
         The block's first piece.
     truncated : bool
-        Whether the last piece lacks bytes; then no pass is begun for which none is left.
+        Whether the last piece lacks bytes; then no pass starts after the last byte.
     planes : int
-        How many bit-planes the block has, 1 to `MOST_DECODED_PLANES`.
+        How many bit-planes the block has, 1 to `MAX_DECODED_PLANES`.
     block_style : int
         Code-block style, T.800 Table A.19.
     zero_coding : numpy.ndarray
@@ -262,8 +262,8 @@ def decode_block(
         at = np.int64(0)
         start_mq(mq, words, count)
         for _ in range(passes):
-            used_up = at >= count * WORD_BITS if raw else mq[NEXT_WORD] >= count and index > 0
-            if plane < 0 or (truncated and piece < 0 and used_up):
+            at_end = at >= count * WORD_BITS if raw else mq[NEXT_WORD] >= count and index > 0
+            if plane < 0 or (truncated and piece < 0 and at_end):
                 return
             half = np.int32(1 << plane)
             value = np.int32(3 << plane)

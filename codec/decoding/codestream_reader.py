@@ -1,13 +1,13 @@
-"""Reads the markers of a codestream: main header, tile-part headers, packed packet headers (T.800 Annex A).
+"""Reading the markers of a codestream: main header, tile-part headers, packed packet headers (T.800 Annex A).
 
-Nothing is decoded here. A codestream that ends too early gives the tile-parts that are there; a header that
-contradicts itself or the standard is an error.
+Nothing is decoded here. A truncated codestream gives the tile-parts that it has; a header that contradicts itself or
+the standard is an error.
 """
 
 from dataclasses import dataclass, field
 
 from codec.decoding.coding_parameters import (
-    MOST_PROGRESSION_CHANGES,
+    MAX_PROGRESSION_CHANGES,
     BlockCoding,
     CodingStyle,
     ImageSize,
@@ -37,13 +37,13 @@ from codec.markers import (
 from codec.quantization import Quantization
 
 MAIN_HEADER_ONLY = {SIZ, CAP, PPM}
-LARGEST_ROI_SHIFT = 37  # Table A.25
-MOST_TILE_PARTS = 255  # of one tile (A.4.2)
+MAX_ROI_SHIFT = 37  # Table A.25
+MAX_TILE_PARTS = 255  # of one tile (A.4.2)
 
 
 @dataclass
 class Header:
-    """What a main or a tile-part header sets; None where it leaves a parameter alone."""
+    """The parameters of a main or a tile-part header; None where it does not set one."""
 
     coding_style: CodingStyle | None = None
     block_coding: BlockCoding | None = None
@@ -56,9 +56,9 @@ class Header:
 
 @dataclass
 class Tile:
-    """One tile as the codestream has it: what its headers set and its packets' bytes, tile-parts joined.
+    """One tile of the codestream: its headers' parameters and its packets' bytes, with tile-parts joined.
 
-    `packet_headers` holds the packed packet headers of PPM or PPT, or is None where headers stand in the packets.
+    `packet_headers` holds the packed packet headers of PPM or PPT, or is None where the headers are in the packets.
     """
 
     index: int
@@ -68,7 +68,7 @@ class Tile:
 
     @property
     def has_packets(self) -> bool:
-        """Whether there is a byte of any packet's header."""
+        """Whether there is at least one byte of a packet header."""
         return any(self.bodies if self.packet_headers is None else self.packet_headers)
 
     def add_packet_headers(self, parts: list[bytes]) -> None:
@@ -80,7 +80,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class TileParameters:
-    """The parameters in force for one tile: its own headers' before the main header's, COC before COD (A.6.1)."""
+    """The parameters of one tile: its own headers override the main header, and COC overrides COD (A.6.1)."""
 
     coding_style: CodingStyle
     block_coding: BlockCoding
@@ -91,14 +91,14 @@ class TileParameters:
 
 @dataclass
 class Codestream:
-    """A parsed codestream: size, main header, and the tiles of which at least one tile-part is there."""
+    """A parsed codestream: size, main header, and the tiles with at least one tile-part."""
 
     size: ImageSize
     header: Header
     tiles: dict[int, Tile]
 
     def parameters(self, tile: Tile) -> TileParameters:
-        """The parameters in force for `tile`."""
+        """The parameters of `tile`."""
         own, main = tile.header, self.header
         style = own.coding_style or main.coding_style
         block_coding = (
@@ -133,13 +133,13 @@ def read_codestream(data: bytes) -> Codestream:
     CodestreamError
         The headers are damaged or end too early.
     UnsupportedCodestreamError
-        Well-formed, but something that this codec does not decode.
+        The codestream is well-formed, but has features that this codec does not decode.
     """
     return _Parser(data).parse()
 
 
 class _Parser:
-    """Walks over the markers once, from the front to the back."""
+    """Reads all markers once, in order."""
 
     def __init__(self, data: bytes):
         self.data = data
@@ -165,7 +165,7 @@ class _Parser:
         return Codestream(self.size, self.main, self.tiles)
 
     def _header(self, position: int, header: Header, tile: Tile | None) -> int | None:
-        """Read marker segments up to SOT (main header) or SOD; give the position there, None where data end."""
+        """Read marker segments up to SOT (main header) or SOD; returns its position, None where the data end before."""
         end_marker = SOT if tile is None else SOD
         packed: dict[int, bytes] = self.packed if tile is None else {}
         while position + 2 <= len(self.data):
@@ -192,7 +192,7 @@ class _Parser:
         return None
 
     def _segment(self, marker: int, body: bytes, header: Header, packed: dict[int, bytes]) -> None:
-        """Take over what one marker segment says."""
+        """Set the parameters of one marker segment."""
         if marker == SIZ:
             self.size = ImageSize.read(body)
         elif marker == COD:
@@ -209,12 +209,12 @@ class _Parser:
             _, style, header.roi_shift = unpack_fields("BBB", body, 0, "RGN")
             if style != 0:
                 raise UnsupportedCodestreamError(f"RGN: region of interest style {style}")
-            if header.roi_shift > LARGEST_ROI_SHIFT:
-                raise CodestreamError(f"RGN: a shift of {header.roi_shift}; at most {LARGEST_ROI_SHIFT} is possible")
+            if header.roi_shift > MAX_ROI_SHIFT:
+                raise CodestreamError(f"RGN: a shift of {header.roi_shift}; at most {MAX_ROI_SHIFT} is possible")
         elif marker == POC:
             header.progressions += read_progressions(body)
-            if len(header.progressions) > MOST_PROGRESSION_CHANGES:
-                raise UnsupportedCodestreamError(f"more than {MOST_PROGRESSION_CHANGES} progression changes")
+            if len(header.progressions) > MAX_PROGRESSION_CHANGES:
+                raise UnsupportedCodestreamError(f"more than {MAX_PROGRESSION_CHANGES} progression changes")
         elif marker in (PPM, PPT):
             (index,) = unpack_fields("B", body, 0, "PPM or PPT")
             packed[index] = body[1:]
@@ -222,7 +222,7 @@ class _Parser:
             raise UnsupportedCodestreamError("CAP: extended capabilities (as of high-throughput JPEG 2000)")
 
     def _tile_part(self, position: int, part_headers: list[bytes] | None) -> int | None:
-        """Read one tile-part (A.4.2); give where the next begins, None where data end before."""
+        """Read one tile-part (A.4.2); returns the position of the next, None where the data end before."""
         length, index, part_length = unpack_fields("HHI", self.data[position + 2 : position + 10], 0, "SOT")
         assert self.size is not None
         if length != 10 or index >= self.size.tiles:
@@ -231,8 +231,8 @@ class _Parser:
             raise CodestreamError(f"SOT: a tile-part of {part_length} bytes")
         end = position + part_length if part_length else len(self.data)
         tile = self.tiles.get(index) or Tile(index)
-        if len(tile.bodies) == MOST_TILE_PARTS:
-            raise CodestreamError(f"SOT: tile {index} has more than {MOST_TILE_PARTS} tile-parts")
+        if len(tile.bodies) == MAX_TILE_PARTS:
+            raise CodestreamError(f"SOT: tile {index} has more than {MAX_TILE_PARTS} tile-parts")
         start = self._header(position + SOT_BYTES, tile.header, tile)
         if start is None or start + 2 > len(self.data):
             return None

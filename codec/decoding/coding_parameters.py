@@ -1,7 +1,7 @@
-"""What the marker segments of a codestream say: image size, coding style, progression (T.800 A.5, A.6).
+"""The parameters in marker segments: image size, coding style, progression (T.800 A.5, A.6).
 
 Each class reads itself from the body of its marker segment (the bytes after marker and length) and checks every
-field, so that whoever uses it need not.
+field, so that its users need no checks.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from codec.errors import CodestreamError, UnsupportedCodestreamError
 from codec.markers import unpack_fields
 from codec.packets import LOG2_MAX_PRECINCT
 
-LARGEST_PRECISION = 16
+MAX_PRECISION = 16
 MAX_LEVELS = 32  # Table A.20
-MOST_TILES = 65535
-MOST_PROGRESSION_CHANGES = 64
+MAX_TILES = 65535
+MAX_PROGRESSION_CHANGES = 64
 PROGRESSION_ORDERS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
 
 # Code-block style, Table A.19.
@@ -34,7 +34,7 @@ def ceil_div(dividend: int, divisor: int) -> int:
 class ImageSize:
     """SIZ (T.800 A.5.1): the reference grid, its tiles, and the one component.
 
-    Image area and tiles are given on the reference grid as left, top (inclusive) and right, bottom (exclusive).
+    Image area and tiles are on the reference grid as left, top (inclusive) and right, bottom (exclusive).
     """
 
     x0: int
@@ -74,21 +74,19 @@ class ImageSize:
             raise CodestreamError("SIZ: the first tile does not overlap the image horizontally")
         if not (self.tile_y0 <= self.y0 < self.tile_y0 + self.tile_height):
             raise CodestreamError("SIZ: the first tile does not overlap the image vertically")
-        if self.tiles > MOST_TILES:
-            raise CodestreamError(f"SIZ: {self.tiles} tiles; at most {MOST_TILES} are possible")
-        if self.precision > LARGEST_PRECISION:
-            raise UnsupportedCodestreamError(
-                f"samples of {self.precision} bits: at most {LARGEST_PRECISION} are decoded"
-            )
+        if self.tiles > MAX_TILES:
+            raise CodestreamError(f"SIZ: {self.tiles} tiles; at most {MAX_TILES} are possible")
+        if self.precision > MAX_PRECISION:
+            raise UnsupportedCodestreamError(f"samples of {self.precision} bits: at most {MAX_PRECISION} are decoded")
 
     @property
     def tiles_across(self) -> int:
-        """How many tiles lie side by side (equation B-5)."""
+        """Number of tiles in a row (equation B-5)."""
         return ceil_div(self.x1 - self.tile_x0, self.tile_width)
 
     @property
     def tiles(self) -> int:
-        """How many tiles there are (equation B-5)."""
+        """Number of tiles (equation B-5)."""
         return self.tiles_across * ceil_div(self.y1 - self.tile_y0, self.tile_height)
 
     def component_area(self) -> tuple[int, int, int, int]:

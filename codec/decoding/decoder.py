@@ -1,4 +1,4 @@
-"""Decodes a codestream into pixels: the way from markers to samples (T.800 Annexes A to H)."""
+"""Decoding a codestream into pixels (T.800 Annexes A to H)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,33 +23,33 @@ def decode(
 ) -> np.ndarray:
     """Decode a greyscale JPEG 2000 Part 1 codestream (ITU-T T.800 | ISO/IEC 15444-1), or a JP2 file that holds one.
 
-    A codestream that ends too early gives the image that its bytes allow.
+    A truncated codestream gives the image that its bytes allow.
 
     Parameters
     ----------
     codestream : bytes
         From the SOC marker on, or a JP2 file.
     reduce : int
-        How many of the finest resolutions to leave out: the image comes at 1 / 2^reduce.
+        Number of finest resolutions to leave out: the image has 1 / 2^reduce of its size.
     layers : int or None
-        How many quality layers to decode; None for all.
+        Number of quality layers to decode; None for all.
     max_pixels : int
-        The most pixels for which memory is taken.
+        The largest number of pixels to allocate memory for.
     threads : int
-        How many work at the same time.
+        Number of threads.
 
     Returns
     -------
     numpy.ndarray
         uint8 or uint16 [rows, columns], by the samples' precision; int8 or int16 where they are signed. A subsampled
-        component comes on its own grid.
+        component is on its own grid.
 
     Raises
     ------
     CodestreamError
         The bytes are no JPEG 2000 codestream, its headers contradict each other, or it has too few resolutions.
     UnsupportedCodestreamError
-        It uses what is not decoded here: several components, more than 16 bits, high-throughput blocks.
+        It has features that this decoder does not have: several components, more than 16 bits, high-throughput blocks.
     LimitError
         The image has more than `max_pixels` pixels, or tables for its code-blocks and their pieces would need more
         memory.
@@ -62,9 +62,9 @@ def decode(
     codestream = bytes(codestream)
     parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream)
     parameters = [(tile, parsed.parameters(tile)) for tile in parsed.tiles.values()]
-    fewest = min(p.block_coding.levels for _, p in parameters)
-    if reduce > fewest:
-        raise CodestreamError(f"reduce={reduce}: the codestream has only {fewest} decomposition levels")
+    levels = min(p.block_coding.levels for _, p in parameters)
+    if reduce > levels:
+        raise CodestreamError(f"reduce={reduce}: the codestream has only {levels} decomposition levels")
     x0, y0, x1, y1 = (ceil_div(edge, 1 << reduce) for edge in parsed.size.component_area())
     if x0 == x1 or y0 == y1:
         raise CodestreamError("the image has no samples at this resolution")
@@ -84,7 +84,7 @@ def decode(
 
 @dataclass(frozen=True)
 class _Request:
-    """What the caller of `decode` wants of every tile, and who does it."""
+    """The options of `decode` that apply to every tile, and the threads."""
 
     reduce: int
     layers: int | None
@@ -101,7 +101,7 @@ def _sample_range(size: ImageSize) -> dict[str, Any]:
 
 
 def _blank_image(size: ImageSize, shape: tuple[int, int]) -> np.ndarray:
-    """The image as it is where tiles are missing: every coefficient 0."""
+    """The image where all tiles are missing: every coefficient is 0."""
     dtype = f"{'int' if size.signed else 'uint'}{8 if size.precision <= 8 else 16}"
     return np.full(shape, _sample_range(size)["level_shift"], dtype=dtype)
 
@@ -133,7 +133,7 @@ def _decode_tile(
         coding.style,
         resolutions=resolutions,
         layers=parameters.coding_style.layers if request.layers is None else request.layers,
-        most_pieces=request.budget.most_blocks,
+        max_pieces=request.budget.max_blocks,
     )
     if not len(contributions.pieces):
         return  # the image is blank there already
@@ -155,7 +155,7 @@ def _decode_band(
     precision: int,
     request: _Request,
 ) -> np.ndarray | None:
-    """One subband's coefficients, dequantised; None where all are 0."""
+    """Dequantised coefficients of one subband; None where all are 0."""
     coding, quantization = parameters.block_coding, parameters.quantization
     x0, y0, x1, y1 = band.area
     if x0 == x1 or y0 == y1:

@@ -1,7 +1,7 @@
-"""The inverse wavelet transforms (T.800 Annex F.3), written straight into the pixels with level shift and clipping.
+"""The inverse wavelet transforms (T.800 Annex F.3), directly into the pixels, with level shift and clipping.
 
-Subbands come in the layout of `codec.subbands`, or with None for one that holds only zeros. An image or tile whose
-origin is odd begins with a high-pass sample; symmetric extension (F.3.7) is done by reading mirrored rows and columns.
+Subbands come in the layout of `codec.subbands`, or with None for a subband of zeros. An image or tile whose origin is
+odd starts with a high-pass sample; symmetric extension (F.3.7) reads mirrored rows and columns.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from codec.decoding.synthesis_53 import synthesise_53
 from codec.decoding.synthesis_97 import synthesise_97
 from codec.decoding.wavelet_rows import finish
-from codec.workers import CALLER, Workers
+from codec.workers import SINGLE_THREAD, Workers
 
 
 def inverse_97(
@@ -23,7 +23,7 @@ def inverse_97(
     lowest: int,
     largest: int,
     origin: tuple[int, int] = (0, 0),
-    workers: Workers = CALLER,
+    workers: Workers = SINGLE_THREAD,
 ) -> None:
     """Irreversible 9/7 synthesis (F.3 with F.3.8.2) into `pixels`, rounded and clipped (G.1.2).
 
@@ -40,7 +40,7 @@ def inverse_97(
     origin : tuple of int
         Row and column of the first pixel on the component's grid.
     workers : Workers
-        Share the rows of each level; the result does not depend on their number.
+        Threads that share the rows of each level; the result does not depend on their number.
     """
     _inverse(bands, pixels, origin, np.float32, synthesise_97, (level_shift, lowest, largest), workers)
 
@@ -53,14 +53,14 @@ def inverse_53(
     lowest: int,
     largest: int,
     origin: tuple[int, int] = (0, 0),
-    workers: Workers = CALLER,
+    workers: Workers = SINGLE_THREAD,
 ) -> None:
     """Reversible 5/3 synthesis (F.3 with F.3.8.1) into `pixels`; as `inverse_97`, with int32 subbands."""
     _inverse(bands, pixels, origin, np.int32, synthesise_53, (level_shift, lowest, largest), workers)
 
 
 def _inverse(bands, pixels, origin, dtype, synthesise, sample_range, workers) -> None:
-    """Level by level, the last one into `pixels`."""
+    """Synthesise level by level, the last one into `pixels`."""
     levels = (len(bands) - 1) // 3
     rows, columns = pixels.shape
     areas = []

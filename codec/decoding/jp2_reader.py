@@ -8,12 +8,12 @@ SIGNATURE = bytes.fromhex("0000000c6a5020200d0a870a")
 
 
 def unwrap_jp2(file: bytes) -> bytes:
-    """Give the codestream in a JP2 file: the contents of its first contiguous codestream box (I.5.4).
+    """The codestream in a JP2 file: the contents of its first contiguous codestream box (I.5.4).
 
     Raises
     ------
     CodestreamError
-        The file has none, or is no JP2 file.
+        The file has no codestream, or is no JP2 file.
     UnsupportedCodestreamError
         The samples are indices into a palette of colours (I.5.3.4).
     """
@@ -28,12 +28,12 @@ def unwrap_jp2(file: bytes) -> bytes:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and contents of each box that follows another (I.4), as far as they make sense."""
+    """Type and contents of consecutive boxes (I.4), up to the first impossible length."""
     position = 0
     while position + 8 <= len(data):
         length, kind = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8]
         start = position + 8
-        if length == 1:  # the length stands in eight bytes of its own
+        if length == 1:  # an XLBox of eight bytes holds the length
             length = int.from_bytes(data[position + 8 : position + 16])
             start = position + 16
         end = len(data) if length == 0 else position + length

@@ -1,4 +1,4 @@
-"""Decodes codeword segments into symbols: the MQ decoder (T.800 Annex C.3) and raw bits (D.6)."""
+"""Decoding of codeword segments into symbols: the MQ decoder (T.800 Annex C.3) and raw bits (D.6)."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ HALF = 0x8000 << SCALE
 WORD_BITS = 32
 ALL_ONES = 0xFFFFFFFF
 
-# Slots of the MQ decoder's state between passes. The interval A and the code register C are kept less D, the
-# distance to the next renormalisation or LPS: a more probable symbol then costs one subtraction and one comparison.
+# Slots of the MQ decoder's state between passes. The interval A and the code register C are stored less D,
+# the distance to the next renormalisation or LPS: a more probable symbol then costs one subtraction and one comparison.
 A_REGISTER, C_REGISTER, DISTANCE, BITS_AHEAD, NEXT_WORD = range(5)
 
 
@@ -40,7 +40,7 @@ INITIAL_CONTEXTS = _context_values()[INITIAL_STATES.astype(np.int64) << 1]
 
 @kernel
 def load_segment(data, pieces, piece, end_pass, words, raw):
-    """Join the pieces of a codeword segment and take the stuffed bits out (C.3.4; D.6 for raw segments).
+    """Join the pieces of a codeword segment and remove the stuffed bits (C.3.4; D.6 for raw segments).
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ def load_segment(data, pieces, piece, end_pass, words, raw):
     end_pass : int
         The pass before which the segment ends.
     words : numpy.ndarray
-        int64, receives 32 bits an element; the last one, of ones only, stands for all that follow (C.3.4.1).
+        int64, receives 32 bits an element; the last one, all ones, stands for all that follow (C.3.4.1).
     raw : bool
-        Whether the stuffed bit is dropped; in MQ codewords it is the carry's place.
+        Whether the stuffed bit is dropped; in MQ codewords it can hold a carry.
 
     Returns
     -------
     piece, passes, count
-        The piece after the segment or -1, the segment's passes, and how many words hold data.
+        The piece after the segment or -1, the segment's passes, and the number of words with data.
     """
     bits = np.int64(0)
     held = np.int64(0)

@@ -1,4 +1,4 @@
-"""What a coefficient knows of its neighbours: sign patterns, and telling them of a new significance (T.800 D.3)."""
+"""Significance and signs of a coefficient's neighbours: sign contexts, and the update of the flags (T.800 D.3)."""
 
 from codec.jit import kernel
 
@@ -6,16 +6,16 @@ STRAIGHT = 0xAA
 
 
 @kernel(forceinline=True)
-def sign_pattern(flags, position, picture, shift):
-    """Index of SIGN_TABLE for the coefficient whose word, shifted, is `picture` (D.3.2)."""
+def sign_pattern(flags, position, neighbourhood, shift):
+    """Index of SIGN_TABLE for the coefficient whose word, shifted, is `neighbourhood` (D.3.2)."""
     west = flags[position - 1] >> shift
     east = flags[position + 1] >> shift
-    return (picture & STRAIGHT) | ((picture >> 18) & 0x41) | ((west >> 19) & 4) | ((east >> 17) & 16)
+    return (neighbourhood & STRAIGHT) | ((neighbourhood >> 18) & 0x41) | ((west >> 19) & 4) | ((east >> 17) & 16)
 
 
 @kernel(forceinline=True)
-def tell_neighbours(flags, position, stride, row, shift, negative, causal):
-    """Note in the words around that the coefficient in `row` of this word's column has become significant."""
+def update_neighbours(flags, position, stride, row, shift, negative, causal):
+    """Set the neighbours' flags after the coefficient in `row` of this word's column has become significant."""
     flags[position - 1] |= 1 << (shift + 5)
     flags[position + 1] |= 1 << (shift + 3)
     if row == 0 and not causal:

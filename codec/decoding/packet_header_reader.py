@@ -1,6 +1,6 @@
-"""Reads the header of one packet: bits with their stuffing, tag trees, passes and lengths (T.800 B.10).
+"""Reading the header of one packet: bits with their stuffing, tag trees, passes and lengths (T.800 B.10).
 
-Every count comes from the stream; a header that says what cannot be ends the reading.
+Every count comes from the stream; an impossible value ends the reading.
 """
 
 import numpy as np
@@ -13,17 +13,17 @@ from codec.tag_trees import path_to_root
 # Columns of Contributions.pieces: the bytes that one packet holds of one codeword segment.
 CODE_BLOCK, FIRST_PASS, PASSES, OFFSET, LENGTH, NEXT = range(6)
 # Slots of the bit reader's state; the last is a limit that does not change.
-POSITION, LAST_BYTE, BITS_LEFT, ENDED, MOST_PIECES = range(5)
+POSITION, LAST_BYTE, BITS_LEFT, ENDED, MAX_PIECES = range(5)
 
-MOST_PASSES = 255
-MOST_PLANES = 84  # 7 guard bits, exponent 31, and a region-of-interest shift that can be at most as much
-MOST_LENGTH_BITS = 32
+MAX_PASSES = 255
+MAX_PLANES = 84  # 7 guard bits, exponent 31, and a region-of-interest shift that can be at most as much
+MAX_LBLOCK = 32
 TOO_MANY = -2
 
 
 @kernel
 def _read_bit(headers, bits):
-    """Next bit of a packet header; the bit stuffed after a byte 0xFF is left out (B.10.1)."""
+    """Next bit of a packet header; the bit stuffed after a byte 0xFF is skipped (B.10.1)."""
     if bits[BITS_LEFT] == 0:
         bits[BITS_LEFT] = 7 if bits[LAST_BYTE] == 0xFF else 8
         if bits[POSITION] >= headers.size:
@@ -92,29 +92,29 @@ def _read_pass_count(headers, bits):
 
 @kernel
 def passes_to_segment_end(index, block_style):
-    """How many passes the codeword segment with pass `index` still has, that one included (Table D.9)."""
+    """Number of passes of the codeword segment from pass `index` on (Table D.9)."""
     if block_style & TERMINATE_EACH_PASS:
         return 1
     if not block_style & BYPASS:
-        return MOST_PASSES + 1
+        return MAX_PASSES + 1
     if index < 10:
         return 10 - index
     return 2 if (index - 10) % 3 == 0 else 1
 
 
 @kernel
-def _read_block_header(headers, bits, block, block_style, length_bits, passes_before, pieces, count):
+def _read_block_header(headers, bits, block, block_style, lblock, passes_before, pieces, count):
     """Number of passes and lengths of one included code-block (B.10.6, B.10.7).
 
-    Returns the pieces (moved where they had to grow) and their count; instead of it -1 where the header makes no sense,
-    and `TOO_MANY` where there would be more pieces than allowed.
+    Returns the pieces (a larger copy where necessary) and their count, which is -1 where the header is impossible and
+    `TOO_MANY` where there are more pieces than allowed.
     """
     passes = _read_pass_count(headers, bits)
     while _read_bit(headers, bits) == 1:
-        length_bits[block] += 1
-        if length_bits[block] > MOST_LENGTH_BITS:
+        lblock[block] += 1
+        if lblock[block] > MAX_LBLOCK:
             return pieces, np.int64(-1)
-    if passes_before + passes > MOST_PASSES:
+    if passes_before + passes > MAX_PASSES:
         return pieces, np.int64(-1)
     index = passes_before
     while passes > 0:
@@ -122,10 +122,10 @@ def _read_block_header(headers, bits, block, block_style, length_bits, passes_be
         extra = 0
         while segment_passes >> (extra + 1):
             extra += 1
-        length = _read_bits(headers, bits, length_bits[block] + extra)
+        length = _read_bits(headers, bits, lblock[block] + extra)
         if bits[ENDED]:
             return pieces, np.int64(-1)
-        if count == bits[MOST_PIECES]:
+        if count == bits[MAX_PIECES]:
             return pieces, np.int64(TOO_MANY)
         if count == pieces.shape[0]:
             larger = np.zeros((2 * count, 6), dtype=np.int64)
@@ -146,9 +146,9 @@ def _read_block_header(headers, bits, block, block_style, length_bits, passes_be
 
 @kernel
 def read_packet_header(
-    headers, bits, layer, band_rows, block_style, nodes, length_bits, passes, zero_planes, pieces, count, path
+    headers, bits, layer, band_rows, block_style, nodes, lblock, passes, zero_planes, pieces, count, path
 ):
-    """One packet header (B.10), from its first bit on; returns as `_read_block_header` does."""
+    """Read one packet header (B.10) from its first bit on; returns as `_read_block_header` does."""
     if _read_bit(headers, bits) == 0:
         return pieces, count
     for row in range(band_rows.shape[0]):
@@ -163,15 +163,15 @@ def read_packet_header(
                     depth = path_to_root(height, width, y, x, path)
                     included = _tag_tree_value(headers, bits, inclusion, path, depth, layer + 1) <= layer
                     if included:
-                        planes = _tag_tree_value(headers, bits, missing, path, depth, MOST_PLANES)
-                        if planes >= MOST_PLANES:
+                        planes = _tag_tree_value(headers, bits, missing, path, depth, MAX_PLANES)
+                        if planes >= MAX_PLANES:
                             return pieces, np.int64(-1)
                         zero_planes[block] = planes
                 if bits[ENDED]:
                     return pieces, np.int64(-1)
                 if included:
                     pieces, count = _read_block_header(
-                        headers, bits, block, block_style, length_bits, np.int64(passes[block]), pieces, count
+                        headers, bits, block, block_style, lblock, np.int64(passes[block]), pieces, count
                     )
                     if count < 0:
                         return pieces, count

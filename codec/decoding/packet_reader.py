@@ -1,7 +1,7 @@
-"""Reads packets: tag trees, packet headers, and where each code-block's bytes lie (T.800 B.9 and B.10).
+"""Reading packets: packet headers, and the position of each code-block's bytes (T.800 B.9 and B.10).
 
-Every position and count in a packet header comes from the stream. The reader ends, with what it has, where the data
-end or a header says what cannot be.
+Every position and count in a packet header comes from the stream. The reader stops, and keeps what it has read, where
+the data end or a header is impossible.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from codec.decoding.packet_header_reader import (
     ENDED,
     LAST_BYTE,
     LENGTH,
-    MOST_PIECES,
+    MAX_PIECES,
     NEXT,
     OFFSET,
     POSITION,
@@ -32,7 +32,7 @@ from codec.tag_trees import MAX_DEPTH
 
 @dataclass
 class Contributions:
-    """What the packets hold for each code-block.
+    """The packets' contributions to each code-block.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Contributions:
     first, last : numpy.ndarray
         int32 [blocks]: rows of `pieces`, -1 where a block has none.
     zero_planes : numpy.ndarray
-        uint8 [blocks]: how many of the subband's most significant bit-planes hold nothing.
+        uint8 [blocks]: how many of the subband's most significant bit-planes are zero.
     truncated : numpy.ndarray
         uint8 [blocks]: whether the data ended within the block's last piece.
     """
@@ -66,7 +66,7 @@ def read_packets(
     *,
     resolutions: int,
     layers: int,
-    most_pieces: int,
+    max_pieces: int,
 ) -> Contributions:
     """Read a tile's packets.
 
@@ -81,13 +81,13 @@ def read_packets(
     progressions : tuple of Progression
         In the order in which they take effect.
     style : CodingStyle
-        Whether SOP and EPH markers occur, and the number of layers.
+        Whether SOP and EPH markers may occur, and the number of layers.
     block_style : int
-        Code-block style (T.800 Table A.19), which tells where codeword segments end.
+        Code-block style (T.800 Table A.19), which determines where codeword segments end.
     resolutions, layers : int
-        How many resolutions and layers are wanted; the packets of others are passed over.
-    most_pieces : int
-        The largest number of pieces for which memory may be taken: a header of three bits can tell of one.
+        Number of resolutions and layers to read; the packets of others are skipped.
+    max_pieces : int
+        The largest number of pieces to store: three bits of a header can signal one.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_packets(
     """
     data = np.frombuffer(body, dtype=np.uint8)
     headers = data if packed_headers is None else np.frombuffer(packed_headers, dtype=np.uint8)
-    found = Contributions(
+    contributions = Contributions(
         data,
         np.zeros((1024, 6), dtype=np.int64),
         np.full(layout.blocks, -1, dtype=np.int32),
@@ -105,42 +105,43 @@ def read_packets(
         np.zeros(layout.blocks, dtype=np.uint8),
     )
     nodes = np.zeros((2, layout.nodes), dtype=np.int32)
-    length_bits = np.full(layout.blocks, INITIAL_LBLOCK, dtype=np.uint8)
+    lblock = np.full(layout.blocks, INITIAL_LBLOCK, dtype=np.uint8)
     passes = np.zeros(layout.blocks, dtype=np.uint8)
     next_layers = np.zeros(len(layout.precincts), dtype=np.int32)
-    wanted = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
-    # Position in the bodies, position in the headers, pieces or TOO_MANY, wanted packets that are still to come.
-    state = np.array([0, 0, 0, wanted], dtype=np.int64)
+    needed = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
+    # Position in the bodies, position in the headers, number of pieces or TOO_MANY, needed packets not yet read.
+    state = np.array([0, 0, 0, needed], dtype=np.int64)
     for progression in progressions:
         end_layer = min(progression.end_layer, style.layers)
         order, group_ends = packet_order(layout, progression, next_layers < end_layer)
-        found.pieces, going_on = _read_progression(
+        contributions.pieces, continues = _read_progression(
             data, headers, packed_headers is not None, order, group_ends, end_layer,
             layout.precincts, layout.precinct_bands, style.may_have_sop, style.has_eph, block_style,
-            resolutions, layers, most_pieces, nodes, length_bits, passes, next_layers, state,
-            found.pieces, found.first, found.last, found.zero_planes, found.truncated,
+            resolutions, layers, max_pieces, nodes, lblock, passes, next_layers, state,
+            contributions.pieces, contributions.first, contributions.last, contributions.zero_planes,
+            contributions.truncated,
         )  # fmt: skip
         if state[2] == TOO_MANY:
             raise LimitError(
-                f"a tile of more than {most_pieces} pieces of codeword segments, as the limit allows; raise max_pixels"
+                f"a tile of more than {max_pieces} pieces of codeword segments, as the limit allows; raise max_pixels"
             )
-        if not going_on:
+        if not continues:
             break
-    found.pieces = found.pieces[: state[2]]
-    return found
+    contributions.pieces = contributions.pieces[: state[2]]
+    return contributions
 
 
 @kernel
-def _take_bodies(data, position, start, count, wanted, pieces, first, last, truncated):
-    """Say where the pieces from `start` on lie in the packet body; link those that are wanted to their blocks.
+def _take_bodies(data, position, start, count, needed, pieces, first, last, truncated):
+    """Set the positions of the pieces from `start` on in the packet body, and link the needed ones to their blocks.
 
-    Returns the position after the body, and how many pieces are kept.
+    Returns the position after the body, the number of pieces kept, and whether the data ended within the body.
     """
     kept = start
     for k in range(start, count):
         length = pieces[k, LENGTH]
         available = min(length, data.size - position)
-        if wanted and (available == length or available > 0):
+        if needed and (available == length or available > 0):
             block = pieces[k, CODE_BLOCK]
             for column in range(6):
                 pieces[kept, column] = pieces[k, column]
@@ -168,10 +169,10 @@ def _starts_with(data, position, marker):
 @kernel
 def _read_progression(
     data, headers, packed, order, group_ends, end_layer, precincts, precinct_bands, may_have_sop, has_eph,
-    block_style, resolutions, layers, most_pieces, nodes, length_bits, passes, next_layers, state,
+    block_style, resolutions, layers, max_pieces, nodes, lblock, passes, next_layers, state,
     pieces, first, last, zero_planes, truncated,
 ):  # fmt: skip
-    """The packets of one progression that earlier ones left over; returns the pieces and whether to go on."""
+    """Read the packets of one progression that earlier ones have left; returns the pieces and whether to continue."""
     bits = np.zeros(5, dtype=np.int64)
     path = np.zeros(MAX_DEPTH, dtype=np.int64)
     group_start = 0
@@ -190,14 +191,14 @@ def _read_progression(
                 if may_have_sop and _starts_with(data, state[0], SOP):
                     state[0] += SOP_BYTES
                 bits[:] = 0
-                bits[MOST_PIECES] = most_pieces
+                bits[MAX_PIECES] = max_pieces
                 bits[POSITION] = state[1] if packed else state[0]
                 if bits[POSITION] >= headers.size:
                     return pieces, False
                 rows = precincts[precinct, FIRST_BAND_ROW]
                 band_rows = precinct_bands[rows : rows + precincts[precinct, BAND_ROWS]]
                 pieces, count = read_packet_header(
-                    headers, bits, layer, band_rows, block_style, nodes, length_bits, passes, zero_planes, pieces,
+                    headers, bits, layer, band_rows, block_style, nodes, lblock, passes, zero_planes, pieces,
                     state[2], path,
                 )  # fmt: skip
                 if count == TOO_MANY:
@@ -210,12 +211,12 @@ def _read_progression(
                     bits[POSITION] += EPH_BYTES
                 state[1] = bits[POSITION]
                 body_start = state[0] if packed else min(bits[POSITION], data.size)
-                wanted = precincts[precinct, RESOLUTION] < resolutions and layer < layers
-                state[0], state[2], cut = _take_bodies(
-                    data, body_start, state[2], count, wanted, pieces, first, last, truncated
+                needed = precincts[precinct, RESOLUTION] < resolutions and layer < layers
+                state[0], state[2], ended = _take_bodies(
+                    data, body_start, state[2], count, needed, pieces, first, last, truncated
                 )
-                state[3] -= wanted
-                if cut:
+                state[3] -= needed
+                if ended:
                     return pieces, False
             layer += 1
         group_start = group_end

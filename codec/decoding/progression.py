@@ -19,7 +19,7 @@ def packet_order(layout: TileLayout, progression: Progression, pending: np.ndarr
     progression : Progression
         Order and resolutions.
     pending : numpy.ndarray
-        bool [precincts]: which have packets that earlier progressions left over.
+        bool [precincts]: which have packets that earlier progressions have left.
 
     Returns
     -------

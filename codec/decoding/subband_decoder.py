@@ -1,14 +1,14 @@
-"""Decodes a subband: its code-blocks, the region-of-interest shift, and the step size (T.800 Annexes D, E and H)."""
+"""Decoding of a subband: its code-blocks, region-of-interest shift and step size (T.800 Annexes D, E and H)."""
 
 import numpy as np
 
-from codec.decoding.block_decoder import MOST_DECODED_PLANES, decode_block
+from codec.decoding.block_decoder import MAX_DECODED_PLANES, decode_block
 from codec.decoding.packet_header_reader import LENGTH, NEXT
 from codec.decoding.tile_layout import FIRST_BLOCK, GRID_HEIGHT, GRID_WIDTH, GRID_X0, GRID_Y0, X0, X1, Y0, Y1
 from codec.jit import kernel
 from codec.mq_tables import CONTEXTS
 
-LARGEST_BLOCK = 4096  # samples, and enough for the words of the state of any block (A.6.1 limits both)
+MAX_BLOCK_SAMPLES = 4096  # samples; also enough words for the state of any block (A.6.1 limits both)
 
 
 @kernel
@@ -29,7 +29,7 @@ def decode_subband(
     block_width, block_height : int
         Exponents of two.
     planes : int
-        How many bit-planes the subband has, the region-of-interest shift included (equations E-2 and H-1).
+        Number of bit-planes of the subband, the region-of-interest shift included (equations E-2 and H-1).
     roi_shift : int
         The shift of RGN (H.1), 0 for none.
     block_style : int
@@ -43,15 +43,15 @@ def decode_subband(
     band : numpy.ndarray
         float32, or int32 where reversible, [rows, columns], zero on entry.
     share, shares : int
-        Which of how many shares of the code-blocks are decoded.
+        Which share of the code-blocks is decoded, and the number of shares.
 
     Returns
     -------
     int
-        How many code-blocks hold something; -1 where one has more bit-planes than can be decoded.
+        Number of code-blocks with data; -1 where one has more bit-planes than can be decoded.
     """
-    coefficients = np.empty(LARGEST_BLOCK, dtype=np.int32)
-    flags = np.empty(LARGEST_BLOCK, dtype=np.int64)
+    coefficients = np.empty(MAX_BLOCK_SAMPLES, dtype=np.int32)
+    flags = np.empty(MAX_BLOCK_SAMPLES, dtype=np.int64)
     contexts = np.empty(CONTEXTS, dtype=np.int64)
     mq = np.empty(5, dtype=np.int64)
     words = np.empty(1024, dtype=np.int64)
@@ -64,7 +64,7 @@ def decode_subband(
             block_planes = planes - zero_planes[block]
             if first[block] < 0 or block_planes <= 0:
                 continue
-            if block_planes > MOST_DECODED_PLANES:
+            if block_planes > MAX_DECODED_PLANES:
                 return -1
             column = band_rows[row, GRID_X0] + k % band_rows[row, GRID_WIDTH]
             line = band_rows[row, GRID_Y0] + k // band_rows[row, GRID_WIDTH]
@@ -88,7 +88,7 @@ def decode_subband(
 
 @kernel
 def _words_needed(pieces, piece):
-    """Words of 32 bits for the longest codeword segment that a block could have, and the last one of ones."""
+    """Words of 32 bits for the longest codeword segment that a block can have, and the last word of ones."""
     length = np.int64(0)
     while piece >= 0:
         length += pieces[piece, LENGTH]
@@ -102,7 +102,7 @@ def _undo_roi_shift(coefficients, roi_shift):
     for k in range(coefficients.size):
         magnitude = np.int64(abs(coefficients[k]))
         if magnitude >> (roi_shift + 1):
-            # Bits below the shift are nothing but the middle of the interval: it moves to the last bit's half.
+            # The bits below the shift are only the middle of the interval, which becomes half of the last bit.
             below = magnitude & ((np.int64(1) << roi_shift) - 1)
             magnitude = magnitude >> roi_shift | (below != 0)
             coefficients[k] = -magnitude if coefficients[k] < 0 else magnitude
@@ -110,7 +110,7 @@ def _undo_roi_shift(coefficients, roi_shift):
 
 @kernel
 def _store(coefficients, half_step, reversible, band):
-    """Dequantise (E.1): coefficients are held times two."""
+    """Dequantise (E.1): coefficients are stored times two."""
     rows, columns = band.shape
     for row in range(rows):
         start = row * columns

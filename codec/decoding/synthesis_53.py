@@ -8,7 +8,7 @@ from codec.jit import kernel
 
 @kernel
 def _halved(value):
-    """A single sample at an odd place (F.3.6). Only in a lossy codestream it is odd, and then goes towards 0."""
+    """A single sample at an odd position (F.3.6). Odd values, only in lossy codestreams, are rounded towards 0."""
     return -(-value >> 1) if value < 0 else value >> 1
 
 
@@ -58,7 +58,7 @@ def _put_row(row, output, final, level_shift, lowest, largest):
 
 @kernel
 def synthesise_53(ll, hl, lh, hh, skipped, place, output, final, sample_range, start, stop):
-    """As `synthesise_97`, but rows are synthesised horizontally first: the order is binding."""
+    """As `synthesise_97`, but rows are synthesised horizontally first: the standard prescribes the order."""
     (y0, x0), (level_shift, lowest, largest) = place, sample_range
     rows, columns = output.shape
     y1, x1 = y0 + rows, x0 + columns

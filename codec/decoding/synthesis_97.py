@@ -6,14 +6,14 @@ from codec.decoding.wavelet_rows import MARGIN, clipped, extend, interleave, mir
 from codec.jit import kernel
 from codec.lifting import ALPHA, BETA, DELTA, GAMMA, K
 
-# The standard has 1 / K = 0.8128931. OpenJPEG, with which most images are read, rounds 2 / K to this; with its value
-# pixels of 16 bits agree with it to one grey level, and the difference is far below the standard's tolerances.
+# The standard has 1 / K = 0.8128931. OpenJPEG, the most common decoder, rounds 2 / K to this. With its value
+# pixels of 16 bits agree with it to one grey level; the difference is far below the standard's tolerances.
 HIGH_GAIN = np.float32(1.625732422 / 2)
 
 
 @kernel(fastmath={"contract"})
 def _lift_row_pair_97(low, high, h0, l1, h1, l2, even, odd):
-    """All four vertical lifting steps for one row pair (F.3.8.2.1), the state of earlier pairs carried along.
+    """All four vertical lifting steps for one row pair (F.3.8.2.1), with the state of earlier pairs.
 
     With n the index of the pair, the state enters as high[n-1], l1[n-1], h1[n-2], l2[n-2] and leaves one further on;
     `even` receives the finished row 2(n - 1) and `odd` row 2(n - 2) + 1.

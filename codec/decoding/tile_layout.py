@@ -1,6 +1,6 @@
-"""How a tile is divided: resolutions, subbands, precincts, code-blocks (T.800 Annex B.5 to B.7).
+"""The division of a tile into resolutions, subbands, precincts and code-blocks (T.800 Annex B.5 to B.7).
 
-Precincts and code-blocks can be as many as samples, so that they stand in arrays, a row each, never in objects.
+There can be as many precincts and code-blocks as samples, so they are rows of arrays, not objects.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from codec.jit import kernel
 from codec.tag_trees import count_nodes
 
 Area = tuple[int, int, int, int]
-# Precincts and code-blocks of a codestream of whatever length.
+# Precincts and code-blocks that a codestream of any length may have.
 ALWAYS_ALLOWED_PRECINCTS = 2**17
 ALWAYS_ALLOWED_BLOCKS = 2**16
 # A code-block, or a piece of one, costs about as much memory as sixteen samples; small images may have blocks of one
@@ -53,7 +53,7 @@ class TileLayout:
     precinct_bands : numpy.ndarray
         int64 [rows, 11]; a precinct's rows follow each other.
     blocks, nodes : int
-        How many code-blocks there are, and how many nodes their tag trees have.
+        Numbers of code-blocks and of nodes of their tag trees.
     """
 
     resolutions: list[Area]
@@ -65,37 +65,37 @@ class TileLayout:
 
 
 class LayoutBudget:
-    """How many precincts and code-blocks the tiles of a codestream may have: what is laid out takes time and memory.
+    """Limits the precincts and code-blocks of a codestream's tiles, as their tables take time and memory.
 
-    All tiles together may have one precinct for each byte of the codestream (every precinct has a packet, and that a
-    byte) and one code-block for each byte and each 16 pixels, and some always. The tables of one tile must fit the
-    memory that `max_pixels` allows, too.
+    All tiles together may have one precinct for each byte of the codestream (every precinct has a packet, and that at
+    least one byte) and one code-block for each byte and each 16 pixels, and a fixed number in any case. The tables of
+    one tile must also fit the memory that `max_pixels` allows.
 
     Parameters
     ----------
     max_pixels : int
-        The most pixels for which memory is taken.
+        The largest number of pixels to allocate memory for.
     codestream_bytes : int
         Length of the codestream.
     """
 
     def __init__(self, max_pixels: int, codestream_bytes: int):
-        self.most_blocks = ALWAYS_ALLOWED_BLOCKS + max_pixels // SAMPLES_PER_BLOCK
+        self.max_blocks = ALWAYS_ALLOWED_BLOCKS + max_pixels // SAMPLES_PER_BLOCK
         self._precincts = ALWAYS_ALLOWED_PRECINCTS + codestream_bytes
-        self._blocks = self.most_blocks + codestream_bytes
+        self._blocks = self.max_blocks + codestream_bytes
 
     def charge(self, precincts: int, blocks: int) -> None:
-        """Take those of one tile off; `LimitError` where that is too much."""
+        """Subtract those of one tile; `LimitError` where they are too many."""
         self._precincts -= precincts
         self._blocks -= blocks
         # Rows of precincts are four times as long.
-        if blocks > self.most_blocks or 4 * precincts > self.most_blocks:
+        if blocks > self.max_blocks or 4 * precincts > self.max_blocks:
             raise LimitError(
                 f"a tile of {precincts} precincts and {blocks} code-blocks: the limit of memory allows "
-                f"{self.most_blocks // 4} and {self.most_blocks}; raise max_pixels"
+                f"{self.max_blocks // 4} and {self.max_blocks}; raise max_pixels"
             )
         if self._precincts < 0 or self._blocks < 0:
-            raise LimitError("tiles of more precincts and code-blocks than a codestream of this length can tell of")
+            raise LimitError("more precincts and code-blocks than a codestream of this length can have")
 
 
 def _resolution_area(area: Area, halvings: int) -> Area:
@@ -135,7 +135,7 @@ def _subbands(area: Area, coding: BlockCoding) -> list[Subband]:
 
 
 def _grid(start: int, end: int, exponent: int) -> tuple[int, int]:
-    """First and end index of the cells of width 2^exponent that meet [start, end); (0, 0) where that is empty."""
+    """First and end index of the cells of width 2^exponent that meet [start, end); (0, 0) where it is empty."""
     return (start >> exponent, ceil_div(end, 1 << exponent)) if start < end else (0, 0)
 
 
@@ -161,7 +161,7 @@ def lay_out_tile(
     coding : BlockCoding
         Levels, code-block and precinct sizes.
     budget : LayoutBudget
-        Is charged with the tile's precincts and code-blocks, before memory is taken for them.
+        Is charged with the tile's precincts and code-blocks before memory is allocated for them.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def _positions(indices: np.ndarray, scale: int, start: int) -> np.ndarray:
     """Where precincts begin on the reference grid; the first ones begin where the tile does.
 
     Only the first precinct can have index 0 or begin before the tile, so the product is formed in Python's integers
-    and cut to what an int64 holds: it exceeds that only for forged sample separations and 32 levels.
+    and clipped to the range of an int64: it exceeds that only for forged sample separations and 32 levels.
     """
     return np.array([min(max(int(index) * scale, start), 2**62) for index in indices], dtype=np.int64)
 
@@ -211,14 +211,14 @@ def _precinct_bands(
 ) -> np.ndarray:
     """Rows of `TileLayout.precinct_bands` of one resolution, without the last two columns' running sums."""
     table = np.zeros((len(rows), len(columns), len(bands), 11), dtype=np.int64)
-    told = np.array([(index, *band.area, band.block_width, band.block_height) for index, band in bands], np.int64)
-    _fill_precinct_bands(told, columns[0], rows[0], width, height, table)
+    described = np.array([(index, *band.area, band.block_width, band.block_height) for index, band in bands], np.int64)
+    _fill_precinct_bands(described, columns[0], rows[0], width, height, table)
     return table.reshape(-1, 11)
 
 
 @kernel
 def _fill_precinct_bands(bands, first_column, first_row, width, height, table):
-    """Compiled, as many small tiles have tables of a row or three."""
+    """Fill in all rows. Compiled, because many small tiles have tables of one row or three."""
     for row in range(table.shape[0]):
         for column in range(table.shape[1]):
             for k in range(table.shape[2]):
@@ -246,7 +246,7 @@ def _count_all_nodes(rows, columns):
 
 
 def _assemble(resolutions: list[Area], subbands: list[Subband], precinct_rows: list, band_rows: list) -> TileLayout:
-    """Join the resolutions' rows and number code-blocks and tag-tree nodes through."""
+    """Join the resolutions' rows, and number all code-blocks and tag-tree nodes."""
     precincts = np.concatenate([np.zeros((0, 5), dtype=np.int64), *precinct_rows])
     table = np.concatenate([np.zeros((0, 11), dtype=np.int64), *band_rows])
     width, height = table[:, GRID_WIDTH], table[:, GRID_HEIGHT]

@@ -1,10 +1,10 @@
-"""Rows of samples for the inverse transform: mirroring, interleaving, clipping, the last step to grey levels."""
+"""Rows of samples in the inverse transform: symmetric extension, interleaving, rounding and clipping."""
 
 import numpy as np
 
 from codec.jit import kernel
 
-MARGIN = 2  # sample pairs that the 9/7 filters need past either end
+MARGIN = 2  # sample pairs that the 9/7 filters need beyond either end
 ROUNDER = np.float32(1.5 * 2**23)  # adding and subtracting it rounds a float32 below 2^22 to the nearest integer
 
 
@@ -27,7 +27,7 @@ def mirrored(position, start, end):
 
 @kernel(inline="always")
 def clipped(value, lowest, largest):
-    """Round and clip; what is not a number becomes `lowest`."""
+    """Round and clip; NaN becomes `lowest`."""
     value = value if value > lowest else lowest
     value = value if value < largest else largest
     return (value + ROUNDER) - ROUNDER
@@ -49,11 +49,11 @@ def extend(even, odd, x0, x1):
 
 @kernel
 def interleave(even, odd, start, output):
-    """Put the halves of a row together; `start` is 1 where its first sample is odd."""
+    """Interleave the halves of a row; `start` is 1 where its first sample is odd."""
     pairs = (output.size - start) >> 1
     if start:
         output[0] = odd[MARGIN]
-    # Whole slices: an offset that the compiler does not know to be positive would keep it from vectorising the loop.
+    # Whole slices: the compiler does not vectorise a loop with an offset that may be negative.
     first, second, both = even[MARGIN + start :], odd[MARGIN + start :], output[start:]
     for k in range(pairs):
         both[2 * k] = first[k]
@@ -64,5 +64,5 @@ def interleave(even, odd, start, output):
 
 @kernel
 def row_or_zeros(band, row, zeros):
-    """A row of a subband; of one that holds only zeros, `zeros`."""
+    """A row of a subband, or `zeros` for a subband of zeros."""
     return band[row] if band.size else zeros

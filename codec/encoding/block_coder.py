@@ -1,23 +1,29 @@
-"""The coding of a code-block, pass by pass (T.800 Annex D): until its bit-planes promise too little for their bytes."""
+"""Coding a code-block pass by pass (T.800 Annex D), until the predicted slope is below the stop slope."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from codec.encoding.bit_plane_statistics import (
+    EFFICIENCY,
+    BitPlaneStatistics,
+    measure_bit_planes,
+    observed_efficiency,
+    predict_slope,
+)
 from codec.encoding.block_passes import CODED, cleanup_pass, refinement_pass, significance_pass
-from codec.encoding.block_survey import EFFICIENCY, Survey, best_slope_ahead, observed_efficiency, survey_planes
 from codec.encoding.codeword_segments import pack_registers, shortest_segment
 from codec.encoding.mq_encoder import REGISTER_BP, encode_symbols, start_encoder
 from codec.encoding.quantizer import BLOCK_SIDE, MAGNITUDE_SHIFT
 from codec.jit import kernel
 from codec.mq_tables import CONTEXTS
 
-LARGEST_CODEWORD = 1 << 16
-MOST_DECISIONS = 3 * BLOCK_SIDE * BLOCK_SIDE
+MAX_CODEWORD_BYTES = 1 << 16
+MAX_DECISIONS = 3 * BLOCK_SIDE * BLOCK_SIDE
 
-# What a pass over a bit-plane of value v takes away is hardly more than so many v² a byte in a high-pass subband: that
-# is the share of straight lines, which contexts foretell.
-STEEPEST_SLOPE = 40.0
+# A pass over a bit-plane of value v hardly removes more than so many v² a byte in a high-pass subband. Straight
+# lines reach that, as their contexts are the most certain.
+MAX_SLOPE = 40.0
 
 
 @kernel
@@ -61,11 +67,11 @@ class _Workspace(NamedTuple):
     states: np.ndarray
     coder: np.ndarray
     output: np.ndarray
-    survey: Survey
+    statistics: BitPlaneStatistics
 
 
 class _Records(NamedTuple):
-    """The arrays of `CodedBlocks` that are told for each pass, for one task's blocks."""
+    """The arrays of `CodedBlocks` that have one element a pass, written for one task's blocks."""
 
     lengths: np.ndarray
     gains: np.ndarray
@@ -74,60 +80,62 @@ class _Records(NamedTuple):
 
 
 @kernel
-def _start_block(work, columns, stripes, outside):
+def _start_block(work, columns, stripes, rows_outside):
     work.flags[: (stripes + 2) * (columns + 2)] = 0
-    work.flags[stripes * (columns + 2) : (stripes + 1) * (columns + 2)] = outside
+    work.flags[stripes * (columns + 2) : (stripes + 1) * (columns + 2)] = rows_outside
     start_encoder(work.coder, work.states)
     work.output[0] = 0
 
 
 @kernel
-def _code_pass(kind, plane, work, columns, stripes, outside, table):
+def _code_pass(kind, plane, work, columns, stripes, rows_outside, table):
     """Code one pass (0 significance, 1 refinement, 2 cleanup).
 
-    Returns the squared error that it takes away, the number of its decisions, and of new significant coefficients.
+    Returns the squared error that it removes, and the numbers of its decisions and of its new significant coefficients.
     """
     unit = float(np.int64(1) << (plane + MAGNITUDE_SHIFT - 1))
     bit = plane + MAGNITUDE_SHIFT
     if kind == 1:
         count, ones, total = refinement_pass(work.words, work.flags, columns, stripes, bit, work.symbols)
-        gain, found = unit * (total + unit * (0.75 * (count - ones) - 1.25 * ones)), 0
+        gain, new = unit * (total + unit * (0.75 * (count - ones) - 1.25 * ones)), 0
     else:
         if kind == 0:
-            count, found, total = significance_pass(work.words, work.flags, columns, stripes, bit, table, work.symbols)
+            count, new, total = significance_pass(work.words, work.flags, columns, stripes, bit, table, work.symbols)
         else:
-            count, found, total = cleanup_pass(
-                work.words, work.flags, columns, stripes, bit, outside, table, work.symbols
+            count, new, total = cleanup_pass(
+                work.words, work.flags, columns, stripes, bit, rows_outside, table, work.symbols
             )
-        gain = unit * (3.0 * total - 2.25 * unit * found)
+        gain = unit * (3.0 * total - 2.25 * unit * new)
     encode_symbols(work.symbols, count, work.coder, work.states, work.output)
-    return gain, count, found
+    return gain, count, new
 
 
 @kernel
 def _code_block(block, band, place, planes, weight, stop_slope, table, work, records):
-    """Code a block, pass after pass while the next promise enough; returns how many passes."""
+    """Code a block's passes while the predicted slope is above the stop slope; returns how many passes."""
     _, _, rows, columns = place
     stripes, size = (rows + 3) // 4, rows * columns
-    outside = np.int64(0)
+    rows_outside = np.int64(0)
     for k in range(rows - 4 * (stripes - 1), 4):
-        outside |= np.int64(1) << (3 * k + CODED)
-    survey, efficiency = work.survey, EFFICIENCY
-    survey_planes(band, place, planes, _lowest_plane(stop_slope), survey)
+        rows_outside |= np.int64(1) << (3 * k + CODED)
+    statistics, efficiency = work.statistics, EFFICIENCY
+    measure_bit_planes(band, place, planes, _lowest_plane(stop_slope), statistics)
     ending = np.empty(3, np.uint8)
     done, gain, length, plane_length = 0, 0.0, 0, 0
-    old, seen, found_here = 0, 0, 0
+    old, coded, new_coded = 0, 0, 0
     for number in range(3 * planes - 2):
         plane, kind = planes - 1 - (number + 2) // 3, (number + 2) % 3
         if stop_slope > 0:
-            ahead = best_slope_ahead(size, plane, 0 if number == 0 else kind, old, seen, found_here, efficiency, survey)
-            if ahead <= stop_slope:
+            predicted = predict_slope(
+                size, plane, 0 if number == 0 else kind, old, coded, new_coded, efficiency, statistics
+            )
+            if predicted <= stop_slope:
                 break
         if number == 0:
             _load_block(band, place, work.words)
-            _start_block(work, columns, stripes, outside)
-        more, decisions, new = _code_pass(kind, plane, work, columns, stripes, outside, table)
-        gain += more
+            _start_block(work, columns, stripes, rows_outside)
+        removed, decisions, new = _code_pass(kind, plane, work, columns, stripes, rows_outside, table)
+        gain += removed
         end = work.coder[REGISTER_BP]
         packed = pack_registers(work.coder, work.output)
         before, length = length, shortest_segment(packed, end, ending)
@@ -135,10 +143,10 @@ def _code_block(block, band, place, planes, weight, stop_slope, table, work, rec
         records.lengths[block, done], records.gains[block, done] = length, gain * weight
         done += 1
         if kind == 0:
-            plane_length, seen, found_here = before, decisions - new, new
+            plane_length, coded, new_coded = before, decisions - new, new
         elif kind == 2:
-            efficiency = observed_efficiency(size, old, survey.found[plane], max(length - plane_length, 1))
-            old, seen, found_here = old + survey.found[plane], 0, 0
+            efficiency = observed_efficiency(size, old, statistics.new[plane], max(length - plane_length, 1))
+            old, coded, new_coded = old + statistics.new[plane], 0, 0
     if done > 0:
         _store_flags(work.words, band, place)
     return done
@@ -146,15 +154,15 @@ def _code_block(block, band, place, planes, weight, stop_slope, table, work, rec
 
 @kernel
 def _lowest_plane(stop_slope):
-    """The lowest bit-plane in which anything can be worth `stop_slope`."""
+    """The lowest bit-plane whose slope can be above `stop_slope`."""
     plane = 0
-    while STEEPEST_SLOPE * float(np.int64(1) << (plane + MAGNITUDE_SHIFT - 1)) ** 2 <= stop_slope:
+    while MAX_SLOPE * float(np.int64(1) << (plane + MAGNITUDE_SHIFT - 1)) ** 2 <= stop_slope:
         plane += 1
     return plane
 
 
 @kernel
-def code_some_blocks(
+def code_subband_blocks(
     band, members, area, all_planes, table, weight, stop_slope,
     all_passes, complete, lengths, gains, registers, ends, sizes,
 ):  # fmt: skip
@@ -162,14 +170,14 @@ def code_some_blocks(
     work = _Workspace(
         np.empty(BLOCK_SIDE * BLOCK_SIDE, np.int32),
         np.empty((BLOCK_SIDE // 4 + 2) * (BLOCK_SIDE + 2), np.int64),
-        np.empty(MOST_DECISIONS, np.uint8),
+        np.empty(MAX_DECISIONS, np.uint8),
         np.empty(CONTEXTS, np.int32),
         np.empty(4, np.int32),
-        np.empty(LARGEST_CODEWORD, np.uint8),
-        Survey(np.empty(32, np.int64), np.empty(32, np.float64)),
+        np.empty(MAX_CODEWORD_BYTES, np.uint8),
+        BitPlaneStatistics(np.empty(32, np.int64), np.empty(32, np.float64)),
     )
     records = _Records(lengths, gains, registers, ends)
-    codewords, used = np.empty(LARGEST_CODEWORD, np.uint8), 0
+    codewords, used = np.empty(MAX_CODEWORD_BYTES, np.uint8), 0
     slope = stop_slope / weight
     lowest_plane = _lowest_plane(slope)
     for block in members:

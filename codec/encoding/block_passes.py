@@ -1,9 +1,9 @@
 """Context modelling of the three coding passes over a code-block (T.800 Annex D), as the encoder runs it.
 
 A pass writes its decisions as bytes ``context << 1 | decision``; the MQ coder then runs over them in a loop of its
-own (small loops, each easy to test and quick). A code-block is scanned in stripes of four rows (D.1). All that is
-known about a stripe's column stands in one 64-bit word of `flags`, which has a border of one stripe above and below
-and one column left and right:
+own (small loops, each easy to test and fast). A code-block is scanned in stripes of four rows (D.1). The state of a
+stripe's column is one 64-bit word of `flags`, which has a border of one stripe above and below and of one column left
+and right:
 
     bits 0-17   significance of the 6 × 3 coefficients around and in the column, bit 3 · row + column
     bits 18-35  their signs, in the same order (1 is negative)
@@ -35,7 +35,7 @@ SIGN_SYMBOLS = SIGN_CONTEXTS << 1 | SIGN_FLIPS
 
 @kernel
 def _mark_significant(flags, at, stride, k, negative):
-    """Tell the neighbouring words that row k of column `at` is significant; the column's own word is returned apart."""
+    """Mark row k of column `at` as significant in the neighbours' words; returns the mark for the column's own word."""
     mark = (np.int64(1) | negative << SIGN_BITS) << (3 * k + 3)
     flags[np.uintp(at - 1)] |= mark << 2
     flags[np.uintp(at + 1)] |= mark
@@ -79,11 +79,11 @@ def significance_pass(words, flags, width, stripes, plane, table, symbols):
 
     Returns
     -------
-    count, found, total
-        Number of decisions, of coefficients that became significant, and the sum of their magnitudes.
+    count, new, total
+        Number of decisions, number of coefficients that became significant, and the sum of their magnitudes.
     """
     stride = width + 2
-    count, found, total = 0, 0, np.int64(0)
+    count, new, total = 0, 0, np.int64(0)
     for stripe in range(stripes):
         at = (stripe + 1) * stride
         first = stripe * width * 4 - 4
@@ -94,12 +94,12 @@ def significance_pass(words, flags, width, stripes, plane, table, symbols):
             if word & SIGNIFICANCE == 0 or (word >> SELF) & ROWS == ROWS:
                 continue
             for k in range(4):
-                around = (word >> 3 * k) & 0x1EF
-                busy = (word >> (3 * k + SELF)) | (word >> (3 * k + CODED))
-                member = (around != 0) & ~busy & 1
+                neighbours = (word >> 3 * k) & 0x1EF
+                not_due = (word >> (3 * k + SELF)) | (word >> (3 * k + CODED))
+                member = (neighbours != 0) & ~not_due & 1
                 value = words[np.uintp(first + k)]
                 bit = (value >> plane) & 1
-                symbols[np.uintp(count)] = table[np.uintp(around)] | bit
+                symbols[np.uintp(count)] = table[np.uintp(neighbours)] | bit
                 count += member
                 word |= np.int64(member) << (3 * k + CODED)
                 if member & bit:
@@ -108,10 +108,10 @@ def significance_pass(words, flags, width, stripes, plane, table, symbols):
                     count += 1
                     word |= _mark_significant(flags, at, stride, k, negative)
                     words[np.uintp(first + k)] = value | 1
-                    found += 1
+                    new += 1
                     total += (value & 0x7FFFFFFE) >> 1
             flags[np.uintp(at)] = word
-    return count, found, total
+    return count, new, total
 
 
 @kernel
@@ -121,8 +121,8 @@ def refinement_pass(words, flags, width, stripes, plane, symbols):
     Returns
     -------
     count, ones, total
-        Number of decisions, of those that are 1, and the sum over all of ±(magnitude modulo 2^(plane + 1)), positive
-        where the decision is 1.
+        Number of decisions, number of those that are 1, and the sum over all of ±(magnitude modulo
+        2^(plane + 1)), positive where the decision is 1.
     """
     stride = width + 2
     count, ones, total = 0, 0, np.int64(0)
@@ -147,34 +147,34 @@ def refinement_pass(words, flags, width, stripes, plane, symbols):
                 symbols[np.uintp(count)] = context << 1 | bit
                 count += member
                 ones += member & bit
-                rest = np.int64(value & below) >> 1
-                total += (rest if bit else -rest) * member
+                remainder = np.int64(value & below) >> 1
+                total += (remainder if bit else -remainder) * member
             flags[np.uintp(at)] = word | members << REFINED
     return count, ones, total
 
 
 @kernel
-def cleanup_pass(words, flags, width, stripes, plane, outside, table, symbols):
+def cleanup_pass(words, flags, width, stripes, plane, rows_outside, table, symbols):
     """Cleanup (D.3.4), which also makes `flags` ready for the next bit-plane.
 
-    `outside` has a bit at `CODED` for every row of the last stripe below the code-block. Returns as
+    `rows_outside` has a bit at `CODED` for every row of the last stripe below the code-block. Returns as
     `significance_pass`.
     """
     stride = width + 2
-    count, found, total = 0, 0, np.int64(0)
+    count, new, total = 0, 0, np.int64(0)
     pairs, ones = words.view(np.int64), np.int64(1) << plane | np.int64(1) << plane + 32
     for stripe in range(stripes):
         at = (stripe + 1) * stride
         first = stripe * width * 4 - 4
-        missing = outside if stripe == stripes - 1 else np.int64(0)
+        outside_here = rows_outside if stripe == stripes - 1 else np.int64(0)
         for _ in range(width):
             at += 1
             first += 4
             word = flags[np.uintp(at)]
             members = ~((word >> SELF) | (word >> CODED)) & ROWS
             start = 0
-            partial = False
-            if word & SIGNIFICANCE == 0 and missing == 0:
+            run_interrupted = False
+            if word & SIGNIFICANCE == 0 and outside_here == 0:
                 pair = first >> 1
                 if (pairs[np.uintp(pair)] | pairs[np.uintp(pair + 1)]) & ones == 0:
                     symbols[np.uintp(count)] = RUN_LENGTH << 1
@@ -187,25 +187,25 @@ def cleanup_pass(words, flags, width, stripes, plane, outside, table, symbols):
                 symbols[np.uintp(count)] = UNIFORM << 1 | start >> 1
                 symbols[np.uintp(count + 1)] = UNIFORM << 1 | start & 1
                 count += 2
-                partial = True
+                run_interrupted = True
             if members == 0:
-                flags[np.uintp(at)] = word & ~ALL_CODED | missing
+                flags[np.uintp(at)] = word & ~ALL_CODED | outside_here
                 continue
             for k in range(start, 4):
                 if (members >> 3 * k) & 1 == 0:
                     continue
                 value = words[np.uintp(first + k)]
                 bit = (value >> plane) & 1
-                if not partial:
+                if not run_interrupted:
                     symbols[np.uintp(count)] = table[np.uintp((word >> 3 * k) & 0x1EF)] | bit
                     count += 1
-                partial = False
+                run_interrupted = False
                 if bit:
                     negative = np.int64(value < 0)
                     symbols[np.uintp(count)] = _sign_symbol(word, k, negative)
                     count += 1
                     word |= _mark_significant(flags, at, stride, k, negative)
-                    found += 1
+                    new += 1
                     total += (value & 0x7FFFFFFE) >> 1
-            flags[np.uintp(at)] = word & ~ALL_CODED | missing
-    return count, found, total
+            flags[np.uintp(at)] = word & ~ALL_CODED | outside_here
+    return count, new, total

@@ -1,7 +1,7 @@
-"""Embedded block coding of quantised subbands (T.800 Annex D): codewords, and where and how well they can be cut.
+"""Embedded block coding of quantised subbands (T.800 Annex D): codewords and their truncation points.
 
-Every pass end is a possible truncation point. For each of them the coder's registers are kept, so that a segment of
-any length can be ended there later without coding again, and the distortion that the passes so far took away.
+The end of every pass is a possible truncation point. For each one the coder's registers are kept, so that a segment of
+any length can be terminated there later without coding again, and the distortion that the passes so far remove.
 """
 
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codec.encoding.block_coder import code_some_blocks
+from codec.encoding.block_coder import code_subband_blocks
 from codec.encoding.block_passes import ZERO_CODING_SYMBOLS
 from codec.encoding.quantizer import BLOCK_SIDE, drop_fractions
 from codec.mq_tables import ORIENTATION_CLASSES
 from codec.workers import Workers
 
 BLOCKS_A_TASK = 32
-MOST_SHORT_PLANES = 14
+MAX_INT16_PLANES = 14
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SubbandWords:
         int32 [rows, columns]; after `CodedBlocks.drop_fractions` perhaps int16.
     orientation : str
     weight : float
-        The image's squared error for each squared unit of the words' magnitudes, ``step / 2^FRACTION_BITS``.
+        Squared error in the image of a squared unit of the words' magnitudes, ``step / 2^FRACTION_BITS``.
     bit_planes : int
         M_b.
     planes : numpy.ndarray
@@ -55,17 +55,17 @@ class CodedBlocks:
     Attributes
     ----------
     bit_planes, zero_planes, passes : numpy.ndarray
-        int32 [n]: M_b, how many of these planes lead without a 1, and the number of passes coded.
+        int32 [n]: M_b, how many of the most significant planes are zero, and the number of passes coded.
     complete : numpy.ndarray
-        bool [n]: no bit-plane is left uncoded.
+        bool [n]: all bit-planes are coded.
     lengths : numpy.ndarray
-        int32 [n, m]: fewest bytes that decode the first passes.
+        int32 [n, m]: least bytes from which the first passes decode.
     gains : numpy.ndarray
-        float64 [n, m]: squared error of the image that these passes take away.
+        float64 [n, m]: squared error of the image that these passes remove.
     registers, ends : numpy.ndarray
         int64 and int32 [n, m]: the MQ coder at each pass end (`pack_registers`, BP).
     codewords, offsets : numpy.ndarray
-        uint8: all bytes; int64 [n]: where each block's begin.
+        uint8: all bytes; int64 [n]: where each block's bytes start.
     """
 
     def __init__(self, subbands: list[SubbandWords], subband: np.ndarray, area: np.ndarray):
@@ -86,16 +86,16 @@ class CodedBlocks:
     def code(self, members: np.ndarray, stop_slope: float, workers: Workers) -> None:
         """Code some blocks (again), by their indices in order; the words of `subbands` get their bit 0.
 
-        A block's lower bit-planes are left uncoded once they promise less than `stop_slope` for each byte.
+        A block's coding ends where the predicted slope is below `stop_slope`.
         """
         sizes = np.zeros(len(self.subband), np.int64)
 
         def run(task: np.ndarray) -> np.ndarray:
             band = self.subbands[self.subband[task[0]]]
-            return code_some_blocks(
+            return code_subband_blocks(
                 band.words, task, self.area, self.planes,
                 ZERO_CODING_SYMBOLS[ORIENTATION_CLASSES[band.orientation]], band.weight,
-                # The LL subband is small, and where a background is constant any bit-plane may be nearly free.
+                # The LL subband is small, and over a constant background any bit-plane may cost nearly nothing.
                 0.0 if band.orientation == "LL" else stop_slope,
                 self.passes, self.complete, self.lengths, self.gains, self.registers, self.ends, sizes,
             )  # fmt: skip
@@ -105,15 +105,15 @@ class CodedBlocks:
         self.codewords = np.concatenate([self.codewords, *added])
 
     def drop_fractions(self) -> None:
-        """Halve the memory of the words, which after block coding are needed for reconstructions only."""
+        """Halve the memory of the words, which only reconstructions need after block coding."""
         for index, band in enumerate(self.subbands):
-            if band.bit_planes <= MOST_SHORT_PLANES:
+            if band.bit_planes <= MAX_INT16_PLANES:
                 short = np.empty(band.words.shape, np.int16)
                 drop_fractions(band.words, short)
                 self.subbands[index] = replace(band, words=short)
 
     def _tasks(self, members: np.ndarray) -> Iterator[np.ndarray]:
-        """Runs of blocks of one subband, small enough that threads share the work evenly."""
+        """Runs of blocks of one subband, short enough that threads share the work evenly."""
         borders = np.flatnonzero(np.diff(self.subband[members])) + 1
         for run in np.split(members, borders):
             for start in range(0, len(run), BLOCKS_A_TASK):

@@ -1,4 +1,4 @@
-"""An image after its transform and its one pass of block coding, from which codestreams can be cut."""
+"""An image after transform, quantisation and block coding, from which codestreams of any length can be assembled."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,29 +27,29 @@ from codec.quantization import Quantization
 from codec.subbands import subband_names, subband_shapes
 from codec.workers import Workers
 
-# Block coding stops at slopes below this part of the one that rate control will probably end with; the one that it
-# does end with must be that much steeper.
+# Block coding stops at this part of the slope that rate control will probably end with. The slope that it does end with
+# must be at least `MIN_SLOPE_RATIO` times the stop slope.
 STOP_FRACTION = 0.7
-LEAST_MARGIN = 1.05
-# In an image of few code-blocks every pass counts: what is cut off there has cost up to 0.2 dB. Full coding of it takes
-# twice the time, stopping at a seventh of the slope a quarter more. Caution falls to 1 as blocks become many.
+MIN_SLOPE_RATIO = 1.05
+# In an image of few code-blocks every pass counts: stopping too early has cost up to 0.2 dB. Full coding takes twice
+# the time, stopping at a seventh of the slope a quarter more. The factor falls from 7 to 1 as code-blocks become many.
 FEW_BLOCKS, MANY_BLOCKS = 2000, 3000
-CAUTION = 7
-SMALLEST_STOP_SLOPE = 1.0
-# Rows of code-blocks that are quantised at a time.
+MAX_SAFETY_FACTOR = 7
+MIN_STOP_SLOPE = 1.0
+# Rows of code-blocks that one task quantises.
 ROWS_A_TASK = 8
 
 
 @dataclass(frozen=True)
 class CodedImage:
-    """The code-blocks of an image, and what a codestream says beside them.
+    """The coded blocks of an image, and the parameters that a codestream's headers give.
 
     Attributes
     ----------
     shape, dtype : (int, int), numpy.dtype
         Of the pixels.
     bits_stored, levels : int
-        Bits of a pixel that carry its value, and decomposition levels.
+        Bits of a pixel that hold its value, and decomposition levels.
     quantization : Quantization
     packets : numpy.ndarray
         As of `codec.encoding.packet_division.packet_blocks`.
@@ -68,29 +68,29 @@ class CodedImage:
 def code_irreversibly(
     pixels: np.ndarray, bits: int, levels: int, packet_bytes: int, workers: Workers
 ) -> tuple[CodedImage, RateControl]:
-    """Transform by the 9/7 filter, and code the blocks as far as `packet_bytes` can carry."""
+    """Transform by the 9/7 filter, and code all passes that `packet_bytes` may have room for."""
     bands = forward_97(pixels, levels, 1 << (bits - 1), workers)
-    image = _with_words(pixels, bits, bands, derived_quantization(bits, levels), quantize, workers)
+    image = _quantized_image(pixels, bits, bands, derived_quantization(bits, levels), quantize, workers)
     return image, _code_for(image, packet_bytes, workers)
 
 
 def code_reversibly(pixels: np.ndarray, bits: int, levels: int, workers: Workers) -> CodedImage:
     """Transform by the 5/3 filter, and code every bit-plane of every block."""
     bands = forward_53(pixels, levels, 1 << (bits - 1))
-    image = _with_words(pixels, bits, bands, reversible_quantization(bits, levels), keep_integers, workers)
+    image = _quantized_image(pixels, bits, bands, reversible_quantization(bits, levels), keep_integers, workers)
     image.blocks.code(np.arange(len(image.blocks.passes)), 0.0, workers)
     return image
 
 
-def _with_words(
+def _quantized_image(
     pixels: np.ndarray,
     bits: int,
     bands: list[np.ndarray],
     quantization: Quantization,
-    make_words: Callable[[np.ndarray, float, np.ndarray], None],
+    quantize_rows: Callable[[np.ndarray, float, np.ndarray], None],
     workers: Workers,
 ) -> CodedImage:
-    """Let coefficients become words, in place, and divide them into code-blocks."""
+    """Quantise the subbands in place, and divide them into code-blocks."""
     (rows, columns), levels = pixels.shape, len(bands) // 3
     steps = subband_steps(quantization, bits, levels)
     planes = [np.empty((-(-band.shape[0] // BLOCK_SIDE), -(-band.shape[1] // BLOCK_SIDE)), np.int32) for band in bands]
@@ -99,7 +99,7 @@ def _with_words(
         for band, step, of_band in zip(bands, steps, planes)
         for row in range(0, len(of_band), ROWS_A_TASK)
     ]
-    workers.map(lambda part: make_words(*part), parts)
+    workers.map(lambda part: quantize_rows(*part), parts)
     quantization = with_guard_bits(quantization, levels, [int(each.max(initial=0)) for each in planes])
     subbands = [
         SubbandWords(band.view(np.int32), orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
@@ -117,25 +117,25 @@ def _with_words(
     return CodedImage((rows, columns), pixels.dtype, bits, levels, quantization, packets, blocks)
 
 
-def _caution(blocks: int) -> float:
-    """How many times flatter than foretold the slope may be at which coding of an image with so many blocks stops."""
+def _safety_factor(blocks: int) -> float:
+    """By how much coding of an image with so many blocks stops below the predicted slope."""
     few = (MANY_BLOCKS - blocks) / (MANY_BLOCKS - FEW_BLOCKS)
-    return CAUTION ** min(max(few, 0), 1)
+    return MAX_SAFETY_FACTOR ** min(max(few, 0), 1)
 
 
 def _code_for(image: CodedImage, packet_bytes: int, workers: Workers) -> RateControl:
-    """Code the blocks as far as `packet_bytes` can carry."""
+    """Code all passes that `packet_bytes` may have room for, coarse levels first."""
     blocks = image.blocks
-    caution = _caution(len(blocks.passes))
-    guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes, workers) / caution
+    safety = _safety_factor(len(blocks.passes))
+    guess = stop_slope = predict_stop_slope([band.words for band in blocks.subbands], packet_bytes, workers) / safety
     stages, weights = coding_stages(blocks, image.levels)
     for number, members in enumerate(stages):
         if number > 0:
-            stop_slope = max(guess, STOP_FRACTION / caution * slope_so_far(blocks, weights, packet_bytes))
+            stop_slope = max(guess, STOP_FRACTION / safety * slope_so_far(blocks, weights, packet_bytes))
         blocks.code(members, stop_slope, workers)
     while True:
         control = RateControl(blocks, image.packets)
-        if stop_slope == 0 or control.slope(packet_bytes) > LEAST_MARGIN * stop_slope:
+        if stop_slope == 0 or control.slope(packet_bytes) > MIN_SLOPE_RATIO * stop_slope:
             return control
-        stop_slope = 0.0 if stop_slope < SMALLEST_STOP_SLOPE else stop_slope / 4
+        stop_slope = 0.0 if stop_slope < MIN_STOP_SLOPE else stop_slope / 4
         blocks.code(np.flatnonzero(~blocks.complete), stop_slope, workers)

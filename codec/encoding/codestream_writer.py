@@ -6,11 +6,10 @@ from codec.encoding.quantizer import LOG2_BLOCK_SIDE
 from codec.markers import COD, QCD, SIZ, SOC, SOD, SOT, TILE_HEADER_BYTES
 from codec.quantization import Quantization
 
-# SOC, SIZ, COD, QCD with derived steps, SOT, SOD, and EOC at the end: what every codestream consists of at least,
-# beside its packets.
+# SOC, SIZ, COD, QCD with derived steps, SOT, SOD and EOC: all of a codestream but its packets.
 FIXED_BYTES = 82
 
-MOST_LAYERS = 65535  # A.6.1
+MAX_LAYERS = 65535  # A.6.1
 SIZ_BYTES = 43  # the whole marker segment, of one component
 LAYERS_IN_COD = 6
 LRCP = 0
@@ -36,7 +35,7 @@ def write_tile_header(packet_bytes: int) -> bytes:
 
 
 def with_layers(codestream: bytes, layers: int) -> bytes:
-    """Let the COD marker segment of a codestream of ours say that it has so many layers."""
+    """Replace the number of layers in the COD marker segment of a codestream that this encoder wrote."""
     at = 2 + SIZ_BYTES + LAYERS_IN_COD
     return codestream[:at] + struct.pack(">H", layers) + codestream[at + 2 :]
 

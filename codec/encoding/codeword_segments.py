@@ -1,8 +1,8 @@
-"""Codeword segments: where the MQ coder's bytes may be cut, and how they end there (T.800 C.2.9, C.3.4, J.14).
+"""Codeword segments: where the MQ coder's bytes may be truncated, and how they end there (T.800 C.2.9, C.3.4, J.14).
 
-A segment may be cut off wherever its bytes, followed by ones for ever (which is what a decoder reads past the end,
-C.3.4), lie in the coder's interval [C, C + A) as the last pass left it. That is often a byte or two before FLUSH
-(C.2.9) would end, and it can be found later from the coder's registers alone.
+A segment may end wherever its bytes, followed by ones without end (which a decoder reads past the end, C.3.4), lie in
+the coder's interval [C, C + A) after the last pass. That is often a byte or two before the end by FLUSH (C.2.9), and
+it follows from the coder's registers alone.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from codec.encoding.mq_encoder import REGISTER_A, REGISTER_BP, REGISTER_C, REGISTER_CT
 from codec.jit import kernel
 
-# Four bytes of ones are 30 bits, and the interval's ends have 27; the fifth byte says nothing any more.
+# Four bytes of ones have 30 bits, and the interval's ends have 27: the fifth byte changes nothing.
 FINE_ENOUGH = 5
 
 
@@ -24,7 +24,7 @@ def pack_registers(registers, output):
 
 @kernel
 def _segment_ending(packed, margin, ending, extra):
-    """Write B and `extra` bytes after it that begin at C + `margin` to `ending`; False if they miss the interval."""
+    """Write B and `extra` bytes after it, from C + `margin`, to `ending`; False if they lie outside of the interval."""
     a, ct, byte, c = packed & 0xFFFF, (packed >> 16) & 0xF, (packed >> 20) & 0xFF, packed >> 28
     low = (c << ct) + margin
     high = (c << ct) + (a << ct)
@@ -45,23 +45,23 @@ def _segment_ending(packed, margin, ending, extra):
 
 @kernel
 def shortest_segment(packed, bp, ending):
-    """Fewest bytes that a segment ending in this state of the coder needs; `ending` is scratch of 3."""
+    """Least bytes of a segment that ends in this state of the coder; `ending` is scratch of 3."""
     for extra in range(3):
         if _segment_ending(packed, 0, ending, extra):
-            # A last byte 0xFF is forbidden (B.10.1), and saved: the decoder reads ones anyway.
+            # A last byte 0xFF is forbidden (B.10.1), and not needed: the decoder reads ones there anyway.
             return bp + extra - (ending[extra] == 0xFF)
     return bp + 3  # unreachable: the interval is wider than the cell of two bytes
 
 
 @kernel
 def find_ending(packed, bp, length, ending):
-    """Find bytes that end a segment of exactly `length` in this state of the coder.
+    """Find the last bytes of a segment of exactly `length` that ends in this state of the coder.
 
     Returns
     -------
     int
         How many bytes of `ending` follow B (its first byte), or -1 where no segment of this very length exists.
-        Longer segments go on with any bytes.
+        Longer segments continue with any bytes.
     """
     extra = min(max(length - bp, 0), 2)
     # For two bytes and more: the lowest margin from which any continuation stays inside, not only ones.
@@ -86,7 +86,7 @@ def write_segment(codeword, packed, bp, length, out, at):
     packed, bp : int
         Registers at the end of the last pass carried.
     length : int
-        What is longer than the coder needs is filled with zeros.
+        Bytes beyond those that the coder needs are zeros.
     """
     ending = np.zeros(3, np.uint8)
     extra = find_ending(packed, bp, length, ending)
@@ -99,17 +99,17 @@ def write_segment(codeword, packed, bp, length, out, at):
 
 
 @kernel
-def can_go_on_with_ones(count):
-    """Whether `write_ones` can lengthen a whole segment by so many bytes."""
+def can_append_ones(count):
+    """Whether `write_ones` can append so many bytes to a whole segment."""
     return count % 2 == 0 or count >= FINE_ENOUGH
 
 
 @kernel
 def write_ones(count, out, at):
-    """Write bytes that say what a decoder reads past the end (C.3.4), for ever: they change nothing.
+    """Write the ones that a decoder reads past the end anyway (C.3.4), so that they change nothing.
 
-    A last byte 0xFF is forbidden (B.10.1), so that an odd one says something else, where that is finer than the ends
-    of the coder's interval.
+    A last byte 0xFF is forbidden (B.10.1). An odd last byte is therefore 0, at a place that is finer than the ends of
+    the coder's interval.
     """
     for n in range(count):
         out[at + n] = 0x7F if n % 2 else 0xFF
@@ -143,7 +143,7 @@ def prefix_decodes(codeword, last_packed, last_bp, total, packed, bp, length):
     if not max(bp, 1) <= length <= total or codeword_byte(codeword, last_packed, last_bp, total, length - 1) == 0xFF:
         return False
     a, ct, byte, c = packed & 0xFFFF, (packed >> 16) & 0xF, (packed >> 20) & 0xFF, packed >> 28
-    # What the bytes leave of the interval's upper end, and what the ones that follow them come to.
+    # The interval's upper end less the bytes, and the value of the ones that follow.
     high, unit, previous = (c + a) << ct, 27, byte
     if bp > 0:
         previous = np.int64(codeword_byte(codeword, last_packed, last_bp, total, bp - 1))
@@ -159,7 +159,7 @@ def prefix_decodes(codeword, last_packed, last_bp, total, packed, bp, length):
 
 @kernel
 def shortest_prefix(codeword, last_packed, last_bp, total, packed, bp):
-    """Fewest bytes of a block's codeword, as of `codeword_byte`, that decode as the passes that end in that state."""
+    """Least bytes of a block's codeword, as of `codeword_byte`, that decode as the passes that end in that state."""
     for length in range(max(bp, 1), total):
         if prefix_decodes(codeword, last_packed, last_bp, total, packed, bp, length):
             return length

@@ -26,14 +26,14 @@ from codec.workers import Workers
 
 @dataclass(frozen=True)
 class Encoded:
-    """One codestream and what is known about it.
+    """One codestream, with its ratio and lengths.
 
     Attributes
     ----------
     codestream : bytes
         A raw JPEG 2000 codestream, `target_bytes` long.
     ratio : float
-        The compression ratio asked for.
+        The requested compression ratio.
     rows, columns, bits_allocated, bits_stored : int
         Of the image.
     target_bytes : int
@@ -41,9 +41,9 @@ class Encoded:
     header_bytes : int
         Marker segments and packet headers.
     padding_bytes : int
-        Filler, only where every bit-plane is coded and carried.
+        Filler, only where all coded data are used.
     reconstruction : numpy.ndarray or None
-        What a decoder gives, of the input's dtype (`codec.decode` gives uint8 wherever `bits_stored` is at most 8);
+        The decoded pixels, of the input's dtype (`codec.decode` gives uint8 wherever `bits_stored` is at most 8);
         only from `encode_ladder`.
     """
 
@@ -60,17 +60,17 @@ class Encoded:
 
     @property
     def body_bytes(self) -> int:
-        """Bytes of code-blocks' codewords."""
+        """Bytes of codeword segments."""
         return self.target_bytes - self.header_bytes - self.padding_bytes
 
     @property
     def ratio_allocated(self) -> float:
-        """Compression ratio reached, counting the bits allocated."""
+        """Actual compression ratio, counting the bits allocated."""
         return self.rows * self.columns * self.bits_allocated / 8 / len(self.codestream)
 
     @property
     def ratio_stored(self) -> float:
-        """Compression ratio reached, counting the bits stored."""
+        """Actual compression ratio, counting the bits stored."""
         return self.rows * self.columns * self.bits_stored / 8 / len(self.codestream)
 
 
@@ -84,7 +84,7 @@ def encode(
 ) -> Encoded:
     """Compress an image to exactly ``floor(uncompressed bytes / ratio)`` bytes.
 
-    `codec.decode` gives it back as uint8 where `bits_stored` is at most 8, whatever the input's dtype.
+    `codec.decode` returns uint8 where `bits_stored` is at most 8, whatever the input's dtype.
 
     Parameters
     ----------
@@ -93,11 +93,11 @@ def encode(
     ratio : float
         Compression ratio, any finite number above 0.
     bits_stored : int, optional
-        Bits of a pixel that carry its value, 1 to 16; by default all that are allocated.
+        Bits of a pixel that hold its value, 1 to 16; by default all that are allocated.
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed size counts.
     threads : int
-        How many code at the same time.
+        How many threads code blocks at the same time.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def encode(
     InvalidRatioError
         A `ratio` that is not a finite number above 0, or means 2 GiB or more; an unknown `reference`.
     UnreachableRatioError
-        Even an empty codestream would be longer.
+        Even a codestream with empty packets would be longer.
     OptionError
         `threads` below 1.
     """
@@ -121,7 +121,7 @@ def encode_ladder(
     reference: str = "allocated",
     threads: int = 1,
 ) -> Iterator[Encoded]:
-    """Compress an image to several ratios with one transform and one pass of block coding.
+    """Compress an image to several ratios with one transform and one run of block coding.
 
     Parameters and errors are those of `encode`, for all ratios before any work is done.
 
@@ -172,7 +172,7 @@ def _encode_all(
 def unreachable(
     ratio: float, target: int, smallest: int, uncompressed: Fraction, shape: tuple[int, ...]
 ) -> UnreachableRatioError:
-    """Say that `target` bytes are fewer than the `smallest` codestream has, and which ratio that one has."""
+    """The error that `target` bytes are fewer than the `smallest` codestream has; it names that one's ratio."""
     largest = _rounded_down(uncompressed / smallest)
     return UnreachableRatioError(
         f"ratio {compression_ratio.ratio_text(ratio)} leaves {target} bytes for an image of {shape[0]} × {shape[1]}"
@@ -187,7 +187,7 @@ def _rounded_down(value: Fraction) -> float:
 
 
 def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
-    """Bits stored, after checking that `pixels` can be coded with them; `InvalidImageError` where not."""
+    """Check that `pixels` can be coded with `bits_stored`, and return that; `InvalidImageError` if not."""
     if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
         kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise InvalidImageError(f"pixels must be a numpy array of uint8 or uint16, not {kind}")
@@ -207,7 +207,7 @@ def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
 def _encoded(
     image: CodedImage, control: RateControl, ratio: float, target: int, reconstructed: bool, workers: Workers
 ) -> Encoded:
-    """Cut the codestream of `target` bytes."""
+    """Assemble the codestream of `target` bytes."""
     packet_bytes = target - FIXED_BYTES
     allocation = control.allocate(packet_bytes)
     body = np.empty(packet_bytes, np.uint8)
@@ -233,7 +233,7 @@ def _encoded(
 
 
 def _reconstruction(image: CodedImage, allocation: Allocation, codestream: bytes, workers: Workers) -> np.ndarray:
-    if allocation.filling.cut != NO_BLOCK:  # where bytes end within a pass, only a decoder knows what it makes of it
+    if allocation.filling.truncated != NO_BLOCK:  # the result of a truncated pass is known only from decoding it
         return decode(codestream, max_pixels=image.shape[0] * image.shape[1]).astype(image.dtype, copy=False)
     pixels = np.empty(image.shape, image.dtype)
     passes = allocation.plan.passes.copy()

@@ -74,7 +74,7 @@ def _lift_rows_53(shift, above, row, below, before, low, high):
 
 @kernel
 def _analyse_53(pixels, shift, ll, hl, lh, hh):
-    """One decomposition level: rows lifted vertically, each finished one split horizontally (the order is binding)."""
+    """One decomposition level: vertical lifting, then each finished row horizontally, in the standard's order."""
     rows, columns = pixels.shape
     low, high = np.empty(columns, np.int32), np.empty(columns, np.int32)
     if rows == 1:

@@ -7,10 +7,10 @@ import numpy as np
 from codec.jit import kernel
 from codec.lifting import ALPHA, BETA, DELTA, GAMMA, LOW_GAIN, K
 from codec.subbands import subband_shapes
-from codec.workers import CALLER, Workers
+from codec.workers import SINGLE_THREAD, Workers
 
 
-def forward_97(pixels: np.ndarray, levels: int, level_shift: int, workers: Workers = CALLER) -> list[np.ndarray]:
+def forward_97(pixels: np.ndarray, levels: int, level_shift: int, workers: Workers = SINGLE_THREAD) -> list[np.ndarray]:
     """Irreversible 9/7 transform.
 
     Parameters
@@ -22,7 +22,7 @@ def forward_97(pixels: np.ndarray, levels: int, level_shift: int, workers: Worke
     level_shift : int
         Subtracted from every pixel first (G.1.2): 2^(bits_stored - 1) for unsigned samples.
     workers : Workers
-        Share the rows of each level; the result does not depend on their number.
+        Threads that share the rows of each level; the result does not depend on their number.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def _analyse_row_97(row, even, odd, low, high):
 
 @kernel(fastmath={"contract"})
 def _lift_row_pair(shift, above, row, below, d1, s1, d2, low, high):
-    """All four vertical lifting steps for one row pair; `d1`, `s1`, `d2` carry the pipeline's state along.
+    """All four vertical lifting steps for one row pair; `d1`, `s1`, `d2` are the pipeline's state.
 
     With n the index of the row pair, `above` is x[2n], `row` x[2n + 1], `below` x[2n + 2]; the state enters as
     d1[n-1], s1[n-1], d2[n-2] and leaves one further on; `low`, `high` receive the finished rows n - 1.
@@ -105,7 +105,7 @@ def _mirrored(row, rows):
 def _analyse_97(pixels, shift, ll, hl, lh, hh, first, end):
     """Rows `first` to `end` of one level: vertical lifting in one rolling pass, each finished row split horizontally.
 
-    The pipeline's state is a matter of the last few rows only, so it is right after three row pairs.
+    The pipeline's state depends on the last few rows only, so it is right after three row pairs.
     """
     rows, columns = pixels.shape
     even = np.empty(columns // 2 + 1, np.float32)

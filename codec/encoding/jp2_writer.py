@@ -1,8 +1,7 @@
 """Writing a JP2 file: boxes around a codestream (T.800 Annex I).
 
-A JP2 file says what a viewer wants to know beside the pixels: that they are grey levels, and how large they are. It
-is some 85 bytes longer than its codestream; compression ratios count the codestream alone, as do archives, which
-hold codestreams without a file around them.
+A JP2 file adds what a viewer needs: that the samples are grey levels, and the size of a pixel. It is some 85 bytes
+longer than its codestream. Compression ratios count the codestream alone, as archives store it without boxes.
 """
 
 import math
@@ -17,7 +16,7 @@ WAVELET_COMPRESSION = 7  # the only value of C in the image header box (I.5.3.1)
 ENUMERATED = 1
 GREYSCALE = 17  # Table I.10
 MILLIMETRES_A_METRE = 1000
-LARGEST_TERM = 6553  # ten times as much still fits the 16 bits of a resolution's numerator
+MAX_TERM = 6553  # ten times as much still fits the 16 bits of a resolution's numerator
 
 
 def wrap_jp2(codestream: bytes, *, pixel_pitch: float | None = None) -> bytes:
@@ -33,13 +32,13 @@ def wrap_jp2(codestream: bytes, *, pixel_pitch: float | None = None) -> bytes:
     Raises
     ------
     CodestreamError, UnsupportedCodestreamError
-        What is given is no codestream that `codec.decode` would take.
+        The bytes are no codestream that `codec.decode` can read.
     OptionError
         A `pixel_pitch` that is not between 1e-9 and 1e9.
     """
     size = read_codestream(codestream).size
     depth = size.precision - 1 | size.signed << 7
-    # One component, so that the image header tells all bit depths, and a bits-per-component box would be wrong.
+    # One component: the image header gives its bit depth, and a bits-per-component box would be wrong.
     header = _box(
         b"ihdr", struct.pack(">IIHBBBB", size.y1 - size.y0, size.x1 - size.x0, 1, depth, WAVELET_COMPRESSION, 0, 0)
     )
@@ -60,6 +59,6 @@ def _resolution(pixel_pitch: float) -> bytes:
         raise OptionError(f"pixel_pitch={pixel_pitch}: must be a distance in mm")
     exact = Fraction(MILLIMETRES_A_METRE) / Fraction(pixel_pitch)
     exponent = math.floor(math.log10(exact))
-    nearest = (exact / Fraction(10) ** exponent).limit_denominator(LARGEST_TERM)
+    nearest = (exact / Fraction(10) ** exponent).limit_denominator(MAX_TERM)
     terms = nearest.numerator, nearest.denominator
     return struct.pack(">HHHHbb", *terms, *terms, exponent, exponent)

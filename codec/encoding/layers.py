@@ -1,8 +1,8 @@
 """Codestreams of several quality layers (T.800 B.9): one that holds an image at every ratio of a ladder; lossless ones.
 
-The packets of the first layers, with the headers before them and EOC behind, are exactly as long as the ratio of the
-last of these layers says. A layer adds to the codewords of its code-blocks what comes next in them, and nothing else;
-only the last one has filler too, where all that there is does not fill it.
+The packets of the first n layers, with the headers before and EOC after them, have exactly the length of the n-th
+ratio. A layer adds the next bytes of the codewords of its code-blocks, and nothing else. Only the last layer may have
+filler too, where all coded data are used.
 """
 
 from collections.abc import Iterable
@@ -12,16 +12,16 @@ import numpy as np
 
 from codec import ratio as compression_ratio
 from codec.encoding.coded_image import CodedImage, code_irreversibly, code_reversibly
-from codec.encoding.codestream_writer import FIXED_BYTES, MOST_LAYERS, with_layers, write_main_header, write_tile_header
+from codec.encoding.codestream_writer import FIXED_BYTES, MAX_LAYERS, with_layers, write_main_header, write_tile_header
 from codec.encoding.codeword_segments import shortest_prefix
 from codec.encoding.decomposition import decomposition_levels
 from codec.encoding.encoder import Encoded, checked_bits, unreachable
 from codec.encoding.packet_division import count_packets
-from codec.encoding.packet_header_writer import nothing_told
-from codec.encoding.packet_writer import HeaderPlan, codewords_of, whole_codeword, write_packets
+from codec.encoding.packet_header_writer import nothing_signalled
+from codec.encoding.packet_writer import LayerPlan, codewords_of, whole_codeword, write_packets
 from codec.encoding.padding import Filling
 from codec.encoding.quantizer import derived_quantization, reversible_quantization
-from codec.encoding.rate_control import RateControl, bytes_of
+from codec.encoding.rate_control import RateControl, bytes_of_layer
 from codec.errors import LayerError
 from codec.jit import kernel
 from codec.markers import EOC, SOT, TILE_HEADER_BYTES
@@ -33,7 +33,7 @@ END = EOC.to_bytes(2)
 
 @dataclass(frozen=True)
 class Layered:
-    """One codestream of several layers and what is known about it.
+    """One codestream of several layers, with its ratios and lengths.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class Layered:
         Compression ratios of the layers, the largest first; a lossless last layer has none.
     layer_bytes : tuple of int
         For every layer the length of the codestream that ends with it, headers and EOC included: ``floor(uncompressed
-        bytes / ratio)``, or for a lossless layer what it takes.
+        bytes / ratio)``, or for a lossless layer as many as it needs.
     header_bytes : tuple of int
         For every layer the marker segments and packet headers up to its end.
     padding_bytes : tuple of int
-        For every layer the filler in it: only in the last one, where every bit-plane is carried before its end.
+        For every layer the filler in it: only in the last one, where all coded data are used before its end.
     rows, columns, bits_allocated, bits_stored : int
         Of the image.
     lossless : bool
@@ -92,42 +92,42 @@ def encode_layers(
     ratios : iterable of float
         Compression ratios, each once, in any order.
     bits_stored : int, optional
-        Bits of a pixel that carry its value, 1 to 16; by default all that are allocated.
+        Bits of a pixel that hold its value, 1 to 16; by default all that are allocated.
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed size counts.
     lossless : bool
-        Add a last layer with all that is left, so that every pixel comes back. The transform is the 5/3 filter then,
-        which shows less than the 9/7 filter at the same size.
+        Add a last layer with all remaining passes, so that every pixel comes back. The transform is then the
+        5/3 filter, whose quality at the same size is lower than that of the 9/7 filter.
     threads : int
-        How many code at the same time.
+        How many threads code blocks at the same time.
 
     Raises
     ------
     InvalidImageError, InvalidRatioError, UnreachableRatioError, OptionError
         As `codec.encode`.
     LayerError
-        A ratio twice or none; one with less than the packet headers' bytes more than the layer before; a layer, other
-        than the last, for which the image has not enough to tell.
+        A ratio twice or none; a layer that is not longer than the one before by at least its packet headers; a layer
+        other than the last one for which there are not enough coded data.
     """
     workers = Workers(threads)
     bits = checked_bits(pixels, bits_stored)
     rows, columns = pixels.shape
-    wanted, levels = _checked_layers(pixels, list(ratios), bits, reference, lossless)
+    targets, levels = _checked_layers(pixels, list(ratios), bits, reference, lossless)
     with workers:
         if lossless:
             image = code_reversibly(pixels, bits, levels, workers)
         else:
-            image, _ = code_irreversibly(pixels, bits, levels, wanted[-1][1] - FIXED_BYTES, workers)
-    main_header = write_main_header(image.shape, bits, levels, image.quantization, len(wanted) + lossless)
-    layers = _Layers(image, len(main_header) + TILE_HEADER_BYTES + len(END))
-    for number, (ratio, target) in enumerate(wanted, 1):
-        layers.add(ratio, target, last=number == len(wanted) and not lossless)
+            image, _ = code_irreversibly(pixels, bits, levels, targets[-1][1] - FIXED_BYTES, workers)
+    main_header = write_main_header(image.shape, bits, levels, image.quantization, len(targets) + lossless)
+    layers = _LayerWriter(image, len(main_header) + TILE_HEADER_BYTES + len(END))
+    for number, (ratio, target) in enumerate(targets, 1):
+        layers.add(ratio, target, last=number == len(targets) and not lossless)
     if lossless:
         layers.add_rest()
     packets = b"".join(layers.packets)
     return Layered(
         codestream=main_header + write_tile_header(len(packets)) + packets + END,
-        ratios=tuple(ratio for ratio, _ in wanted),
+        ratios=tuple(ratio for ratio, _ in targets),
         layer_bytes=tuple(layers.ends),
         header_bytes=tuple(layers.headers),
         padding_bytes=tuple(layers.padding),
@@ -143,25 +143,25 @@ def _checked_layers(
     pixels: np.ndarray, ratios: list[float], bits: int, reference: str, lossless: bool
 ) -> tuple[list[tuple[float, int]], int]:
     """Ratio and target bytes of each layer, shortest first, and the levels; errors as of `encode_layers`."""
-    if not (ratios or lossless) or len(ratios) > MOST_LAYERS - lossless:
-        raise LayerError(f"{len(ratios)} layers: from 1 to {MOST_LAYERS} are possible")
+    if not (ratios or lossless) or len(ratios) > MAX_LAYERS - lossless:
+        raise LayerError(f"{len(ratios)} layers: from 1 to {MAX_LAYERS} are possible")
     rows, columns = pixels.shape
     uncompressed = compression_ratio.uncompressed_bytes(
         rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits, reference=reference
     )
-    wanted = [(ratio, compression_ratio.target_bytes(uncompressed, ratio)) for ratio in ratios]
-    wanted.sort(key=lambda layer: compression_ratio.exact_ratio(layer[0]), reverse=True)
-    fewest_levels = decomposition_levels(rows, columns, bits)
-    if not wanted:
-        return wanted, fewest_levels
-    ratio, first = wanted[0]
+    targets = [(ratio, compression_ratio.target_bytes(uncompressed, ratio)) for ratio in ratios]
+    targets.sort(key=lambda layer: compression_ratio.exact_ratio(layer[0]), reverse=True)
+    default_levels = decomposition_levels(rows, columns, bits)
+    if not targets:
+        return targets, default_levels
+    ratio, first = targets[0]
     levels = decomposition_levels(rows, columns, bits, first - FIXED_BYTES)
     if first < _smallest(pixels, bits, levels, lossless)[0]:
-        levels = fewest_levels
+        levels = default_levels
     smallest, packets = _smallest(pixels, bits, levels, lossless)
     if first < smallest:
         raise unreachable(ratio, first, smallest, uncompressed, pixels.shape)
-    for (ratio, before), (smaller, target) in zip(wanted, wanted[1:]):
+    for (ratio, before), (smaller, target) in zip(targets, targets[1:]):
         if compression_ratio.exact_ratio(ratio) == compression_ratio.exact_ratio(smaller):
             raise LayerError(f"ratio {compression_ratio.ratio_text(ratio)} is given twice")
         if target < before + packets:
@@ -170,11 +170,11 @@ def _checked_layers(
                 f" and the headers of this one take {before + packets} bytes: the largest ratio for it is"
                 f" {float(uncompressed / (before + packets)):.6g}"
             )
-    return wanted, levels
+    return targets, levels
 
 
 def _smallest(pixels: np.ndarray, bits: int, levels: int, lossless: bool) -> tuple[int, int]:
-    """Bytes of a codestream of one layer whose packets are empty, and how many packets these are."""
+    """Length of a codestream of one layer with empty packets, and the number of these packets."""
     rows, columns = pixels.shape
     quantization = reversible_quantization(bits, levels) if lossless else derived_quantization(bits, levels)
     packets = count_packets(subband_shapes(rows, columns, levels))
@@ -184,26 +184,26 @@ def _smallest(pixels: np.ndarray, bits: int, levels: int, lossless: bool) -> tup
 
 
 def encode_lossless(pixels: np.ndarray, *, bits_stored: int | None = None, threads: int = 1) -> Encoded:
-    """Compress an image so that every pixel comes back, to whatever size that takes (5/3 filter, one layer).
+    """Compress an image so that every pixel comes back, to whatever size that needs (5/3 filter, one layer).
 
     Parameters and errors are those of `codec.encode`; the result's `ratio` counts the bits allocated.
     """
-    made = encode_layers(pixels, (), bits_stored=bits_stored, lossless=True, threads=threads)
+    layered = encode_layers(pixels, (), bits_stored=bits_stored, lossless=True, threads=threads)
     return Encoded(
-        codestream=made.codestream,
-        ratio=pixels.nbytes / len(made.codestream),
-        rows=made.rows,
-        columns=made.columns,
-        bits_allocated=made.bits_allocated,
-        bits_stored=made.bits_stored,
-        target_bytes=len(made.codestream),
-        header_bytes=made.header_bytes[0],
+        codestream=layered.codestream,
+        ratio=pixels.nbytes / len(layered.codestream),
+        rows=layered.rows,
+        columns=layered.columns,
+        bits_allocated=layered.bits_allocated,
+        bits_stored=layered.bits_stored,
+        target_bytes=len(layered.codestream),
+        header_bytes=layered.header_bytes[0],
         padding_bytes=0,
     )
 
 
-class _Layers:
-    """Packets, layer after layer.
+class _LayerWriter:
+    """Writes the packets layer by layer.
 
     Attributes
     ----------
@@ -215,9 +215,9 @@ class _Layers:
 
     def __init__(self, image: CodedImage, fixed_bytes: int):
         self._words = codewords_of(image.blocks)
-        _cut_anywhere(self._words)
+        _use_prefix_lengths(self._words)
         self._control = RateControl(image.blocks, image.packets)
-        self._told = nothing_told(image.packets, len(image.blocks.passes), image.blocks.passes > 0)
+        self._signalled = nothing_signalled(image.packets, len(image.blocks.passes), image.blocks.passes > 0)
         self._fixed_bytes = fixed_bytes
         self.packets: list[bytes] = []
         self.ends: list[int] = []
@@ -228,18 +228,18 @@ class _Layers:
         """Add a layer that ends where the codestream is `target` bytes long; the `last` one may take filler."""
         before = self.ends[-1] if self.ends else self._fixed_bytes
         try:
-            allocation = self._control.allocate(target - before, self._told, len(self.packets), filler=last)
+            allocation = self._control.allocate(target - before, self._signalled, len(self.packets), filler=last)
         except LayerError as error:
             text = compression_ratio.ratio_text(ratio)
             raise LayerError(f"the layer of ratio {text} cannot be {target} bytes long: {error}") from None
         self._write(allocation.plan, allocation.filling)
 
     def add_rest(self) -> None:
-        """Add a layer with all that is left."""
-        self._write(self._control.everything(self._told, len(self.packets)), Filling())
+        """Add a layer with all remaining passes."""
+        self._write(self._control.allocate_rest(self._signalled, len(self.packets)), Filling())
 
-    def _write(self, plan: HeaderPlan, filling: Filling) -> None:
-        size = bytes_of(plan)
+    def _write(self, plan: LayerPlan, filling: Filling) -> None:
+        size = bytes_of_layer(plan)
         packets = np.empty(size, np.uint8)
         write_packets(plan, self._words, filling.blank, packets)
         self.packets.append(packets.tobytes())
@@ -249,8 +249,8 @@ class _Layers:
 
 
 @kernel
-def _cut_anywhere(words):
-    """Let `lengths` say how many bytes of the whole codeword each pass needs, as what follows cannot be altered."""
+def _use_prefix_lengths(words):
+    """Replace `lengths` by the bytes of the whole codeword that each pass needs, as later layers continue it."""
     for block in range(words.passes.size):
         if words.passes[block] > 0:
             codeword, packed, bp, total = whole_codeword(words, block)

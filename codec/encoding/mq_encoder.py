@@ -5,7 +5,7 @@ import numpy as np
 from codec.jit import kernel, leading_zeros
 from codec.mq_tables import CONTEXTS, INITIAL_STATES, NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
 
-# The encoder's own view of Table C.2, one integer a state: Qe << 8 | state << 1 | sense of the MPS.
+# Table C.2 with one integer a state: Qe << 8 | state << 1 | sense of the MPS.
 _ENTRIES = np.arange(2 * len(QE))
 _WORDS = QE[_ENTRIES >> 1].astype(np.int32) << 8 | _ENTRIES.astype(np.int32)
 START_WORDS = _WORDS[INITIAL_STATES << 1]
@@ -25,9 +25,9 @@ def _successors() -> np.ndarray:
 
 SUCCESSORS = _successors()
 
-# Registers of the encoder as one array, so that a pass can take up where the last one stopped.
+# Registers of the encoder as one array, so that a pass can continue where the last one stopped.
 REGISTER_A, REGISTER_C, REGISTER_CT, REGISTER_BP = 0, 1, 2, 3
-MOST_HELD = 16
+MAX_HELD_BITS = 16
 
 
 @kernel
@@ -43,7 +43,7 @@ def start_encoder(registers, states):
 
 @kernel
 def _bytes_out(c, held, bp, output):
-    """BYTEOUT (C.2.7) until less than a byte is held: C has been shifted `held` bits further than it should have."""
+    """BYTEOUT (C.2.7) until less than a byte is held: C has been shifted `held` bits too far."""
     while held >= 0:
         top = np.int64(27) + held
         if output[bp] != 0xFF and c >> top:
@@ -63,8 +63,8 @@ def _bytes_out(c, held, bp, output):
 def encode_symbols(symbols, count, registers, states, output):
     """Run the MQ encoder (C.2.2-C.2.7) over the decisions of one coding pass.
 
-    Whether a decision is the LPS and whether A needs renormalisation cannot be foreseen, so nothing branches on them;
-    bytes leave C some at a time. Where a carry is still on its way then, 0xFF may become 0x00 and a carry, which
+    Whether a decision is the LPS and whether A needs renormalisation cannot be predicted, so nothing branches on them.
+    Several bytes leave C at a time. Where a carry is still to come then, 0xFF may become 0x00 and a carry, which
     decodes alike.
 
     Parameters
@@ -94,7 +94,7 @@ def encode_symbols(symbols, count, registers, states, output):
         a <<= shift
         c <<= np.int64(shift)
         held += np.int64(shift)
-        if held >= MOST_HELD:
+        if held >= MAX_HELD_BITS:
             c, held, bp = _bytes_out(c, held, bp, output)
     c, held, bp = _bytes_out(c, held, bp, output)
     registers[REGISTER_A], registers[REGISTER_C] = a, c

@@ -1,7 +1,7 @@
 """Writing packet headers (T.800 Annex B.10): tag trees, inclusion, passes and lengths, over any number of layers.
 
-A header tells only what earlier layers' headers did not. `Told` holds that; a header can be written any number of
-times, to find out how long it would be, before it is told for good.
+A header signals only what the headers of earlier layers did not: `SignalledState` holds that. A header can be written
+any number of times to measure its length before the state is updated.
 """
 
 from typing import NamedTuple
@@ -12,23 +12,23 @@ from codec.jit import kernel
 from codec.packets import INITIAL_LBLOCK, MAX_SUBBANDS
 from codec.tag_trees import MAX_DEPTH, count_nodes, path_to_root
 
-# A tag tree's value that no header comes to: of blocks that are not included, or never will be.
+# A tag tree's value above all that headers signal: of code-blocks that are not included, or never will be.
 NEVER = 1 << 20
 
 
-class Told(NamedTuple):
-    """What the headers of earlier layers told.
+class SignalledState(NamedTuple):
+    """What the headers of earlier layers have signalled.
 
     Attributes
     ----------
     packets : numpy.ndarray
         int64 [packets, 3, 3], as of `codec.encoding.packet_division.packet_blocks`.
     may_follow : numpy.ndarray
-        bool [n]: blocks that a later layer may include.
-    passes, lengths, length_bits : numpy.ndarray
-        int32 [n]: passes and bytes of every block so far, and Lblock.
+        bool [n]: code-blocks that a later layer may include.
+    passes, lengths, lblock : numpy.ndarray
+        int32 [n]: passes and bytes of every code-block so far, and Lblock (B.10.7.1).
     first_node : numpy.ndarray
-        int64 [packets, 3]: where the nodes of each grid's tag trees begin.
+        int64 [packets, 3]: where the nodes of each grid's tag trees start.
     inclusion, planes : numpy.ndarray
         int32 [nodes]: the state of the tag trees' nodes, as of `codec.tag_trees`.
     """
@@ -37,23 +37,23 @@ class Told(NamedTuple):
     may_follow: np.ndarray
     passes: np.ndarray
     lengths: np.ndarray
-    length_bits: np.ndarray
+    lblock: np.ndarray
     first_node: np.ndarray
     inclusion: np.ndarray
     planes: np.ndarray
 
 
-def nothing_told(packets: np.ndarray, blocks: int, may_follow: np.ndarray | None = None) -> Told:
-    """Before the first layer; without `may_follow` it is the only one."""
+def nothing_signalled(packets: np.ndarray, blocks: int, may_follow: np.ndarray | None = None) -> SignalledState:
+    """The state before the first layer; without `may_follow` that is the only layer."""
     grids = packets[:, :, 1:].reshape(-1, 2)
     nodes = np.array([count_nodes(rows, columns) for rows, columns in grids])
     total = int(nodes.sum())
-    return Told(
+    return SignalledState(
         packets=packets,
         may_follow=np.zeros(blocks, np.bool_) if may_follow is None else may_follow,
         passes=np.zeros(blocks, np.int32),
         lengths=np.zeros(blocks, np.int32),
-        length_bits=np.full(blocks, INITIAL_LBLOCK, np.int32),
+        lblock=np.full(blocks, INITIAL_LBLOCK, np.int32),
         first_node=(np.cumsum(nodes) - nodes).reshape(packets.shape[:2]),
         inclusion=np.zeros(total, np.int32),
         planes=np.zeros(total, np.int32),
@@ -83,7 +83,7 @@ def _put_bits(out, writer, value, count):
 
 @kernel
 def _finish_byte(out, writer):
-    """Pad with zeros to a whole byte; after 0xFF a byte of its own takes the stuffed bit."""
+    """Pad with zeros to a whole byte; after 0xFF another byte holds the stuffed bit."""
     if writer[ROOM] != 8:
         out[writer[AT]] = writer[BYTE]
         writer[AT] += 1
@@ -110,7 +110,7 @@ def _node_values(leaves, rows, columns):
 
 @kernel
 def _encode_tag_tree(values, nodes, path, depth, threshold, out, writer):
-    """Say whether a leaf's value is at least `threshold`, and if not, what it is, as far as that is not known yet.
+    """Signal whether a leaf's value is at least `threshold`, and if not, which it is, as far as that is not known yet.
 
     `nodes` is what is signalled of the tree's nodes, as `codec.tag_trees` says; `path`, `depth` as from `path_to_root`.
     """
@@ -143,65 +143,65 @@ def _put_pass_count(out, writer, passes):
 
 
 @kernel
-def _put_length(out, writer, passes, length, length_bits, extra):
+def _put_length(out, writer, passes, length, lblock, extra):
     """Length of the one codeword segment (B.10.7.1): Lblock's increase, then the length; returns Lblock.
 
-    It is increased by `extra` more than the length needs.
+    The increase is `extra` larger than the length needs.
     """
     log2_passes = 0
     while passes >> (log2_passes + 1) != 0:
         log2_passes += 1
-    while length >> (length_bits + log2_passes) != 0:
+    while length >> (lblock + log2_passes) != 0:
         _put_bit(out, writer, 1)
-        length_bits += 1
+        lblock += 1
     for _ in range(extra):
         _put_bit(out, writer, 1)
-    length_bits += extra
+    lblock += extra
     _put_bit(out, writer, 0)
-    _put_bits(out, writer, length, length_bits + log2_passes)
-    return length_bits
+    _put_bits(out, writer, length, lblock + log2_passes)
+    return lblock
 
 
 @kernel
-def _is_empty(told, packet, passes):
+def _is_empty(signalled, packet, passes):
     for band in range(MAX_SUBBANDS):
-        first, rows, columns = told.packets[packet, band]
+        first, rows, columns = signalled.packets[packet, band]
         for block in range(first, first + rows * columns):
-            if passes[block] > told.passes[block]:
+            if passes[block] > signalled.passes[block]:
                 return False
     return True
 
 
 @kernel
-def _leaves(told, layer, first, count, passes, zero_planes):
+def _leaves(signalled, layer, first, count, passes, zero_planes):
     """Leaves of the two tag trees of one grid: the layer of first inclusion, and the missing bit-planes.
 
-    Blocks of earlier layers stand as 0, as their nodes are known. The bit-planes of a block that is never included
-    are never told, so they may be whatever costs least.
+    Code-blocks of earlier layers have the value 0, as their nodes are known. The bit-planes of a code-block that is
+    never included are never signalled, so they take the value that costs least.
     """
     inclusion, planes = np.empty(count, np.int64), np.empty(count, np.int64)
     for n in range(count):
         block = first + n
-        inclusion[n] = NEVER if passes[block] == 0 else (layer if told.passes[block] == 0 else 0)
-        planes[n] = zero_planes[block] if passes[block] > 0 or told.may_follow[block] else NEVER
+        inclusion[n] = NEVER if passes[block] == 0 else (layer if signalled.passes[block] == 0 else 0)
+        planes[n] = zero_planes[block] if passes[block] > 0 or signalled.may_follow[block] else NEVER
     return inclusion, planes
 
 
 @kernel
-def _write_grid(told, layer, packet, band, passes, lengths, zero_planes, extra_bits, out, writer, for_good):
-    first, rows, columns = told.packets[packet, band]
-    start, count = told.first_node[packet, band], rows * columns
-    inclusion, planes = _leaves(told, layer, first, count, passes, zero_planes)
+def _write_grid(signalled, layer, packet, band, passes, lengths, zero_planes, extra_lblock, out, writer, commit):
+    first, rows, columns = signalled.packets[packet, band]
+    start, count = signalled.first_node[packet, band], rows * columns
+    inclusion, planes = _leaves(signalled, layer, first, count, passes, zero_planes)
     inclusion, planes = _node_values(inclusion, rows, columns), _node_values(planes, rows, columns)
-    inclusion_nodes = told.inclusion[start : start + inclusion.size]
-    planes_nodes = told.planes[start : start + planes.size]
-    if not for_good:
+    inclusion_nodes = signalled.inclusion[start : start + inclusion.size]
+    planes_nodes = signalled.planes[start : start + planes.size]
+    if not commit:
         inclusion_nodes, planes_nodes = inclusion_nodes.copy(), planes_nodes.copy()
     path = np.empty(MAX_DEPTH, np.int64)
     for leaf in range(count):
         block = first + leaf
-        more = passes[block] - told.passes[block]
-        if told.passes[block] > 0:
+        more = passes[block] - signalled.passes[block]
+        if signalled.passes[block] > 0:
             _put_bit(out, writer, np.int64(more > 0))
         else:
             depth = path_to_root(rows, columns, leaf // columns, leaf % columns, path)
@@ -209,36 +209,36 @@ def _write_grid(told, layer, packet, band, passes, lengths, zero_planes, extra_b
             if more > 0:
                 _encode_tag_tree(planes, planes_nodes, path, depth, zero_planes[block] + 1, out, writer)
         if more > 0:
-            length = lengths[block] - told.lengths[block]
+            length = lengths[block] - signalled.lengths[block]
             _put_pass_count(out, writer, more)
-            length_bits = _put_length(out, writer, more, length, told.length_bits[block], extra_bits[block])
-            if for_good:
-                told.passes[block], told.lengths[block] = passes[block], lengths[block]
-                told.length_bits[block] = length_bits
+            lblock = _put_length(out, writer, more, length, signalled.lblock[block], extra_lblock[block])
+            if commit:
+                signalled.passes[block], signalled.lengths[block] = passes[block], lengths[block]
+                signalled.lblock[block] = lblock
 
 
 @kernel
-def write_packet_header(told, layer, packet, passes, lengths, zero_planes, extra_bits, out, at, for_good):
+def write_packet_header(signalled, layer, packet, passes, lengths, zero_planes, extra_lblock, out, at, commit):
     """Write the header of one packet to ``out[at:]``; returns the position after it.
 
     Parameters
     ----------
-    told : Told
+    signalled : SignalledState
     layer, packet : int
-        Index of the layer, and row of ``told.packets``.
+        Index of the layer, and row of ``signalled.packets``.
     passes, lengths, zero_planes : numpy.ndarray
-        int32 [n] for all blocks of the image: passes and bytes that all layers so far carry, missing bit-planes.
-    extra_bits : numpy.ndarray
-        int32 [n]: by how much Lblock grows without need.
-    for_good : bool
-        Whether `told` shall know it.
+        int32 [n] for all code-blocks of the image: passes and bytes in all layers so far, missing bit-planes.
+    extra_lblock : numpy.ndarray
+        int32 [n]: increases of Lblock beyond need.
+    commit : bool
+        Whether `signalled` is updated; otherwise the header is only measured.
     """
-    if _is_empty(told, packet, passes):
+    if _is_empty(signalled, packet, passes):
         out[at] = 0
         return at + 1
     writer = np.array([at, 0, 8])
     _put_bit(out, writer, 1)
     for band in range(MAX_SUBBANDS):
-        if told.packets[packet, band, 1] * told.packets[packet, band, 2] > 0:
-            _write_grid(told, layer, packet, band, passes, lengths, zero_planes, extra_bits, out, writer, for_good)
+        if signalled.packets[packet, band, 1] * signalled.packets[packet, band, 2] > 0:
+            _write_grid(signalled, layer, packet, band, passes, lengths, zero_planes, extra_lblock, out, writer, commit)
     return _finish_byte(out, writer)

@@ -1,4 +1,4 @@
-"""Writing packets (T.800 B.10): headers, and the segments that they tell of."""
+"""Writing packets (T.800 B.9 and B.10): headers, and the codeword segments after them."""
 
 from typing import NamedTuple
 
@@ -7,19 +7,19 @@ import numpy as np
 from codec.encoding.code_blocks import CodedBlocks
 from codec.encoding.codeword_segments import pack_registers, write_ones, write_prefix, write_segment
 from codec.encoding.mq_encoder import REGISTER_BP, encode_symbols, start_encoder
-from codec.encoding.packet_header_writer import Told, write_packet_header
+from codec.encoding.packet_header_writer import SignalledState, write_packet_header
 from codec.jit import kernel
 from codec.mq_tables import CONTEXTS, RUN_LENGTH, ZERO_CODING
 
 
-class HeaderPlan(NamedTuple):
-    """What a layer's packet headers depend on; all but `told` is changed in place while bytes are given out."""
+class LayerPlan(NamedTuple):
+    """The passes and bytes of every code-block in a layer; all but `signalled` changes in place during rate control."""
 
-    told: Told
+    signalled: SignalledState
     layer: int
     packet_of_block: np.ndarray
     zero_planes: np.ndarray
-    extra_bits: np.ndarray
+    extra_lblock: np.ndarray
     passes: np.ndarray
     lengths: np.ndarray
     headers: np.ndarray
@@ -27,7 +27,7 @@ class HeaderPlan(NamedTuple):
 
 
 class Codewords(NamedTuple):
-    """The arrays of `CodedBlocks` that tell each block's codeword and where its passes end."""
+    """The arrays of `CodedBlocks` that hold the codewords and the truncation points."""
 
     area: np.ndarray
     passes: np.ndarray
@@ -39,7 +39,7 @@ class Codewords(NamedTuple):
 
 
 def codewords_of(blocks: CodedBlocks) -> Codewords:
-    """What of `blocks` kernels need to write segments."""
+    """The part of `blocks` that kernels need to write segments."""
     return Codewords(
         blocks.area, blocks.passes, blocks.lengths, blocks.registers, blocks.ends, blocks.codewords, blocks.offsets
     )
@@ -47,7 +47,7 @@ def codewords_of(blocks: CodedBlocks) -> Codewords:
 
 @kernel
 def whole_codeword(words, block):
-    """A block's bytes, the coder's state after all of its passes, and how many bytes these have."""
+    """A code-block's bytes, the coder's state after all of its passes, and the length of these passes."""
     last = words.passes[block] - 1
     codeword = words.codewords[words.offsets[block] :]
     return codeword, words.registers[block, last], words.ends[block, last], words.lengths[block, last]
@@ -72,7 +72,7 @@ def blank_codeword(rows, columns):
 def _write_blank_segment(rows, columns, length, out, at):
     """Write exactly `length` bytes that decode as a block of zeros."""
     if length % 2 == 0:
-        write_ones(length, out, at)  # a decoder takes them for the more probable symbol, for ever
+        write_ones(length, out, at)  # a decoder reads the more probable symbol from them, without end
         return
     codeword, packed, bp = blank_codeword(rows, columns)
     write_segment(codeword, packed, bp, length, out, at)
@@ -80,12 +80,21 @@ def _write_blank_segment(rows, columns, length, out, at):
 
 @kernel
 def write_packets(plan, words, blank, out):
-    """Write all packets of a layer (B.10): header, then what it adds to the codewords of the blocks it includes."""
-    at, packets = 0, plan.told.packets
-    before = plan.told.lengths.copy()
+    """Write all packets of a layer (B.10): header, then what the layer adds to the codewords of its code-blocks."""
+    at, packets = 0, plan.signalled.packets
+    before = plan.signalled.lengths.copy()
     for packet in range(packets.shape[0]):
         at = write_packet_header(
-            plan.told, plan.layer, packet, plan.passes, plan.lengths, plan.zero_planes, plan.extra_bits, out, at, True
+            plan.signalled,
+            plan.layer,
+            packet,
+            plan.passes,
+            plan.lengths,
+            plan.zero_planes,
+            plan.extra_lblock,
+            out,
+            at,
+            True,
         )
         for band in range(packets.shape[1]):
             first, rows, columns = packets[packet, band]
@@ -96,19 +105,19 @@ def write_packets(plan, words, blank, out):
 
 @kernel
 def _write_block(block, plan, words, blank, start, out, at):
-    """Write one block's segment: ended after its last pass where it is just that long, else as `fill` made it.
+    """Write one code-block's segment, terminated after its last pass where it has just that length, else by `fill`.
 
-    One that may go on in a later layer is written as it stands, from byte `start` on.
+    A codeword that a later layer may continue is not terminated: its bytes from `start` on are copied.
     """
     last, length = plan.passes[block] - 1, plan.lengths[block]
     if block == blank:
         _write_blank_segment(words.area[block, 2], words.area[block, 3], length, out, at)
     elif last >= 0:
         codeword, packed, bp, total = whole_codeword(words, block)
-        if plan.told.may_follow[block]:
-            whole = min(length, total)
-            write_prefix(codeword, packed, bp, total, start, whole, out, at)
-            write_ones(length - whole, out, at + whole - start)
+        if plan.signalled.may_follow[block]:
+            copied = min(length, total)
+            write_prefix(codeword, packed, bp, total, start, copied, out, at)
+            write_ones(length - copied, out, at + copied - start)
         elif length <= total and length != words.lengths[block, last]:
             write_prefix(codeword, packed, bp, total, start, length, out, at)
         else:

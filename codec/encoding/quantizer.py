@@ -1,8 +1,8 @@
 """Scalar dead-zone quantisation (T.800 Annex E), all steps derived from one base step (equation E-5).
 
 The encoder keeps a coefficient as a 32-bit word: bit 31 is its sign, bits 1-30 its magnitude in steps with
-`FRACTION_BITS` binary places, bit 0 says that block coding found it significant in a significance-propagation pass.
-So block coding can measure distortions below the finest step, and a reconstruction needs no entropy decoding.
+`FRACTION_BITS` binary places; bit 0 is set where it became significant in a significance-propagation pass. So block
+coding can measure distortions below the finest step, and a reconstruction needs no entropy decoding.
 """
 
 import math
@@ -22,9 +22,9 @@ SHORT_MASK = 0x7FFE
 LOG2_BLOCK_SIDE = 6
 BLOCK_SIDE = 1 << LOG2_BLOCK_SIDE  # rows and columns of a code-block
 # Step of the finest HL and LH subbands, which have a norm near 1, in grey levels. Half a grey level keeps the smallest
-# errors below that of rounding to whole levels; the exact value decides where the bit-planes fall. By trial over
-# phantoms and real mammograms, this one loses least against steps of its own for each subband (0.01 dB at most, where
-# 0.47 or 0.51 lose 0.1), and a step that has black near a power of two (0.5) costs up to 1 dB below 1 KB.
+# errors below that of rounding to whole levels; the exact value decides where the bit-planes fall. In trials over
+# phantoms and real mammograms this value lost least against separate steps for each subband (0.01 dB at most, where
+# 0.47 and 0.51 lose 0.1). A step for which black is near a power of two (0.5) costs up to 1 dB below 1 KB.
 FINEST_STEP = 0.4885
 
 # Synthesis filters, one half of each (they are symmetric; the last tap is the centre): low-pass, high-pass.
@@ -86,7 +86,7 @@ def subband_bit_planes(quantization: Quantization, levels: int) -> list[int]:
 
 
 def with_guard_bits(quantization: Quantization, levels: int, planes: list[int]) -> Quantization:
-    """Add the fewest guard bits that leave room for the bit-planes which each subband really has, and for two."""
+    """Add the fewest guard bits with which every subband has at least its actual bit-planes, and two."""
     room = subband_bit_planes(quantization, levels)
     guard_bits = max(0, *(max(used, 2) - available for used, available in zip(planes, room)))
     return replace(quantization, guard_bits=guard_bits)
@@ -108,7 +108,7 @@ def _quantize_rows(rows, scale, bits):
 
 @kernel
 def quantize(coefficients, step, planes):
-    """Quantise a subband in place, and find the bit-planes of its squares of `BLOCK_SIDE` × `BLOCK_SIDE`.
+    """Quantise a subband in place, and count the bit-planes of its squares of `BLOCK_SIDE` × `BLOCK_SIDE`.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def quantize(coefficients, step, planes):
 
 @kernel
 def keep_integers(coefficients, step, planes):  # noqa: ARG001
-    """Turn whole numbers into words, in place; to be called like `codec.encoding.quantizer.quantize`, with step 1.
+    """Turn integers into words, in place; called like `quantize`, with step 1.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def keep_integers(coefficients, step, planes):  # noqa: ARG001
 
 @kernel
 def drop_fractions(words, short):
-    """Write `words` without the bits below a step as int16, otherwise arranged alike; for less than 15 bit-planes."""
+    """Write `words` as int16, without the bits below a step; for less than 15 bit-planes."""
     for row in range(words.shape[0]):
         line, output = words[row], short[row]
         for column in range(line.size):

@@ -1,8 +1,8 @@
 """Rate control: which passes of each code-block enter a codestream of an exact length (T.800 Annex J.14).
 
-The passes on the lower convex hull of each block's rate and distortion are taken in order of slope as long as they
-fit, headers counted as they will be written; then single passes that still fit; and `codec.encoding.padding` gives out
-what is left.
+The truncation points on the convex hull of each block's rate and distortion are taken in order of slope as long as
+they fit, with headers counted as they will be written. Then come single passes that still fit, and at last
+`codec.encoding.padding` uses the bytes that are left.
 """
 
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ import numpy as np
 
 from codec.encoding.block_changes import bytes_with, change_block, measure_header
 from codec.encoding.code_blocks import CodedBlocks
-from codec.encoding.packet_header_writer import Told, nothing_told
-from codec.encoding.packet_writer import HeaderPlan
+from codec.encoding.packet_header_writer import SignalledState, nothing_signalled
+from codec.encoding.packet_writer import LayerPlan
 from codec.encoding.padding import Filling, fill
 from codec.jit import kernel
 
-# What a block's first inclusion costs in the packet header, on average, in bytes; hull slopes count it.
+# Average bytes of the packet header for a code-block's first inclusion; hull slopes count them.
 INCLUSION_BYTES = 1.5
 HEADER_BYTES_A_BLOCK = 20
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """What the packets carry.
+    """The passes and bytes of a layer's packets.
 
     Attributes
     ----------
-    plan : HeaderPlan
-        Passes and segment bytes of every block, and what the headers tell of them.
+    plan : LayerPlan
+        Passes and segment bytes of every code-block.
     filling : Filling
     slope : float
-        Squared error a byte of the first truncation point left out; 0 where all are in.
+        Distortion-length slope, in squared error a byte, of the first truncation point left out; 0 where none is.
     """
 
-    plan: HeaderPlan
+    plan: LayerPlan
     filling: Filling
     slope: float
 
@@ -45,7 +45,7 @@ class Allocation:
 
 
 class RateControl:
-    """Finds allocations for one image's coded blocks.
+    """Allocates bytes to one image's coded blocks.
 
     Parameters
     ----------
@@ -62,88 +62,89 @@ class RateControl:
         for packet, grids in enumerate(packets):
             for first, rows, columns in grids:
                 self.packet_of_block[first : first + rows * columns] = packet
-        self._points_that_fit: dict[tuple[int, int], int] = {}
+        self._known_points: dict[tuple[int, int], int] = {}
         self._scratch = np.empty(HEADER_BYTES_A_BLOCK * len(blocks.passes) + 2 * len(packets) + 64, np.uint8)
 
     def slope(self, packet_bytes: int) -> float:
-        """Squared error a byte of the first truncation point that does not fit any more; 0 where all fit."""
-        return self._slope_after(self._most_points(packet_bytes, self._plan(self._nothing_told(), 0)))
+        """Slope of the first truncation point that does not fit; 0 where all fit."""
+        return self._slope_after(self._points_that_fit(packet_bytes, self._plan(self._initial_state(), 0)))
 
     def _slope_after(self, points: int) -> float:
         return float(self.point_slope[points]) if points < len(self.point_slope) else 0.0
 
-    def _nothing_told(self) -> Told:
-        return nothing_told(self.packets, len(self.blocks.passes))
+    def _initial_state(self) -> SignalledState:
+        return nothing_signalled(self.packets, len(self.blocks.passes))
 
-    def _plan(self, told: Told, layer: int) -> HeaderPlan:
-        return HeaderPlan(
-            told, layer, self.packet_of_block, self.blocks.zero_planes.copy(), np.zeros(len(told.passes), np.int32),
-            told.passes.copy(), told.lengths.copy(), np.empty(len(self.packets), np.int64), self._scratch,
+    def _plan(self, signalled: SignalledState, layer: int) -> LayerPlan:
+        return LayerPlan(
+            signalled, layer, self.packet_of_block, self.blocks.zero_planes.copy(),
+            np.zeros(len(signalled.passes), np.int32), signalled.passes.copy(), signalled.lengths.copy(),
+            np.empty(len(self.packets), np.int64), self._scratch,
         )  # fmt: skip
 
     def allocate(
-        self, packet_bytes: int, told: Told | None = None, layer: int = 0, *, filler: bool = True
+        self, packet_bytes: int, signalled: SignalledState | None = None, layer: int = 0, *, filler: bool = True
     ) -> Allocation:
         """Choose passes so that all packets of a layer together are exactly `packet_bytes` long.
 
         Parameters
         ----------
         packet_bytes : int
-        told : Told, optional
-            What the layers before tell; without it there is only one.
+        signalled : SignalledState, optional
+            After the layers before; without it there is only one layer.
         layer : int
         filler : bool
-            Whether what the image cannot fill may be filler.
+            Whether filler may follow where all coded data are used.
 
         Raises
         ------
         LayerError
-            The image has nothing more to tell, and filler is not allowed or has no place.
+            All coded data are used, and filler is not allowed or has no place.
         """
         blocks = self.blocks
-        plan = self._plan(told or self._nothing_told(), layer)
-        points = self._most_points(packet_bytes, plan)
+        plan = self._plan(signalled or self._initial_state(), layer)
+        points = self._points_that_fit(packet_bytes, plan)
         _take_points(points, self.point_block, self.point_passes, blocks.lengths, plan)
-        left = packet_bytes - bytes_of(plan)
+        left = packet_bytes - bytes_of_layer(plan)
         left = _add_passes(left, blocks.passes, blocks.lengths, blocks.gains, plan)
         return Allocation(plan, fill(left, blocks, plan, filler), self._slope_after(points))
 
-    def everything(self, told: Told, layer: int) -> HeaderPlan:
-        """Let a layer carry all that is left."""
-        plan, blocks = self._plan(told, layer), self.blocks
+    def allocate_rest(self, signalled: SignalledState, layer: int) -> LayerPlan:
+        """Put all remaining passes into a layer."""
+        plan, blocks = self._plan(signalled, layer), self.blocks
         coded = np.flatnonzero(blocks.passes)
         plan.passes[:] = blocks.passes
         plan.lengths[coded] = blocks.lengths[coded, blocks.passes[coded] - 1]
         plan.headers[:] = [measure_header(plan, packet) for packet in range(len(self.packets))]
         return plan
 
-    def _most_points(self, packet_bytes: int, plan: HeaderPlan) -> int:
-        """Find how many hull points fit; `plan` is scratch.
+    def _points_that_fit(self, packet_bytes: int, plan: LayerPlan) -> int:
+        """Number of hull points that fit; `plan` is scratch.
 
-        Headers grow slowly with the points, so what one guess leaves or lacks tells where the next should be.
+        Headers grow slowly with the points, so the bytes that one guess leaves or lacks lead to the next guess.
         """
         key = plan.layer, packet_bytes
-        if key in self._points_that_fit:
-            return self._points_that_fit[key]
+        if key in self._known_points:
+            return self._known_points[key]
         fits, too_many = 0, len(self.point_block) + 1
-        wanted = packet_bytes - len(self.packets) + int(plan.told.lengths.sum())
+        target = packet_bytes - len(self.packets) + int(plan.signalled.lengths.sum())
         while too_many - fits > 1:
-            guess = int(np.searchsorted(self._bytes_of_points, wanted, side="right"))
+            guess = int(np.searchsorted(self._bytes_of_points, target, side="right"))
             guess = min(max(guess, fits + 1), too_many - 1)
             _take_points(guess, self.point_block, self.point_passes, self.blocks.lengths, plan)
-            left = packet_bytes - bytes_of(plan)
+            left = packet_bytes - bytes_of_layer(plan)
             if left >= 0:
                 fits = guess
             else:
                 too_many = guess
-            wanted = int(self._bytes_of_points[guess - 1]) + left
-        self._points_that_fit[key] = fits
+            target = int(self._bytes_of_points[guess - 1]) + left
+        self._known_points[key] = fits
         return fits
 
 
-def bytes_of(plan: HeaderPlan) -> int:
-    """Bytes of the layer's packets."""
-    return int(plan.headers.sum() + plan.lengths.sum() - plan.told.lengths.sum())
+def bytes_of_layer(plan: LayerPlan) -> int:
+    """Length in bytes of the layer's packets."""
+    return int(plan.headers.sum() + plan.lengths.sum() - plan.signalled.lengths.sum())
 
 
 def truncation_points(blocks: CodedBlocks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -189,8 +190,8 @@ def _hull_points(passes, lengths, gains):
 
 @kernel
 def _take_points(points, point_block, point_passes, all_lengths, plan):
-    """Carry the first `points` hull points and no other pass; measures all headers."""
-    plan.passes[:] = plan.told.passes
+    """Include the passes up to the first `points` hull points and no others; measures all headers."""
+    plan.passes[:] = plan.signalled.passes
     for point in range(points):
         block = point_block[point]
         plan.passes[block] = max(plan.passes[block], point_passes[point])
@@ -202,7 +203,7 @@ def _take_points(points, point_block, point_passes, all_lengths, plan):
 
 @kernel
 def _gain_so_far(plan, all_lengths, gains, block):
-    """What a block's passes take away, but for one that an earlier layer cut off."""
+    """Distortion that a block's passes remove, without a pass that an earlier layer truncated."""
     last = plan.passes[block] - 1
     if last >= 0 and plan.lengths[block] < all_lengths[block, last]:
         last -= 1
@@ -211,7 +212,7 @@ def _gain_so_far(plan, all_lengths, gains, block):
 
 @kernel
 def _add_passes(left, all_passes, all_lengths, gains, plan):
-    """Add single passes, on the hull or not, best slope first, while any fits; returns the bytes left."""
+    """Add single passes, on the hull or not, steepest first, while any fits; returns the bytes left."""
     passes, lengths = plan.passes, plan.lengths
     count = 0
     for block in range(passes.size):
@@ -229,14 +230,14 @@ def _add_passes(left, all_passes, all_lengths, gains, plan):
                 slopes[count] = (gain - gains[block, n]) / rate
                 count += 1
     for candidate in np.argsort(slopes[:count]):
-        owner, wanted = np.int64(candidate_block[candidate]), np.int64(candidate_passes[candidate])
+        owner, target = np.int64(candidate_block[candidate]), np.int64(candidate_passes[candidate])
         if left == 0:
             break
         gain = _gain_so_far(plan, all_lengths, gains, owner)
-        if gains[owner, wanted - 1] <= gain or all_lengths[owner, wanted - 1] - lengths[owner] > left:
+        if gains[owner, target - 1] <= gain or all_lengths[owner, target - 1] - lengths[owner] > left:
             continue
-        length = np.int64(bytes_with(plan, all_lengths, owner, wanted))
-        rest = change_block(plan, owner, wanted, length, left)
+        length = np.int64(bytes_with(plan, all_lengths, owner, target))
+        rest = change_block(plan, owner, target, length, left)
         if rest >= 0:
             left = rest
     return left

@@ -1,4 +1,4 @@
-"""What a decoder gives for a codestream, found from the encoder's own coefficients without entropy decoding."""
+"""The decoded image of a codestream, from the encoder's own coefficients without entropy decoding."""
 
 import numpy as np
 
@@ -54,13 +54,13 @@ def _synthesise_level(
 
 
 class _SubbandPart:
-    """What is carried of a subband's words."""
+    """The included passes of a subband's words."""
 
     def __init__(self, blocks: CodedBlocks, index: int, step: float, passes: np.ndarray):
         first, end = np.searchsorted(blocks.subband, [index, index + 1])
-        carried = first + np.flatnonzero(passes[first:end])
+        included = first + np.flatnonzero(passes[first:end])
         self.words, self.step = blocks.subbands[index].words, step
-        self.area, self.planes, self.passes = blocks.area[carried], blocks.planes[carried], passes[carried]
+        self.area, self.planes, self.passes = blocks.area[included], blocks.planes[included], passes[included]
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Coefficients of some rows, float32; empty where all are 0."""
@@ -75,7 +75,7 @@ class _SubbandPart:
 
 @kernel
 def _dequantize(words, members, area, planes, passes, step, start, result):
-    """Reconstruct the coefficients of blocks at the middle of what is known of them (E.1.1.2, r = 1/2).
+    """Reconstruct coefficients at the middle of their known intervals (E.1.1.2, r = 1/2).
 
     `result` are the rows of the subband from `start` on.
     """
@@ -88,7 +88,7 @@ def _dequantize(words, members, area, planes, passes, step, start, result):
         plane = planes[block] - 1 - (passes[block] + 1) // 3
         kind = (passes[block] + 1) % 3
         half = np.int32(1) << np.int32(plane + shift - 1)
-        # Coefficients found in earlier planes are known to this plane only once it was refined.
+        # Coefficients significant in earlier planes are known down to this plane only after its refinement pass.
         old_half = half if kind >= 1 else half << np.int32(1)
         for row in range(max(top, start), min(top + rows, start + result.shape[0])):
             line, output = words[row, left : left + columns], result[row - start, left : left + columns]

@@ -40,7 +40,7 @@ def count_decisions(codestream: bytes) -> int:
     layout = lay_out_tile(size.tile_component_area(0), size.tile_area(0), (1, 1), coding, LayoutBudget(ENOUGH, ENOUGH))
     found = read_packets(
         b"".join(tile.bodies), None, layout, parameters.progressions, parameters.coding_style, coding.style,
-        resolutions=coding.levels + 1, layers=parameters.coding_style.layers, most_pieces=ENOUGH,
+        resolutions=coding.levels + 1, layers=parameters.coding_style.layers, max_pieces=ENOUGH,
     )  # fmt: skip
     passes = np.zeros(layout.blocks, np.int64)
     for block in np.flatnonzero(found.first >= 0):

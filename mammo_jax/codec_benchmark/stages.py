@@ -20,7 +20,7 @@ from mammo_jax.codec_benchmark.trials import Image
 STAGES = {
     "wavelet transform": {"forward_97", "forward_53"},
     "quantisation": {"quantizer"},
-    "what bit-planes promise": {"slope_prediction", "block_survey"},
+    "what bit-planes promise": {"slope_prediction", "bit_plane_statistics"},
     "block coding": {"code_blocks", "block_coder", "block_passes", "mq_encoder", "workers"},
     "rate control": {
         "rate_control",

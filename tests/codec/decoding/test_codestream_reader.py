@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.decoding.codestream_reader import read_codestream
-from codec.decoding.coding_parameters import ImageSize, Progression, Quantization
+from codec.decoding.coding_parameters import ImageSize, Progression
 from codec.errors import CodecError, CodestreamError, UnsupportedCodestreamError
+from codec.quantization import Quantization
 
 
 def segment(marker, layout, *values):

@@ -102,7 +102,7 @@ def test_written_packets_are_read_back(tile, seed, layers, orders, sop, eph, pac
     wanted = (max(coding.levels, 1), max(layers - 1, 1)) if fewer else (coding.levels + 1, layers)
     found = read_packets(
         body, headers, layout, tuple(progressions), CodingStyle(sop, eph, orders[0], layers), coding.style,
-        resolutions=wanted[0], layers=wanted[1], most_pieces=2**20,
+        resolutions=wanted[0], layers=wanted[1], max_pieces=2**20,
     )  # fmt: skip
     assert read_back(found, layout) == expected_blocks(tree, *wanted)
     assert not found.truncated.any()
@@ -117,7 +117,7 @@ def test_any_bytes_give_pieces_within_the_data(tile, data, packed, order):
     progressions = (Progression(order, 0, 33, 65535),)
     style = CodingStyle(True, True, order, 65535)
     found = read_packets(
-        data, packed, layout, progressions, style, coding.style, resolutions=33, layers=65535, most_pieces=2**20
+        data, packed, layout, progressions, style, coding.style, resolutions=33, layers=65535, max_pieces=2**20
     )
     ends = found.pieces[:, OFFSET] + found.pieces[:, LENGTH]
     assert (found.pieces[:, LENGTH] >= 0).all()
@@ -147,9 +147,9 @@ def test_more_pieces_than_allowed_are_refused():
     progressions, style = (Progression("LRCP", 0, 1, 1),), CodingStyle(False, False, "LRCP", 1)
     everything = 40 * 40 * 160
 
-    def read(most_pieces):
+    def read(max_pieces):
         return read_packets(
-            body, None, layout, progressions, style, coding.style, resolutions=1, layers=1, most_pieces=most_pieces
+            body, None, layout, progressions, style, coding.style, resolutions=1, layers=1, max_pieces=max_pieces
         )
 
     assert len(read(everything).pieces) == everything > len(body)
@@ -166,7 +166,7 @@ def test_more_code_blocks_than_allowed_are_refused():
         lay_out_tile((0, 0, 2**31, 2**31), (0, 0, 2**31, 2**31), (1, 1), coding, LayoutBudget(2**28, 0))
 
 
-def test_more_precincts_than_the_codestream_can_tell_of_are_refused():
+def test_more_precincts_than_the_codestream_can_have_are_refused():
     coding = BlockCoding(0, 6, 6, 0, True, ((1, 1),))
     area = (0, 0, 400, 400)
 

@@ -141,7 +141,7 @@ def test_early_termination_loses_next_to_nothing(make, ratios, monkeypatch):
 
 def test_caution_falls_gradually():
     full_field = len(packet_blocks(subband_shapes(3328, 4096, 8))[1])
-    cautions = [coded_image._caution(blocks) for blocks in (1, 2000, 2068, 2500, 2932, full_field)]
+    cautions = [coded_image._safety_factor(blocks) for blocks in (1, 2000, 2068, 2500, 2932, full_field)]
     assert cautions[:2] == [7, 7]
     assert cautions[-1] == 1
     assert np.all(np.array(cautions[1:-1]) > np.array(cautions[2:]))
@@ -167,7 +167,7 @@ def test_bits_left_when_all_is_coded_are_padding():
 
 @pytest.mark.parametrize("target", range(140, 160))
 def test_one_pixel_keeps_its_value_at_every_length(target):
-    """Between two lengths a header may grow by a byte; what is told must not give way for that."""
+    """Between two lengths a header may grow by a byte; what is signalled must not give way for that."""
     pixels = np.array([[7]], np.uint8)
     encoded = codec.encode(pixels, Fraction(1, target), bits_stored=3)
     assert len(encoded.codestream) == target

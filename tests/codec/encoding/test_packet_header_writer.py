@@ -44,7 +44,7 @@ def test_headers_of_all_layers(sizes, layers, seed, share):
     counts = [rows * columns for rows, columns in sizes]
     starts = np.cumsum(counts) - counts
     packets = np.array([[(start, *size) for start, size in zip(starts, sizes)]], np.int64)
-    told = packet_header_writer.nothing_told(packets, len(blocks), np.ones(len(blocks), np.bool_))
+    signalled = packet_header_writer.nothing_signalled(packets, len(blocks), np.ones(len(blocks), np.bool_))
     missing = np.array([block.zero_planes for block in blocks], np.int32)
     none = np.zeros(len(blocks), np.int32)
     passes, lengths = np.zeros(len(blocks), np.int32), np.zeros(len(blocks), np.int32)
@@ -55,15 +55,15 @@ def test_headers_of_all_layers(sizes, layers, seed, share):
                 lengths[n] += len(data)
         expected, _ = naive_packets.write_packet(grids, layer)
         out = np.full(40 * len(blocks) + 64, 0xEE, np.uint8)
-        for for_good in (False, False, True):
+        for commit in (False, False, True):
             end = packet_header_writer.write_packet_header(
-                told, layer, 0, passes, lengths, missing, none, out, 5, for_good
+                signalled, layer, 0, passes, lengths, missing, none, out, 5, commit
             )
             assert out[5:end].tobytes() == expected
         assert np.all(out[end:] == 0xEE)
-    np.testing.assert_array_equal(told.passes, passes)
-    np.testing.assert_array_equal(told.lengths, lengths)
-    assert [int(bits) for bits in told.length_bits] == [block.length_bits for block in blocks]
+    np.testing.assert_array_equal(signalled.passes, passes)
+    np.testing.assert_array_equal(signalled.lengths, lengths)
+    assert [int(bits) for bits in signalled.lblock] == [block.lblock for block in blocks]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9])
@@ -75,7 +75,7 @@ def test_missing_planes_of_blocks_that_are_never_included_cost_nothing(share):
     out = np.empty(4096, np.uint8)
     ends = [
         packet_header_writer.write_packet_header(
-            packet_header_writer.nothing_told(packets, 256, follow),
+            packet_header_writer.nothing_signalled(packets, 256, follow),
             0,
             0,
             passes,

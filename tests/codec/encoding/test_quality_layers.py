@@ -19,23 +19,23 @@ def psnr(pixels, decoded, bits):
     return 10 * np.log10((2**bits - 1) ** 2 / np.mean((pixels.astype(float) - decoded) ** 2))
 
 
-def check_layers(pixels, made, bits, ratios):
+def check_layers(pixels, layered, bits, ratios):
     """Every layer ends at its byte, and decodes alike for us and for OpenJPEG; returns what it shows."""
-    assert made.ratios == tuple(sorted(ratios, reverse=True))
+    assert layered.ratios == tuple(sorted(ratios, reverse=True))
     decoded = []
-    for number, (ratio, size) in enumerate(zip(made.ratios, made.layer_bytes), 1):
+    for number, (ratio, size) in enumerate(zip(layered.ratios, layered.layer_bytes), 1):
         assert size == math.floor(pixels.nbytes / Fraction(ratio))
-        alone = made.first_layers(number)
+        alone = layered.first_layers(number)
         assert len(alone) == size
-        ours = codec.decode(made.codestream, layers=number).astype(pixels.dtype)
+        ours = codec.decode(layered.codestream, layers=number).astype(pixels.dtype)
         np.testing.assert_array_equal(codec.decode(alone).astype(pixels.dtype), ours)
         # See test_encoder about the irreversible transform.
-        tolerance = 0 if made.lossless else max(1, 2 ** (bits - 14))
+        tolerance = 0 if layered.lossless else max(1, 2 ** (bits - 14))
         assert difference(ours, openjpeg_decode(alone, pixels.shape)) <= tolerance
         decoded.append(ours)
-    assert made.layer_bytes[-1] == len(made.codestream)
-    assert made.first_layers(len(made.layer_bytes)) == made.codestream
-    assert all(header <= size for header, size in zip(made.header_bytes, made.layer_bytes))
+    assert layered.layer_bytes[-1] == len(layered.codestream)
+    assert layered.first_layers(len(layered.layer_bytes)) == layered.codestream
+    assert all(header <= size for header, size in zip(layered.header_bytes, layered.layer_bytes))
     return decoded
 
 
@@ -45,7 +45,7 @@ def test_layers_are_exact_or_refused(pixels, bits, places, lossless):
     smallest, largest = 0.5, max(pixels.nbytes / (encoder.FIXED_BYTES + 20), 1.6)
     ratios = [smallest * (largest / smallest) ** place for place in places]
     try:
-        made = codec.encode_layers(pixels, ratios, bits_stored=bits, lossless=lossless)
+        layered = codec.encode_layers(pixels, ratios, bits_stored=bits, lossless=lossless)
     except UnreachableRatioError:
         assert min(pixels.nbytes // ratio for ratio in ratios) < encoder.FIXED_BYTES + 40
         return
@@ -53,13 +53,13 @@ def test_layers_are_exact_or_refused(pixels, bits, places, lossless):
         # Too little between two layers, or an earlier one that has all: filler is for the last one.
         assert len(ratios) + lossless > 1
         return
-    assert not any(made.padding_bytes[:-1])
-    if any(made.padding_bytes):
-        assert difference(codec.decode(made.codestream).astype(pixels.dtype), pixels) <= max(2, 2 ** (bits - 12))
-    check_layers(pixels, made, bits, ratios)
+    assert not any(layered.padding_bytes[:-1])
+    if any(layered.padding_bytes):
+        assert difference(codec.decode(layered.codestream).astype(pixels.dtype), pixels) <= max(2, 2 ** (bits - 12))
+    check_layers(pixels, layered, bits, ratios)
     if lossless:
-        np.testing.assert_array_equal(codec.decode(made.codestream).astype(pixels.dtype), pixels)
-        np.testing.assert_array_equal(openjpeg_decode(made.codestream, pixels.shape), pixels)
+        np.testing.assert_array_equal(codec.decode(layered.codestream).astype(pixels.dtype), pixels)
+        np.testing.assert_array_equal(openjpeg_decode(layered.codestream, pixels.shape), pixels)
 
 
 @pytest.mark.parametrize("lossless", [False, True])
@@ -72,8 +72,8 @@ def test_real_images_have_any_layers(bits, lossless):
         most = 0.95 * len(codec.encode_lossless(pixels, bits_stored=bits).codestream)
         sizes = np.unique(np.round(np.geomspace(150, most, 9) / 20) * 20)  # at least 20 bytes apart
         ratios = [pixels.nbytes / (size + 0.5) for size in rng.choice(sizes, min(5, len(sizes)), replace=False)]
-        made = codec.encode_layers(pixels, ratios, bits_stored=bits, lossless=lossless)
-        check_layers(pixels, made, bits, ratios)
+        layered = codec.encode_layers(pixels, ratios, bits_stored=bits, lossless=lossless)
+        check_layers(pixels, layered, bits, ratios)
 
 
 @pytest.fixture(scope="module", params=[8, 12])
@@ -83,9 +83,9 @@ def ladder(request):
 
 
 def test_a_ladder_in_layers_shows_nearly_what_single_codestreams_show(ladder):
-    pixels, bits, made = ladder
-    decoded = check_layers(pixels, made, bits, LADDER)
-    quality = {layer: psnr(pixels, each, bits) for layer, each in zip(made.ratios, decoded)}
+    pixels, bits, layered = ladder
+    decoded = check_layers(pixels, layered, bits, LADDER)
+    quality = {layer: psnr(pixels, each, bits) for layer, each in zip(layered.ratios, decoded)}
     lost = [
         psnr(pixels, single.reconstruction, bits) - quality[single.ratio]
         for single in codec.encode_ladder(pixels, LADDER, bits_stored=bits)
@@ -95,12 +95,12 @@ def test_a_ladder_in_layers_shows_nearly_what_single_codestreams_show(ladder):
 
 
 def test_glymur_decodes_each_layer(ladder, openjpeg_glymur, tmp_path):
-    _, _, made = ladder
-    (tmp_path / "ladder.j2k").write_bytes(made.codestream)
+    _, _, layered = ladder
+    (tmp_path / "ladder.j2k").write_bytes(layered.codestream)
     image = openjpeg_glymur.Jp2k(tmp_path / "ladder.j2k")
     for number in range(1, len(LADDER) + 1):
         image.layer = number % len(LADDER)  # 0 means all
-        assert difference(image[:], codec.decode(made.codestream, layers=number)) <= 1
+        assert difference(image[:], codec.decode(layered.codestream, layers=number)) <= 1
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
@@ -130,16 +130,16 @@ def test_lossless_is_as_small_as_openjpegs():
 
 def test_layers_hold_the_bytes_of_codewords_and_nothing_else():
     pixels = picture("tissue", 300, 400, 12, 2)
-    made = codec.encode_layers(pixels, (5, 15, 100, 1000), bits_stored=12, lossless=True)
+    layered = codec.encode_layers(pixels, (5, 15, 100, 1000), bits_stored=12, lossless=True)
     one = codec.encode_lossless(pixels, bits_stored=12)
-    assert len(made.codestream) - made.header_bytes[-1] == one.body_bytes
-    assert len(made.codestream) < 1.01 * len(one.codestream)
+    assert len(layered.codestream) - layered.header_bytes[-1] == one.body_bytes
+    assert len(layered.codestream) < 1.01 * len(one.codestream)
 
 
 def test_same_bytes_with_threads_and_stored_reference():
     pixels = picture("tissue", 300, 260, 12, 3)
-    made = [codec.encode_layers(pixels, (10, 90), bits_stored=12, threads=threads) for threads in (1, 3)]
-    assert made[0] == made[1]
+    layered = [codec.encode_layers(pixels, (10, 90), bits_stored=12, threads=threads) for threads in (1, 3)]
+    assert layered[0] == layered[1]
     stored = codec.encode_layers(pixels, (10, 90), bits_stored=12, reference="stored")
     assert stored.layer_bytes == tuple(300 * 260 * 12 // 8 // ratio for ratio in (90, 10))
 
@@ -166,19 +166,19 @@ def test_layers_that_cannot_be_are_refused_before_any_work(ratios, lossless, err
 
 @pytest.mark.parametrize(("ratios", "lossless"), [((0.1, 0.2, 15), False), ((1.01,), True)])
 def test_filler_is_refused_in_a_layer_that_is_not_the_last(ratios, lossless):
-    with pytest.raises(LayerError, match=r"nothing more to tell in its last .* only the last layer may have filler"):
+    with pytest.raises(LayerError, match=r"all coded data are used before .* only the last layer may have filler"):
         codec.encode_layers(picture("tissue", 100, 160, 12, 4), ratios, bits_stored=12, lossless=lossless)
 
 
 @pytest.mark.parametrize("ratios", [(0.1,), (0.1, 15), (1.1, 5, 15, 60)])
 def test_the_last_layer_is_filled_where_all_is_coded(ratios):
     pixels = picture("tissue", 100, 160, 12, 4)
-    made = codec.encode_layers(pixels, ratios, bits_stored=12)
-    decoded = check_layers(pixels, made, 12, ratios)
+    layered = codec.encode_layers(pixels, ratios, bits_stored=12)
+    decoded = check_layers(pixels, layered, 12, ratios)
     assert difference(decoded[-1], pixels) <= 1
-    assert not any(made.padding_bytes[:-1])
+    assert not any(layered.padding_bytes[:-1])
     full = codec.encode(pixels, ratios[0], bits_stored=12)
-    assert 0 < made.padding_bytes[-1] <= full.padding_bytes
+    assert 0 < layered.padding_bytes[-1] <= full.padding_bytes
 
 
 @pytest.mark.parametrize("more", range(-6, 12))
@@ -186,8 +186,8 @@ def test_filler_of_a_few_bytes(more):
     pixels = picture("tissue", 70, 60, 8, 1)
     full = codec.encode(pixels, 0.5)
     size = full.target_bytes - full.padding_bytes + more
-    made = codec.encode_layers(pixels, [pixels.nbytes / (size + 0.5), 30])
-    check_layers(pixels, made, 8, made.ratios)
+    layered = codec.encode_layers(pixels, [pixels.nbytes / (size + 0.5), 30])
+    check_layers(pixels, layered, 8, layered.ratios)
 
 
 @pytest.mark.parametrize("lossless", [False, True])
@@ -197,8 +197,8 @@ def test_the_largest_ratio_that_an_error_tells_can_be_had(lossless):
         with pytest.raises(UnreachableRatioError) as caught:
             codec.encode_layers(pixels, (1e6,), lossless=lossless)
         largest = caught.value.largest_ratio
-        made = codec.encode_layers(pixels, (largest,), lossless=lossless)
-        assert made.layer_bytes[0] == made.header_bytes[0] == math.floor(pixels.nbytes / Fraction(largest))
+        layered = codec.encode_layers(pixels, (largest,), lossless=lossless)
+        assert layered.layer_bytes[0] == layered.header_bytes[0] == math.floor(pixels.nbytes / Fraction(largest))
 
 
 def test_an_image_that_cannot_be():
@@ -206,12 +206,12 @@ def test_an_image_that_cannot_be():
         codec.encode_lossless(np.zeros((4, 4), np.float32))
     with pytest.raises(OptionError, match="threads=0"):
         codec.encode_lossless(np.zeros((4, 4), np.uint8), threads=0)
-    with pytest.raises(LayerError, match="nothing more to tell"):
+    with pytest.raises(LayerError, match="all coded data are used"):
         codec.encode_layers(np.full((300, 300), 7, np.uint8), (20, 10))
 
 
 def test_a_blank_image_is_filled():
     pixels = np.full((300, 300), 7, np.uint8)
-    made = codec.encode_layers(pixels, (20,))
-    check_layers(pixels, made, 8, (20,))
-    assert made.padding_bytes[0] > 4300
+    layered = codec.encode_layers(pixels, (20,))
+    check_layers(pixels, layered, 8, (20,))
+    assert layered.padding_bytes[0] > 4300

@@ -47,9 +47,9 @@ def image_control():
 def check_account(control, packet_bytes):
     allocation = control.allocate(packet_bytes)
     plan, filling, blocks = allocation.plan, allocation.filling, control.blocks
-    carried = np.flatnonzero((plan.passes > 0) & (np.arange(len(plan.passes)) != filling.blank))
-    needed = blocks.lengths[carried, plan.passes[carried] - 1]
-    assert np.all((plan.lengths[carried] >= needed) | (carried == filling.cut))
+    included = np.flatnonzero((plan.passes > 0) & (np.arange(len(plan.passes)) != filling.blank))
+    needed = blocks.lengths[included, plan.passes[included] - 1]
+    assert np.all((plan.lengths[included] >= needed) | (included == filling.truncated))
     headers = sum(measure_header(plan, packet) for packet in range(len(control.packets)))
     assert headers == allocation.header_bytes
     assert headers + plan.lengths.sum() == packet_bytes

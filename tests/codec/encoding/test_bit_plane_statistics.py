@@ -1,53 +1,57 @@
-"""The survey of a block against plain counting, and its promise against what block coding then needs."""
+"""Statistics of bit-planes against plain counting, and the predicted slope against its formula."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.encoding import block_survey
+from codec.encoding import bit_plane_statistics
 from codec.encoding.quantizer import FRACTION_BITS
 
 
-def surveyed(magnitudes, lowest_plane=0):
-    """Survey of a block whose magnitudes, in steps, are integers."""
+def measured(magnitudes, lowest_plane=0):
+    """BitPlaneStatistics of a block whose magnitudes, in steps, are integers."""
     rows, columns = magnitudes.shape
     band = np.full((rows + 3, columns + 5), 0x7FFFFFFE, np.int32)
     band[2 : 2 + rows, 4 : 4 + columns] = magnitudes << FRACTION_BITS << 1
-    survey = block_survey.Survey(np.empty(32, np.int64), np.empty(32))
+    statistics = bit_plane_statistics.BitPlaneStatistics(np.empty(32, np.int64), np.empty(32))
     planes = int(magnitudes.max()).bit_length()
-    block_survey.survey_planes(band, np.array([2, 4, rows, columns], np.int32), planes, lowest_plane, survey)
-    return survey, planes
+    bit_plane_statistics.measure_bit_planes(
+        band, np.array([2, 4, rows, columns], np.int32), planes, lowest_plane, statistics
+    )
+    return statistics, planes
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 64), st.integers(1, 64), st.integers(0, 3))
 def test_counts_are_those_of_the_magnitudes(seed, rows, columns, lowest_plane):
     magnitudes = np.random.default_rng(seed).geometric(0.05, (rows, columns)).astype(np.int32)
-    survey, planes = surveyed(magnitudes, lowest_plane)
+    statistics, planes = measured(magnitudes, lowest_plane)
     for plane in range(planes):
         new = np.count_nonzero(magnitudes >> plane == 1)
-        assert survey.found[plane] == (new if plane >= lowest_plane else 0)
+        assert statistics.new[plane] == (new if plane >= lowest_plane else 0)
 
 
-def test_lines_are_told_from_noise():
+def test_lines_are_distinguished_from_noise():
     rng = np.random.default_rng(0)
     noise = np.zeros((64, 64), np.int32)
     noise[rng.integers(0, 64, 60), rng.integers(0, 64, 60)] = 1
     lines = [np.zeros((64, 64), np.int32) for _ in range(3)]
     lines[0][:, 20], lines[1][33] = 1, 1
     np.fill_diagonal(lines[2], 1)
-    assert surveyed(noise)[0].efficiency[0] > 0.8
+    assert measured(noise)[0].efficiency[0] > 0.8
     for line in lines:
-        assert surveyed(line)[0].efficiency[0] < 0.3
+        assert measured(line)[0].efficiency[0] < 0.3
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2])
-def test_promise_of_noise_is_its_gain_over_its_entropy(kind):
+def test_predicted_slope_of_noise_is_its_gain_over_its_entropy(kind):
     """Of a plane alone: 50 significant coefficients are refined and 100 of 4096 found, 40 by the first pass."""
-    survey = block_survey.Survey(np.array([100]), np.array([block_survey.EFFICIENCY]))
+    statistics = bit_plane_statistics.BitPlaneStatistics(np.array([100]), np.array([bit_plane_statistics.EFFICIENCY]))
     old, seen, here = 50, 300, 40
-    promised = block_survey.best_slope_ahead(4096, 0, kind, old, seen, here, block_survey.EFFICIENCY, survey)
+    predicted = bit_plane_statistics.predict_slope(
+        4096, 0, kind, old, seen, here, bit_plane_statistics.EFFICIENCY, statistics
+    )
 
     def bits(places, ones):
         p = ones / places
@@ -58,5 +62,5 @@ def test_promise_of_noise_is_its_gain_over_its_entropy(kind):
     refinement = 0.25 * square * old, old
     news = 1.65 * square * found, bits(places, found)
     ends = [[news, np.add(refinement, news)], [refinement, news, np.add(refinement, news)], [news]][kind]
-    byte = block_survey.EFFICIENCY / 8
-    assert promised == pytest.approx(max(gain / (byte * cost) for gain, cost in ends), rel=1e-6)
+    byte = bit_plane_statistics.EFFICIENCY / 8
+    assert predicted == pytest.approx(max(gain / (byte * cost) for gain, cost in ends), rel=1e-6)
