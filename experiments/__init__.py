@@ -1,1 +1,1 @@
-"""One thin script a job: a typed config and a main()."""
+"""One thin script a job, and the benchmarks and checks that only the repository needs."""

@@ -25,12 +25,12 @@ import tyro
 from scipy.ndimage import gaussian_filter
 
 import codec
-from mammo_jax.codec_benchmark import output
-from mammo_jax.codec_benchmark.layers import measure_layers
-from mammo_jax.codec_benchmark.peers import PEERS
-from mammo_jax.codec_benchmark.processes import peak_memory, start_up
-from mammo_jax.codec_benchmark.stages import measure_stages
-from mammo_jax.codec_benchmark.trials import (
+from experiments.codec_benchmark import output
+from experiments.codec_benchmark.layers import measure_layers
+from experiments.codec_benchmark.peers import PEERS
+from experiments.codec_benchmark.processes import peak_memory, start_up
+from experiments.codec_benchmark.stages import measure_stages
+from experiments.codec_benchmark.trials import (
     Image,
     find_settings,
     measure_ladders,
@@ -38,7 +38,7 @@ from mammo_jax.codec_benchmark.trials import (
     measure_rival,
     ours_at_equal_bytes,
 )
-from mammo_jax.compression import CodecName
+from mammo_jax.compression.ladder import CodecName
 from mammo_jax.ratios import LADDER
 from mammo_jax.sources.image_files import read_image
 from mammo_jax.sources.mammogram import Mammogram

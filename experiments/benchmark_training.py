@@ -28,10 +28,10 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from mammo_jax.dataset.input_pipeline import Examples, batches
 from mammo_jax.devices import keep_memory
 from mammo_jax.files import atomic_path
-from mammo_jax.input_pipeline import Examples, batches
-from mammo_jax.train_step import StepInputs, _build_steps, build_steps
+from mammo_jax.training.step import StepInputs, _build_steps, build_steps
 from mammo_jax.training_config import TrainingConfig
 
 CASES: tuple[tuple[str, TrainingConfig, int], ...] = (
@@ -148,9 +148,9 @@ def in_torch(config: TrainingConfig, size: int, threads: int) -> Work | None:
         import torch
     except ImportError:
         return None
-    from experiments.parity import seen
-    from experiments.torch_models import TorchCNN, TorchResNet18
-    from experiments.torch_training import as_torch
+    from experiments.torch_parity.models import TorchCNN, TorchResNet18
+    from experiments.torch_parity.parity import seen
+    from experiments.torch_parity.training import as_torch
 
     torch.set_num_threads(threads)
     device = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"

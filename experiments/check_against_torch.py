@@ -20,7 +20,7 @@ import numpy as np
 import tyro
 
 import codec
-from experiments.parity import CASES, Row, needing_torch
+from experiments.torch_parity.parity import CASES, Row, needing_torch
 from mammo_jax.devices import keep_memory
 from mammo_jax.files import write_json
 from mammo_jax.sources.phantom import Phantom
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with needing_torch():
         import torch
 
-        from experiments import torch_rows
+        from experiments.torch_parity import rows as torch_rows
     if config.write_references:
         torch_rows.write_references()
     rows: list[Row] = []

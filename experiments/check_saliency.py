@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import tyro
 
-from experiments.parity import needing_torch
+from experiments.torch_parity.parity import needing_torch
 from mammo_jax.devices import keep_memory
 
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with needing_torch():
         import torch
 
-        from experiments.torch_saliency import compare, make_pairs, race
+        from experiments.torch_parity.saliency import compare, make_pairs, race
     threads = len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
     print(f"{config.images} images of {config.size} px, {config.steps} Gauss-Legendre steps, {threads} threads")

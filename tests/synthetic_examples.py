@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mammo_jax.input_pipeline import Examples
+from mammo_jax.dataset.input_pipeline import Examples
 
 
 def blobs(

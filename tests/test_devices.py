@@ -18,9 +18,9 @@ from synthetic_examples import blobs
 
 from mammo_jax.devices import DataParallel, join_processes, keep_compiled_steps
 from mammo_jax.models import build_model
-from mammo_jax.train_step import StepInputs, _build_steps
-from mammo_jax.trained_model import load_model, predict
-from mammo_jax.training import train_model
+from mammo_jax.training.loop import train_model
+from mammo_jax.training.step import StepInputs, _build_steps
+from mammo_jax.training.trained_model import load_model, predict
 from mammo_jax.training_config import TrainingConfig
 
 ROWS = 11

@@ -12,8 +12,10 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from mammo_jax import devices, training_grid
-from mammo_jax.train_step import _build_steps
+from mammo_jax import devices
+from mammo_jax.jobs.command_line import job_module
+from mammo_jax.training import grid
+from mammo_jax.training.step import _build_steps
 from mammo_jax.training_config import TrainingConfig
 
 
@@ -25,7 +27,7 @@ def test_memory_is_kept_on_request_and_where_there_are_only_cpus(only_cpu, expec
     monkeypatch.setattr(devices, "ctypes", SimpleNamespace(CDLL=lambda name: library))
     monkeypatch.setattr(devices, "_only_cpu", lambda: only_cpu)
     _build_steps(TrainingConfig(weight_decay=0.12), tuple(jax.local_devices()[:1]))
-    assert list(training_grid._run_all(SimpleNamespace(run=str), ["task"], 1)) == ["task"]
+    assert list(grid._run_all(SimpleNamespace(run=str), ["task"], 1)) == ["task"]
     assert not calls
     devices.keep_memory()
     assert len(calls) == expected
@@ -76,8 +78,8 @@ def test_children_are_told_where_there_are_only_cpus_and_the_environment_is_left
 def test_workers_are_told(monkeypatch):
     monkeypatch.setattr(devices, "_only_cpu", lambda: True)
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
-    assert list(training_grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"], workers=1)) == [None]
-    assert list(training_grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"] * 2, workers=2)) == ["1", "1"]
+    assert list(grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"], workers=1)) == [None]
+    assert list(grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"] * 2, workers=2)) == ["1", "1"]
 
 
 class _Environment:
@@ -92,13 +94,13 @@ class Kept(Exception):
 
 
 @pytest.mark.parametrize(
-    "job", ["study", "train", "saliency", "benchmark_training", "check_saliency", "check_against_torch"]
+    "job", ["study", "train", "saliency", "benchmark-training", "check-saliency", "check-against-torch"]
 )
 def test_jobs_that_compute_networks_keep_memory_first_of_all(job, tmp_path, monkeypatch):
     def keep():
         raise Kept
 
-    module = importlib.import_module(f"experiments.{job}")
+    module = importlib.import_module(job_module(job))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "keep_memory", keep)
     with pytest.raises(Kept):

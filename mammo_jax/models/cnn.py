@@ -5,9 +5,9 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 
-from mammo_jax.models.convolution import Conv
-from mammo_jax.models.layers import MaskedBatchNorm, RowDropout, relu
-from mammo_jax.models.pooling import max_grid, max_pool
+from mammo_jax.models.ops.convolution import Conv
+from mammo_jax.models.ops.layers import MaskedBatchNorm, RowDropout, relu
+from mammo_jax.models.ops.pooling import max_grid, max_pool
 
 
 class CNN(nn.Module):

@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mammo_jax.models.convolution import Conv
-from mammo_jax.models.layers import MaskedBatchNorm, relu
-from mammo_jax.models.pooling import overlapping_max_pool
+from mammo_jax.models.ops.convolution import Conv
+from mammo_jax.models.ops.layers import MaskedBatchNorm, relu
+from mammo_jax.models.ops.pooling import overlapping_max_pool
 
 KERNEL_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")  # He et al., ICCV 2015, as torchvision
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))

@@ -27,7 +27,7 @@ class OverWindows(nn.Module):
     One that knows lesions from patches is carried over and trained on with image labels alone, in the spirit of Shen
     et al. (Sci Rep 2019;9:12495). Each window is standardised as a patch is. Training goes through the most suspicious
     windows alone and leaves the batch statistics as they were: they belong to patches of which half hold a lesion.
-    A fresh network is therefore refused (`mammo_jax.starting_weights.origin`).
+    A fresh network is therefore refused (`mammo_jax.training.starting_weights.origin`).
 
     The variables are those of the network.
 

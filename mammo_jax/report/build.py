@@ -16,8 +16,8 @@ from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, perform
 from mammo_jax.report.provenance import provenance
 from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
-from mammo_jax.statistics import SCHEMA
-from mammo_jax.verdict import verdict_sentence
+from mammo_jax.statistics.evaluation import SCHEMA
+from mammo_jax.statistics.verdict import verdict_sentence
 
 
 def build_report(run_dir: Path) -> Path:

@@ -9,10 +9,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from mammo_jax.files import read_json
-from mammo_jax.localization import MEASURES, PRIMARY_MEASURE
 from mammo_jax.report.plots import figure_bytes
 from mammo_jax.report.saliency_plots import SHOWN, drift_figure, faithfulness_figure, localization_figure
 from mammo_jax.report.sections import ReportError, data_uri, example_rows
+from mammo_jax.saliency.localisation import MEASURES, PRIMARY_MEASURE
 from mammo_jax.saliency.methods import CONTROL, METHODS, TITLES
 from mammo_jax.saliency.randomisation import LEARNT
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mammo_jax.localization import MEASURES
 from mammo_jax.report.plots import GREY, finish_ratio_axis
 from mammo_jax.saliency.drift import SIMILARITIES
+from mammo_jax.saliency.localisation import MEASURES
 from mammo_jax.saliency.methods import CONTROL
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
 from mammo_jax.saliency.summary import RANDOM_WEIGHTS

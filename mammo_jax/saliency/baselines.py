@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
-from mammo_jax.train_step import own_units, standardise
+from mammo_jax.training.step import own_units, standardise
 
 Baseline = Literal["black", "blurred", "mean"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)

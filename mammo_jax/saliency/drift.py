@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from skimage.metrics import structural_similarity
 
-from mammo_jax.localization import smooth
+from mammo_jax.saliency.localisation import smooth
 
 SIMILARITIES = {"spearman": "Spearman's rank correlation", "ssim": "SSIM"}
 

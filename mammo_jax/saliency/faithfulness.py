@@ -14,8 +14,8 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from mammo_jax.localization import smooth
 from mammo_jax.saliency.first_layer import apply_module
+from mammo_jax.saliency.localisation import smooth
 
 FRACTIONS = np.linspace(0, 1, 21)
 """Parts of the breast's pixels that are replaced."""

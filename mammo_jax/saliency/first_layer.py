@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.extend.core import Literal
 
-from mammo_jax.models.convolution import Conv
+from mammo_jax.models.ops.convolution import Conv
 
 Network = nn.Module | Callable[[Any, jax.Array], jax.Array]
 """A Flax linen module, or any jittable function: (variables, images [n, rows, columns, 1]) → logits [n]."""

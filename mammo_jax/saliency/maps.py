@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mammo_jax.dataset.input_pipeline import Examples
 from mammo_jax.files import atomic_path
-from mammo_jax.input_pipeline import Examples
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from PIL import Image
 from scipy import ndimage
 
 from mammo_jax.files import atomic_path
-from mammo_jax.localization import smooth
 from mammo_jax.ratios import ratio_text
+from mammo_jax.saliency.localisation import smooth
 from mammo_jax.saliency.maps import load_maps
 from mammo_jax.saliency.methods import Method
 from mammo_jax.saliency.stage import TRAINED, map_path

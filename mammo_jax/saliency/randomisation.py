@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from mammo_jax.input_pipeline import Examples, read_examples
+from mammo_jax.dataset.input_pipeline import Examples, read_examples
 from mammo_jax.saliency.first_layer import apply_module, inference_options
 from mammo_jax.training_config import TrainingConfig
 

@@ -18,18 +18,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from mammo_jax.dataset.input_pipeline import Examples
 from mammo_jax.files import atomic_path
-from mammo_jax.input_pipeline import Examples
-from mammo_jax.localization import localize
 from mammo_jax.models import build_model
 from mammo_jax.ratios import split_name
 from mammo_jax.saliency.baselines import baselines_for, network_inputs
 from mammo_jax.saliency.drift import similarity
 from mammo_jax.saliency.faithfulness import FRACTIONS, insertion_and_deletion, salient_first
+from mammo_jax.saliency.localisation import localize
 from mammo_jax.saliency.maps import load_maps, save_maps
 from mammo_jax.saliency.methods import CONTROL, METHODS, Method, compute_maps
 from mammo_jax.saliency.randomisation import parameter_cascade
-from mammo_jax.trained_model import TrainedModel, load_model, predict
+from mammo_jax.training.trained_model import TrainedModel, load_model, predict
 
 TRAINED, OTHER_SEED, RANDOM_LABELS, CASCADE = "trained", "other_seed", "random_labels", "cascade"
 RANDOM_ORDER = "random"

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mammo_jax.bootstrap import Estimate, draw_patients
-from mammo_jax.localization import FEW_PLACES, MEASURES, PRIMARY_MEASURE
 from mammo_jax.saliency.drift import SIMILARITIES
 from mammo_jax.saliency.faithfulness import FRACTIONS, area
+from mammo_jax.saliency.localisation import FEW_PLACES, MEASURES, PRIMARY_MEASURE
 from mammo_jax.saliency.methods import CONTROL, METHODS, Method
 from mammo_jax.saliency.randomisation import LEARNT
 from mammo_jax.saliency.stage import CASCADE, OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
+from mammo_jax.statistics.bootstrap import Estimate, draw_patients
 
 SCHEMA = "mammo_jax saliency 2"
 RANDOM_WEIGHTS = "random_weights"

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from experiments import study
+from mammo_jax.jobs import study
 
 FLAGS = [
     *("--codec", "htj2k", "--ratios", "8", "60", "--images", "24", "--rows", "416", "--columns", "320"),

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mammo_jax.dataset.input_pipeline import read_examples
 from mammo_jax.files import read_json
-from mammo_jax.input_pipeline import read_examples
 
 RATIOS = (15.0, 400.0)
 FLAGS = [

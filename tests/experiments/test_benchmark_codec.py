@@ -14,8 +14,8 @@ import pytest
 
 import codec
 from experiments import benchmark_codec
-from mammo_jax.codec_benchmark import decisions, output, processes, stages, trials
-from mammo_jax.codec_benchmark.peers import PEERS
+from experiments.codec_benchmark import decisions, output, processes, stages, trials
+from experiments.codec_benchmark.peers import PEERS
 
 FLAGS = ["--images", "--rows", "416", "--columns", "320", "--repeats", "1", "--ratios", "15", "900"]
 

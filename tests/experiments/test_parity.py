@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import check_against_torch, check_saliency
-from experiments.parity import Row, apart, needing_torch
+from experiments.torch_parity.parity import Row, apart, needing_torch
 
 
 def test_a_row_is_that_of_the_array_furthest_beyond_its_limit():
@@ -54,7 +54,7 @@ class NoTorch:
 
 @pytest.mark.parametrize("job", [check_against_torch, check_saliency])
 def test_without_pytorch_a_check_says_what_to_install(job, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("experiments.torch_") or name == "torch"]:
+    for name in [name for name in sys.modules if name.startswith("experiments.torch_parity") or name == "torch"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [NoTorch, *sys.meta_path])
     with pytest.raises(SystemExit, match=r"error: torch is not installed; pip install 'mammo-jax\[torch\]'"):

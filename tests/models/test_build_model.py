@@ -8,8 +8,8 @@ import pytest
 from synthetic_examples import blobs
 
 from mammo_jax.models import ModelError, build_model, init_model
-from mammo_jax.trained_model import load_model, predict
-from mammo_jax.training import train_model
+from mammo_jax.training.loop import train_model
+from mammo_jax.training.trained_model import load_model, predict
 from mammo_jax.training_config import TrainingConfig
 
 IMAGES = jnp.zeros((2, 32, 32, 1))

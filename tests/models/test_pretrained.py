@@ -21,8 +21,8 @@ from mammo_jax.models.pretrained import (
     with_pretrained,
 )
 from mammo_jax.models.resnet import ResNet18
-from mammo_jax.starting_weights import origin, starting_state
-from mammo_jax.train_step import StepInputs, build_steps
+from mammo_jax.training.starting_weights import origin, starting_state
+from mammo_jax.training.step import StepInputs, build_steps
 from mammo_jax.training_config import TrainingConfig
 
 

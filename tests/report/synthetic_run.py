@@ -12,7 +12,7 @@ from PIL import Image
 from prediction_tables import predictions_table
 
 from mammo_jax.ratios import LADDER, ratio_text
-from mammo_jax.statistics import evaluate
+from mammo_jax.statistics.evaluation import evaluate
 
 LOSSES = dict(zip((1.0, *LADDER), (0.0, 0.02, 0.02, 0.03, 0.05, 0.1, 0.3, 0.6, 2.0, 5.0, 6.0)))
 HOSTILE = "<script>alert(1)</script>"

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from synthetic_run import png
 
-from mammo_jax.localization import MEASURES
 from mammo_jax.ratios import LADDER, ratio_text
 from mammo_jax.saliency.faithfulness import FRACTIONS
+from mammo_jax.saliency.localisation import MEASURES
 from mammo_jax.saliency.methods import CONTROL, METHODS
 from mammo_jax.saliency.stage import CASCADE, OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
 from mammo_jax.saliency.summary import summarise

@@ -13,7 +13,7 @@ from synthetic_run import COMMAND, HOSTILE, metrics, png, write_run
 
 from mammo_jax.report import ReportError, build_report, sections
 from mammo_jax.report.build import display_bytes, display_ratio, display_signed, storage_sentence
-from mammo_jax.statistics import evaluate
+from mammo_jax.statistics.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")

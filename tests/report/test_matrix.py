@@ -7,7 +7,7 @@ from prediction_tables import predictions_table
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
 from mammo_jax.report.plots import figure_bytes
-from mammo_jax.statistics import evaluate
+from mammo_jax.statistics.evaluation import evaluate
 
 RATIOS = (1.0, 15.0, 1000.0)
 LOSSES = {

@@ -5,7 +5,7 @@ from prediction_tables import predictions_table
 
 from mammo_jax.report.plots import curves, describe_figure, figure_bytes, performance_figure
 from mammo_jax.report.published import cnn_mean
-from mammo_jax.statistics import evaluate
+from mammo_jax.statistics.evaluation import evaluate
 
 LOSSES = {("1", 1.0): 0.0, ("1", 15.0): 0.1, ("1", 1000.0): 1.0, ("15", 15.0): 0.1, ("mixed", 15.0): 0.2}
 

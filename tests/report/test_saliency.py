@@ -10,7 +10,7 @@ from synthetic_saliency import write_saliency
 
 from mammo_jax.report import ReportError, build_report
 from mammo_jax.saliency.methods import TITLES
-from mammo_jax.statistics import SCHEMA as METRICS_SCHEMA
+from mammo_jax.statistics.evaluation import SCHEMA as METRICS_SCHEMA
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mammo_jax.localization import smooth
 from mammo_jax.saliency.drift import similarity
 from mammo_jax.saliency.faithfulness import FRACTIONS, area, insertion_and_deletion, salient_first
+from mammo_jax.saliency.localisation import smooth
 
 EVERYWHERE = np.ones((24, 20), bool)
 

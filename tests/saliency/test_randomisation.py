@@ -6,8 +6,8 @@ from synthetic_examples import blobs
 from mammo_jax.models.cnn import CNN
 from mammo_jax.saliency import randomisation
 from mammo_jax.saliency.randomisation import LEARNT, by_heart, layers_in_order, parameter_cascade
-from mammo_jax.trained_model import predict
-from mammo_jax.training import train_model
+from mammo_jax.training.loop import train_model
+from mammo_jax.training.trained_model import predict
 from mammo_jax.training_config import TrainingConfig
 
 IMAGES = np.zeros((1, 16, 16, 1), np.float32)

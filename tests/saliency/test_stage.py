@@ -26,8 +26,8 @@ from mammo_jax.saliency.stage import (
     measure_saliency,
 )
 from mammo_jax.saliency.summary import summarise
+from mammo_jax.training.grid import run_grid
 from mammo_jax.training_config import TrainingConfig
-from mammo_jax.training_grid import run_grid
 
 CONFIG = TrainingConfig(filters=(4, 8, 8), epochs=16, batch_size=16, validation_parts=4, learning_rate=2e-2)
 FADED = 400.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mammo_jax.folds import check_duplicates, hash_pixels
+from mammo_jax.dataset.folds import check_duplicates, hash_pixels
 from mammo_jax.sources import SourceError, iterate
 from mammo_jax.sources.mias import Mias
 

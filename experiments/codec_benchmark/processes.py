@@ -1,0 +1,128 @@
+"""What has to be measured in fresh processes: peak memory, and the start-up of code that is compiled at first use."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import codec
+from experiments.codec_benchmark.peers import PEERS, Peer
+from experiments.codec_benchmark.trials import Image
+from mammo_jax.compression.ladder import OURS
+
+WARM_UP = 512  # side of the image on which everything is loaded and compiled before memory is measured
+LADDER_FACTORS = (1, 2, 10, 50)
+
+
+def peak_memory(name: str, image: Image, ratio: float, folder: Path) -> dict[str, float]:
+    """Bytes a pixel that a call takes at its peak, beyond its input and what was there before it; one thread.
+
+    Parameters
+    ----------
+    name : str
+        A key of `PEERS`.
+    image : Image
+    ratio : float
+    folder : Path
+        For files that the processes read.
+
+    Returns
+    -------
+    dict
+        For "encode" and "decode", and of ours for a "ladder" of four ratios from `ratio` up.
+    """
+    peer = PEERS[name](1, folder)
+    setting = peer.setting(image.pixels, image.bits_stored, ratio)
+    codestream = peer.encode(image.pixels, image.bits_stored, setting)
+    np.save(folder / "pixels.npy", image.pixels)
+    peaks = {}
+    for work in ("encode", "decode", "ladder") if name == OURS else ("encode", "decode"):
+        task = _Task(name, work, image.bits_stored, setting, codestream, folder)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            peaks[work] = pool.submit(_measure_peak, task).result() / image.pixels.size
+    return peaks
+
+
+@dataclass(frozen=True)
+class _Task:
+    name: str
+    work: str
+    bits_stored: int
+    setting: float
+    codestream: bytes
+    folder: Path
+
+
+def _measure_peak(task: _Task) -> int:
+    """Do it in a process that has done nothing else of that size, whose freed memory would hide what is taken."""
+    pixels = np.load(task.folder / "pixels.npy")
+    peer = PEERS[task.name](1, task.folder)
+    small = np.ascontiguousarray(pixels[:WARM_UP, :WARM_UP])
+    small_codestream = peer.encode(small, task.bits_stored, task.setting)
+    _run(task, peer, small, small_codestream)
+    before = _reset_peak()
+    _run(task, peer, pixels, task.codestream)
+    return _peak() - before
+
+
+def _run(task: _Task, peer: Peer, pixels: np.ndarray, codestream: bytes) -> None:
+    if task.work == "decode":
+        peer.decode(codestream)
+    elif task.work == "encode":
+        peer.encode(pixels, task.bits_stored, task.setting)
+    else:
+        ratios = [task.setting * factor for factor in LADDER_FACTORS]
+        for made in codec.encode_ladder(pixels, ratios, bits_stored=task.bits_stored):
+            del made
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith(field + ":"))
+    return int(line.split()[1]) * 1024
+
+
+def _reset_peak() -> int:
+    """Set the process's peak to what it holds now, and return that, in bytes (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _peak() -> int:
+    return _status("VmHWM")
+
+
+_START_UP = """
+import json, time
+start = time.perf_counter()
+import numpy as np
+import codec
+imported = time.perf_counter()
+pixels = (np.add.outer(np.arange(300), np.arange(400)) % 4096).astype(np.uint16)
+codestream = codec.encode(pixels, 20, bits_stored=12).codestream
+encoded = time.perf_counter()
+codec.decode(codestream)
+print(json.dumps([imported - start, encoded - imported, time.perf_counter() - encoded]))
+"""
+
+
+def start_up(cache: Path | None) -> list[float]:
+    """Seconds for the import, the first encode and the first decode of a new process with this Numba cache.
+
+    None stands for the cache in use.
+    """
+    root = str(Path(codec.__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": root} | ({"NUMBA_CACHE_DIR": str(cache)} if cache else {})
+    done = subprocess.run(
+        [sys.executable, "-c", _START_UP], env=environment, capture_output=True, text=True, check=True
+    )
+    seconds: list[float] = json.loads(done.stdout)
+    return seconds

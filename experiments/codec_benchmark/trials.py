@@ -1,0 +1,218 @@
+"""Times, sizes and quality of each codec on one image, side by side in one run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from openjpeg.utils import encode_array
+
+import codec
+from experiments.codec_benchmark.peers import Peer, load_glymur
+from mammo_jax.compression.image_quality import Quality, compare
+from mammo_jax.compression.ladder import OURS, rival_ladder
+from mammo_jax.compression.other_codecs import RIVALS
+from mammo_jax.preprocess import breast_mask
+
+ONE_THREAD = "1 thread whatever asked"
+
+
+@dataclass(frozen=True)
+class Image:
+    """What is compressed: uint8 or uint16 pixels [rows, columns], a name, the bits stored, and the breast's mask."""
+
+    name: str
+    pixels: np.ndarray
+    bits_stored: int
+    breast: np.ndarray
+
+    @classmethod
+    def of(cls, name: str, pixels: np.ndarray, bits_stored: int) -> Image:
+        """Segment the breast too."""
+        return cls(name, pixels, bits_stored, breast_mask(pixels))
+
+    def quality(self, reconstruction: np.ndarray) -> Quality:
+        """PSNR and SSIM, in the frame and in the breast."""
+        return compare(self.pixels, reconstruction, self.breast, self.bits_stored)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One codec, image, ratio and number of threads.
+
+    `group` is "ours", "OpenJPEG" (its times taken in turns with ours) or "other". Times in seconds, each the least of
+    several; `quality` is None where only times were taken. `target_bytes` is 0 where the codec could not be told.
+    `codestream_bytes` is 0 and `remark` says why where it cannot have the ratio; else it says what the row is about.
+    """
+
+    image: str
+    group: str
+    codec: str
+    threads: int
+    ratio: float
+    target_bytes: int
+    codestream_bytes: int = 0
+    encode_seconds: float = float("nan")
+    decode_seconds: float = float("nan")
+    quality: Quality | None = None
+    remark: str = ""
+
+
+def least_seconds(repeats: int, works: Sequence[Callable[[], Any]]) -> tuple[list[float], list[Any]]:
+    """Least time of `repeats` runs of each, taken in turns, and what the last run of each gave."""
+    times, results = [float("inf")] * len(works), [None] * len(works)
+    for _ in range(repeats):
+        for n, work in enumerate(works):
+            start = time.perf_counter()
+            results[n] = work()
+            times[n] = min(times[n], time.perf_counter() - start)
+    return times, results
+
+
+def find_settings(image: Image, ratios: Sequence[float], peers: Sequence[Peer]) -> list[list[float]]:
+    """What each peer has to be told for each ratio."""
+    return [[peer.setting(image.pixels, image.bits_stored, ratio) for peer in peers] for ratio in ratios]
+
+
+def measure_peers(
+    image: Image,
+    ratios: Sequence[float],
+    peers: Sequence[Peer],
+    settings: Sequence[Sequence[float]],
+    threads: int,
+    repeats: int,
+    with_quality: bool,
+) -> list[Trial]:
+    """Encode and decode at every ratio, the peers in turns; what is compiled or loaded at first is not measured.
+
+    `settings` are those of `find_settings`.
+    """
+    pixels, bits = image.pixels, image.bits_stored
+    trials = []
+    for number, ratio in enumerate(ratios):
+        encodes = [partial(peer.encode, pixels, bits, setting) for peer, setting in zip(peers, settings[number])]
+        if number == 0:
+            for peer, encode in zip(peers, encodes):
+                peer.decode(encode())
+        encode_seconds, codestreams = least_seconds(repeats, encodes)
+        decodes = [partial(peer.decode, codestream) for peer, codestream in zip(peers, codestreams)]
+        decode_seconds, decoded = least_seconds(repeats, decodes)
+        for n, peer in enumerate(peers):
+            group = "ours" if peer.name == OURS else "OpenJPEG"
+            target = int(pixels.nbytes / ratio) if peer.takes_size else 0
+            quality = image.quality(decoded[n].reshape(pixels.shape)) if with_quality else None
+            remark = "" if peer.threaded or threads == 1 else ONE_THREAD
+            trials.append(
+                Trial(
+                    image.name, group, peer.name, threads, ratio, target, len(codestreams[n]), encode_seconds[n],
+                    decode_seconds[n], quality, remark,
+                )
+            )  # fmt: skip
+    return trials
+
+
+def measure_rival(image: Image, name: str, ratios: Sequence[float]) -> list[Trial]:
+    """One of the other codecs, one thread, at the nearest size that it reaches; one run for the times."""
+    rival, pixels, bits = RIVALS[name], image.pixels, image.bits_stored
+    ladder = rival_ladder(name, pixels, ratios, bits_stored=bits)
+    trials: list[Trial] = []
+    remark = ""
+    for ratio in ratios:
+        trial = Trial(image.name, "other", rival.title, 1, ratio, int(pixels.nbytes / ratio))
+        try:
+            made = None if remark else next(ladder)
+        except codec.UnreachableRatioError as error:
+            made, remark = None, f"at most CR {error.largest_ratio:.0f}"
+        except codec.InvalidImageError as error:
+            made, remark = None, str(error)
+        if made is None:
+            trials.append(replace(trial, remark=remark))
+            continue
+        encode = partial(rival.encode, pixels, bits, made.setting, 1)
+        decode = partial(rival.decode, made.codestream, bits, 1)
+        (encode_seconds, decode_seconds), _ = least_seconds(1, [encode, decode])
+        trials.append(
+            replace(
+                trial,
+                codestream_bytes=len(made.codestream),
+                encode_seconds=encode_seconds,
+                decode_seconds=decode_seconds,
+                quality=image.quality(made.reconstruction),
+                remark=f"setting {made.setting:.4g}, found in {made.encodes} encodes",
+            )
+        )
+    return trials
+
+
+def ours_at_equal_bytes(image: Image, sizes: Sequence[int]) -> dict[int, Quality]:
+    """Quality of our codestreams of exactly these sizes."""
+    distinct = sorted(set(sizes), reverse=True)
+    ratios = [image.pixels.nbytes / (size + 0.5) for size in distinct]
+    ladder = codec.encode_ladder(image.pixels, ratios, bits_stored=image.bits_stored)
+    return {size: image.quality(cast(np.ndarray, made.reconstruction)) for size, made in zip(distinct, ladder)}
+
+
+@dataclass(frozen=True)
+class LadderTimes:
+    """Seconds for all ratios: ours with reconstructions, and OpenJPEG's one encode with layers and their decodes.
+
+    `layers_by` says whose OpenJPEG encoded, the faster one.
+    """
+
+    ours: float
+    layers_encode: float
+    layers_decode: float
+    layers_by: str
+
+    @property
+    def layers(self) -> float:
+        """One layered encode and all layer decodes."""
+        return self.layers_encode + self.layers_decode
+
+
+def measure_ladders(image: Image, ratios: Sequence[float], threads: int, repeats: int, folder: Any) -> LadderTimes:
+    """Our ladder beside OpenJPEG's layers: encoded by pylibjpeg's and by glymur's, each layer decoded by glymur's.
+
+    OpenJPEG's decoders in imagecodecs and pylibjpeg cannot be asked for a layer, and its encoder in pylibjpeg uses one
+    thread whatever is asked.
+    """
+    glymur = load_glymur(folder)
+    os.environ["OPJ_NUM_THREADS"] = str(threads)
+    glymur.set_option("lib.num_threads", threads)
+    pixels, bits = image.pixels, image.bits_stored
+    falling = sorted(ratios, reverse=True)
+    paths = {name: folder / f"layers_{name}.j2k" for name in ("pylibjpeg", "glymur")}
+
+    def ours() -> int:
+        ladder = codec.encode_ladder(pixels, ratios, bits_stored=bits, threads=threads)
+        return sum(len(made.codestream) for made in ladder)
+
+    def encode_by_pylibjpeg() -> None:
+        stored = [ratio * bits / (8 * pixels.itemsize) for ratio in falling]
+        paths["pylibjpeg"].write_bytes(encode_array(pixels, bits_stored=bits, compression_ratios=stored))
+
+    def encode_by_glymur() -> None:
+        # It takes all bits for stored, so that its ratios are the allocated ones.
+        glymur.Jp2k(paths["glymur"], data=pixels, cratios=falling, irreversible=True)
+
+    def decode_layers(path: Path) -> None:
+        for layer in range(1, len(falling) + 1):
+            file = glymur.Jp2k(path)
+            file.layer = layer if layer < len(falling) else 0  # 0 stands for all
+            file[:]
+
+    works: list[Callable[[], Any]] = [
+        ours,
+        encode_by_pylibjpeg,
+        encode_by_glymur,
+        *(partial(decode_layers, path) for path in paths.values()),
+    ]
+    (own, *encodes, first_decode, second_decode), _ = least_seconds(repeats, works)
+    pairs = zip(encodes, (first_decode, second_decode), paths)
+    return LadderTimes(own, *min(pairs, key=lambda pair: pair[0] + pair[1]))

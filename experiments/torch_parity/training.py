@@ -1,0 +1,146 @@
+"""Training in PyTorch, step by step what `mammo_jax.training.step` and `mammo_jax.training.loop` do in JAX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+from torch.nn import functional
+
+from experiments.torch_parity.models import TorchCNN, TorchResNet18
+from experiments.torch_parity.parity import RATES, Case, Optimizer, Trajectory, case_batches, seen
+from mammo_jax.dataset.input_pipeline import Examples, batches, steps_per_epoch
+from mammo_jax.models.pretrained import to_torch
+from mammo_jax.training.augmentation import augment
+from mammo_jax.training.loop import class_weights, validation_rows
+from mammo_jax.training.starting_weights import starting_state
+from mammo_jax.training.step import build_steps, learning_rate, standardise
+from mammo_jax.training_config import TrainingConfig
+
+Dtype = np.dtype | type
+
+
+def torch_twin(config: TrainingConfig, variables: dict[str, Any], dtype: Dtype = np.float32) -> torch.nn.Module:
+    """Return the same network in PyTorch, with these weights and running statistics."""
+    model: torch.nn.Module = TorchCNN(config.filters) if config.model == "cnn" else TorchResNet18()
+    state = {name: torch.from_numpy(np.array(value)) for name, value in to_torch(variables).items()}
+    missing, unexpected = model.to(_torch_dtype(dtype)).load_state_dict(state, strict=False)
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise RuntimeError(f"the twin of {config.model} lacks {missing} and does not know {unexpected}")
+    return model
+
+
+def torch_state(model: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Weights and running statistics."""
+    state = model.state_dict()
+    return {name: value.numpy().copy() for name, value in state.items() if not name.endswith("num_batches_tracked")}
+
+
+def as_torch(images: np.ndarray, dtype: Dtype = np.float32) -> torch.Tensor:
+    """Images [batch, rows, columns, 1] as [batch, 1, rows, columns]."""
+    return torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(_torch_dtype(dtype))
+
+
+def torch_loss(
+    model: torch.nn.Module, images: torch.Tensor, batch: dict[str, np.ndarray], dtype: Dtype
+) -> torch.Tensor:
+    """Weighted mean of the log loss of a training batch."""
+    model.train()
+    target, weight = (torch.from_numpy(batch[name]).to(_torch_dtype(dtype)) for name in ("target", "weight"))
+    losses = functional.binary_cross_entropy_with_logits(model(images), target, reduction="none")
+    return (weight * losses).sum() / weight.sum()
+
+
+def torch_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return PyTorch's own AdamW or SGD; only kernels decay."""
+    kernels = [value for value in model.parameters() if value.ndim > 1]
+    vectors = [value for value in model.parameters() if value.ndim <= 1]
+    groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=1.0, momentum=0.9)
+    return torch.optim.AdamW(groups, lr=1.0)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> None:
+    """Go one step at this rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def torch_trajectory(case: Case, optimizer: Optimizer, variables: dict[str, Any], dtype: Dtype) -> Trajectory:
+    """What `experiments.torch_parity.parity.jax_trajectory` gives, by PyTorch."""
+    model = torch_twin(case.config, variables, dtype)
+    descent = torch_optimizer(model, TrainingConfig(optimizer=optimizer, weight_decay=case.config.weight_decay))
+    found = Trajectory()
+    for batch in case_batches(case):
+        loss = torch_loss(model, as_torch(seen(batch["image"], dtype), dtype), batch, dtype)
+        found.losses.append(float(loss.detach()))
+        descend(descent, loss, RATES[optimizer])
+    found.state = torch_state(model)
+    return found
+
+
+def train_in_torch(examples: Examples, fold: int, config: TrainingConfig, seed: int) -> np.ndarray:
+    """Train on the other folds and score the held-out one, with `train_model`'s data, order, rates and stopping.
+
+    The first weights and the augmented images come from JAX, so that nothing but the framework differs.
+
+    Returns
+    -------
+    float64 [images of the fold]
+    """
+    training = examples.take(np.flatnonzero(examples.folds != fold))
+    run_seed = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+    validating = validation_rows(training, config.validation_parts, run_seed, "torch")
+    fitting, validation = (training.take(np.flatnonzero(rows)) for rows in (~validating, validating))
+    start = starting_state(config, build_steps(config), run_seed, validation.images[:1], None)
+    model = torch_twin(config, start.variables)
+    descent = torch_optimizer(model, config)
+    per_epoch = steps_per_epoch(len(fitting), config.batch_size)
+    total = config.epochs * per_epoch
+    best, best_epoch, best_state = np.inf, 0, model.state_dict()
+    feed = batches(fitting, class_weights(fitting.targets), config.batch_size, run_seed, range(total))
+    for step, batch in enumerate(feed):
+        real = batch["weight"] > 0
+        rows = {name: values[real] for name, values in batch.items()}
+        images = as_torch(_augmented(batch["image"], run_seed, step, config)[real])
+        descend(descent, torch_loss(model, images, rows, np.float32), learning_rate(config, step, total))
+        if (step + 1) % per_epoch == 0:
+            epoch = (step + 1) // per_epoch
+            loss = _validation_loss(torch_scores(model, validation.images), validation.targets)
+            if loss < best:
+                best, best_epoch = loss, epoch
+                best_state = {name: value.clone() for name, value in model.state_dict().items()}
+            if epoch - best_epoch >= config.patience:
+                break
+    model.load_state_dict(best_state)
+    return torch_scores(model, examples.images[examples.folds == fold])
+
+
+def torch_scores(model: torch.nn.Module, images: np.ndarray) -> np.ndarray:
+    """Logits of images [n, rows, columns, 1], float64 [n]."""
+    model.eval()
+    with torch.no_grad():
+        parts = [model(as_torch(seen(images[first : first + 64]))) for first in range(0, len(images), 64)]
+    return torch.cat(parts).double().numpy()
+
+
+def _augmented(images: np.ndarray, seed: int, step: int, config: TrainingConfig) -> np.ndarray:
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(np.uint32(seed)), step), 0)
+    standard = standardise(jax.numpy.asarray(images))
+    return np.asarray(augment(standard, jax.random.split(key)[0]) if config.augment else standard)
+
+
+def _validation_loss(logits: np.ndarray, targets: np.ndarray) -> float:
+    losses = np.logaddexp(0, np.where(targets == 1, -logits, logits))
+    return float(np.average(losses, weights=class_weights(targets)))
+
+
+def _torch_dtype(dtype: Dtype) -> torch.dtype:
+    return torch.float64 if dtype == np.float64 else torch.float32

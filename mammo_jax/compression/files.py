@@ -1,0 +1,209 @@
+"""Compressing files to exact ratios: DICOM to DICOM, PNG, TIFF and PGM to JPEG 2000, and a table of their sizes.
+
+Results keep the names of the files they come from; the tables know images and patients by keyed hashes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom import Dataset
+
+import codec
+from codec.ratio import target_bytes
+from mammo_jax.compression.dicom import compressed_instance, write_instance
+from mammo_jax.compression.image_quality import psnr
+from mammo_jax.compression.ladder import CompressionError
+from mammo_jax.files import atomic_path
+from mammo_jax.ratios import split_name
+from mammo_jax.sources.dicom import is_dicom, read_instance
+from mammo_jax.sources.identifiers import keyed_hash
+from mammo_jax.sources.image_files import read_image
+
+COLUMNS = (
+    "image_id", "patient_id", "input_version", "ratio", "layer", "rows", "columns", "bits_allocated", "bits_stored",
+    "codestream_bytes", "header_bytes", "padding_bytes", "file_bytes", "ratio_allocated", "ratio_stored",
+    "bits_per_pixel", "psnr",
+)  # fmt: skip
+MOST_BITS = 16
+
+
+@dataclass(frozen=True)
+class CompressionPlan:
+    """How files are compressed, and where the results go.
+
+    Attributes
+    ----------
+    out : Path
+        The results' folder; with several ratios, unless in layers, each has a folder of its own there.
+    ratios : tuple of float
+    layers : bool
+        Write one codestream whose layers are the ratios.
+    lossless : bool
+        Write one that gives every pixel back, with the ratios as its first layers.
+    reference : {"allocated", "stored"}
+        Which bits of a pixel the uncompressed size counts.
+    bits_stored : int or None
+        Of PNG and TIFF files, which do not tell; None takes all that are allocated.
+    jp2 : bool
+        Write JP2 files instead of bare codestreams. In DICOM a codestream is always bare.
+    key : bytes or None
+        Key of the ids' hashes; None keeps file names and patient ids as they are.
+    """
+
+    out: Path
+    ratios: tuple[float, ...] = ()
+    layers: bool = False
+    lossless: bool = False
+    reference: str = "allocated"
+    bits_stored: int | None = None
+    jp2: bool = False
+    key: bytes | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        for ratio in self.ratios:
+            target_bytes(0, ratio)
+        if len(set(self.ratios)) < len(self.ratios):
+            raise CompressionError("ratios: write each once")
+        if not self.ratios and (self.layers or not self.lossless):
+            raise CompressionError("ratios: write at least one, or ask for lossless files alone")
+        if self.ratios and self.lossless and not self.layers:
+            raise CompressionError("lossless: files with ratios in them too need --layers")
+        if self.bits_stored is not None and not 1 <= self.bits_stored <= MOST_BITS:
+            raise CompressionError(f"bits_stored={self.bits_stored}: must be from 1 to {MOST_BITS}")
+
+    @property
+    def rows_a_file(self) -> int:
+        """Rows of the table of sizes for each file."""
+        return len(self.ratios) + self.lossless
+
+    @property
+    def folders(self) -> dict[float | None, Path]:
+        """Where results go, by ratio; by None where one codestream holds all."""
+        if self.layers or self.lossless:
+            return {None: self.out}
+        return {ratio: self.out / split_name(ratio) if len(self.ratios) > 1 else self.out for ratio in self.ratios}
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A codestream, where it goes, whether it is lossless, and its rows of the table of sizes, so far."""
+
+    folder: Path
+    codestream: bytes
+    lossless: bool
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file to compress.
+
+    Attributes
+    ----------
+    path : Path
+    result : Path
+        Its result's, below the folder of a ratio.
+    image_id : str
+        Its id in the tables.
+    version : str
+        Another one where the file's size or time of change is another. (Hashed with the ids' key too: that time may
+        tell of a patient's visit.)
+    """
+
+    path: Path
+    result: Path
+    image_id: str
+    version: str
+
+
+def identifier(text: str, key: bytes | None, kind: str) -> str:
+    """Hash a name; without a key it stays as it is."""
+    return text if key is None else keyed_hash(text, key, kind)
+
+
+def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]]:
+    """Compress one file; returns its rows of the table of sizes, one for each ratio or layer.
+
+    Raises
+    ------
+    SourceError, codec.CodecError
+        The file cannot be read, or not be compressed so far.
+    """
+    instance: Dataset | None = None
+    pitch = None
+    if is_dicom(file.path):
+        instance, pixels = read_instance(file.path)
+        bits = int(instance.BitsStored)
+    else:
+        stored = read_image(file.path)
+        pixels, pitch = stored.pixels, stored.pixel_pitch
+        bits = stored.bits_stored or (8 if pixels.itemsize == 1 else plan.bits_stored or 16)
+    patient = str(instance.get("PatientID") or "") if instance else ""
+    who = {
+        "image_id": file.image_id,
+        "patient_id": identifier(patient, plan.key, "patient") if patient else "",
+        "input_version": file.version,
+    }
+    rows = []
+    for result in (_in_layers if plan.layers or plan.lossless else _one_by_one)(plan, pixels, bits):
+        path = result.folder / file.result
+        if instance:
+            ratio = pixels.nbytes / len(result.codestream)
+            write_instance(
+                path, compressed_instance(instance, result.codestream, lossless=result.lossless, ratio=ratio)
+            )
+        else:
+            contents = codec.wrap_jp2(result.codestream, pixel_pitch=pitch) if plan.jp2 else result.codestream
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(contents)
+        rows += [who | row | {"file_bytes": path.stat().st_size} for row in result.rows]
+    return rows
+
+
+def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
+    for encoded in codec.encode_ladder(pixels, plan.ratios, bits_stored=bits, reference=plan.reference):
+        assert encoded.reconstruction is not None  # the ladder always brings one
+        row = _row(pixels, bits, len(encoded.codestream), encoded.reconstruction) | {
+            "ratio": encoded.ratio,
+            "header_bytes": encoded.header_bytes,
+            "padding_bytes": encoded.padding_bytes,
+        }
+        yield _Result(plan.folders[encoded.ratio], encoded.codestream, False, [row])
+
+
+def _in_layers(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
+    made = codec.encode_layers(pixels, plan.ratios, bits_stored=bits, reference=plan.reference, lossless=plan.lossless)
+    rows = []
+    for number, size in enumerate(made.layer_bytes, 1):
+        decoded = codec.decode(made.codestream, layers=number, max_pixels=pixels.size)
+        rows.append(
+            _row(pixels, bits, size, decoded.astype(pixels.dtype))
+            | {
+                "ratio": made.ratios[number - 1] if number <= len(made.ratios) else "",
+                "layer": number,
+                "header_bytes": made.header_bytes[number - 1],
+                "padding_bytes": made.padding_bytes[number - 1],
+            }
+        )
+    yield _Result(plan.folders[None], made.codestream, plan.lossless, rows)
+
+
+def _row(pixels: np.ndarray, bits: int, size: int, decoded: np.ndarray) -> dict[str, Any]:
+    """What a row tells of the codestream of `size` bytes, or of its part up to there."""
+    return {
+        "rows": pixels.shape[0],
+        "columns": pixels.shape[1],
+        "bits_allocated": 8 * pixels.itemsize,
+        "bits_stored": bits,
+        "codestream_bytes": size,
+        "ratio_allocated": pixels.nbytes / size,
+        "ratio_stored": pixels.size * bits / 8 / size,
+        "bits_per_pixel": 8 * size / pixels.size,
+        "psnr": psnr(pixels, decoded, bits),
+    }

@@ -1,0 +1,1 @@
+"""The dataset: from mammograms to folds, units and records, and from records to batches."""

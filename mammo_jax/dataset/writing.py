@@ -1,0 +1,295 @@
+"""One pass over a source: compress, decompress, cut, and write a TFDS dataset with one split a ratio, and an audit.
+
+The source is divided into parts. Each part is one directory that appears whole or not at all, so an interrupted pass
+goes on with the parts that are missing; `parts` lists them for `tfds.builder_from_directories`.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+import codec
+from mammo_jax.compression.image_quality import Quality, compare
+from mammo_jax.compression.ladder import CodecName, RivalEncoded, codec_ladder, codec_title
+from mammo_jax.dataset.example_crops import write_example_crop
+from mammo_jax.dataset.folds import hash_pixels
+from mammo_jax.dataset.records import RecordWriter
+from mammo_jax.dataset.units import Unit, UnitConfig, is_positive, label_number, lay_out
+from mammo_jax.files import atomic_directory, atomic_path, read_json
+from mammo_jax.preprocess import breast_mask
+from mammo_jax.processes import reporting_lost_workers
+from mammo_jax.ratios import split_name
+from mammo_jax.sources import Mammogram, Source, SourceError
+
+PART_IMAGES = 32  # what an interruption can cost at most, for each worker
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """Everything that a worker has to know; picklable.
+
+    Attributes
+    ----------
+    source : Source
+    ratios : tuple of float
+        The ladder, without 1, which is always written.
+    codec : str
+        What compresses; see `mammo_jax.compression.ladder`.
+    units : UnitConfig
+    folds : dict
+        Patient id → fold.
+    normal_sites : dict
+        Image id → centres of matched normal patches.
+    examples : tuple of int
+        Indices of the images whose crops go into `directory`/../examples.
+    directory : Path
+    """
+
+    source: Source
+    ratios: tuple[float, ...]
+    codec: CodecName
+    units: UnitConfig
+    folds: Mapping[str, int]
+    normal_sites: Mapping[str, Sequence[tuple[float, float]]]
+    examples: tuple[int, ...]
+    directory: Path
+
+
+def write_dataset(plan: DatasetPlan, workers: int) -> None:
+    """Write every part that is missing, then `audit.csv`, `left_out.csv` and `images.csv` into the run folder.
+
+    Parameters
+    ----------
+    plan : DatasetPlan
+    workers : int
+        Processes; each takes one core and works on one image at a time.
+    """
+    plan.directory.mkdir(parents=True, exist_ok=True)
+    _drop_parts_to_try_again(plan)
+    missing = [part for part in range(part_count(plan.source)) if not part_path(plan.directory, part).exists()]
+    if missing:
+        _write_parts(plan, missing, workers)
+    _merge_tables(plan)
+
+
+def part_count(source: Source) -> int:
+    """Return the number of parts a source is divided into."""
+    return -(-len(source) // PART_IMAGES)
+
+
+def part_path(directory: Path, part: int) -> Path:
+    """Where a part of the dataset lies."""
+    return directory / f"part-{part:05d}"
+
+
+def parts(directory: Path) -> list[Path]:
+    """List the parts that hold examples, in order."""
+    return sorted(path.parent for path in directory.glob("part-*/dataset_info.json"))
+
+
+def _drop_parts_to_try_again(plan: DatasetPlan) -> None:
+    """Remove parts that left out an image which can be used by now: a file that was put right, a disk that is back."""
+    for path in plan.directory.glob("part-*"):
+        left_out = [int(row["index"]) for row in read_json(path / "tables.json")["left_out"]]
+        if any(_can_be_cut(plan, index) for index in left_out):
+            dropped = path.with_name(f".{path.name}.dropped")
+            shutil.rmtree(dropped, ignore_errors=True)
+            shutil.rmtree(path.replace(dropped))  # renaming is done at once, removing is not
+
+
+def _can_be_cut(plan: DatasetPlan, index: int) -> bool:
+    try:
+        mammogram = plan.source[index]
+        _lay_out(plan, mammogram, breast_mask(mammogram.pixels))
+    except SourceError:
+        return False
+    return True
+
+
+def _write_parts(plan: DatasetPlan, missing: list[int], workers: int) -> None:
+    """Spread the missing parts over processes; the first exception stops the rest and is raised."""
+    context = multiprocessing.get_context("spawn")
+    done = context.Value("q", 0)
+    total = sum(len(_part_indices(plan.source, part)) for part in missing)
+    with (
+        reporting_lost_workers(),
+        ProcessPoolExecutor(min(workers, len(missing)), context, _start_worker, (done,)) as pool,
+        tqdm(total=total, desc="compressing", unit="image") as bar,
+    ):
+        futures = {pool.submit(_write_part, plan, part) for part in missing}
+        try:
+            while futures:
+                finished, futures = wait(futures, timeout=0.5, return_when=FIRST_EXCEPTION)
+                bar.update(done.value - bar.n)
+                for future in finished:
+                    future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_progress: Any = None  # the shared counter of images done; set once in each worker process
+
+
+def _start_worker(counter: Any) -> None:
+    global _progress
+    _progress = counter
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # announces itself on the terminal otherwise
+
+
+def _part_indices(source: Source, part: int) -> range:
+    return range(part * PART_IMAGES, min((part + 1) * PART_IMAGES, len(source)))
+
+
+def _write_part(plan: DatasetPlan, part: int) -> None:
+    """Compress the images of one part and write their records and audit rows."""
+    audit: list[dict[str, Any]] = []
+    images: list[dict[str, Any]] = []
+    left_out: list[dict[str, Any]] = []
+    with atomic_directory(part_path(plan.directory, part)) as directory:
+        writer = RecordWriter(directory, (1.0, *plan.ratios), plan.units.input_rows, plan.units.input_columns)
+        for index in _part_indices(plan.source, part):
+            try:
+                mammogram = plan.source[index]
+                records, rows = _process(plan, mammogram, is_example=index in plan.examples)
+            except (SourceError, codec.CodecError) as error:
+                left_out.append(_left_out_row(plan.source, index, error))
+            else:
+                writer.add(records)
+                audit += rows
+                images.append(_image_row(mammogram))
+            if _progress is not None:
+                with _progress.get_lock():
+                    _progress.value += 1
+        writer.close()
+        tables = {"audit": audit, "images": images, "left_out": left_out}
+        (directory / "tables.json").write_text(json.dumps(tables))
+
+
+def _left_out_row(source: Source, index: int, error: Exception) -> dict[str, Any]:
+    """Why an image was left out: `problem` for anybody's eyes, `reason` with the paths of files, which may name people.
+
+    The longest path is replaced first, since one may be part of another.
+    """
+    row = source.table()[index]
+    problem = str(error)
+    for file in sorted(row["files"], key=len, reverse=True):
+        problem = problem.replace(file, "its file")
+    return {
+        "index": index,
+        "image_id": row["image_id"],
+        "problem": problem.removeprefix("its file: ").removeprefix(f"{row['image_id']}: "),
+        "reason": f"{type(error).__name__}: {error}",
+    }
+
+
+def _image_row(mammogram: Mammogram) -> dict[str, Any]:
+    return {
+        "image_id": mammogram.image_id,
+        "patient_id": mammogram.patient_id,
+        "label": mammogram.label,
+        "rows": mammogram.pixels.shape[0],
+        "columns": mammogram.pixels.shape[1],
+        "bits_allocated": mammogram.bits_allocated,
+        "bits_stored": mammogram.bits_stored,
+        "pixel_pitch": mammogram.pixel_pitch,
+        "already_lossy": mammogram.already_lossy,
+        "sha256": hash_pixels(mammogram.pixels),
+    }
+
+
+def _process(
+    plan: DatasetPlan, mammogram: Mammogram, *, is_example: bool
+) -> tuple[dict[str, list], list[dict[str, Any]]]:
+    """Return one image's records by split, and its audit rows."""
+    breast = breast_mask(mammogram.pixels)
+    units = _lay_out(plan, mammogram, breast)
+    lesions = np.zeros(mammogram.pixels.shape, bool)
+    for lesion in mammogram.lesions:
+        if is_positive(lesion.label, plan.units.target):  # a map that points at another kind points at the wrong one
+            lesions |= lesion.filled(mammogram.pixels.shape)
+    masks = [{"mask": unit.record_mask(lesions), "breast": unit.record_mask(breast)} for unit in units]
+    fold = plan.folds[mammogram.patient_id]
+
+    def record_all(ratio: float, pixels: np.ndarray, codestream_bytes: int, psnr: float) -> list[dict]:
+        if is_example:
+            write_example_crop(plan.directory.parent / "examples", mammogram, breast, ratio, pixels)
+        return [_record(mammogram, unit, cut, pixels, fold, codestream_bytes, psnr) for unit, cut in zip(units, masks)]
+
+    records = {split_name(1): record_all(1, mammogram.pixels, mammogram.pixels.nbytes, float("inf"))}
+    rows = []
+    ladder = codec_ladder(plan.codec, mammogram.pixels, plan.ratios, bits_stored=mammogram.bits_stored)
+    for ratio, encoded in zip(plan.ratios, ladder, strict=True):
+        reconstruction = cast(np.ndarray, encoded.reconstruction)  # the ladder always brings one
+        quality = compare(mammogram.pixels, reconstruction, breast, mammogram.bits_stored)
+        rows.append({"codec": codec_title(plan.codec)} | _audit_row(mammogram, ratio, encoded, quality, breast))
+        records[split_name(ratio)] = record_all(ratio, reconstruction, len(encoded.codestream), quality.psnr)
+    return records, rows
+
+
+def _lay_out(plan: DatasetPlan, mammogram: Mammogram, breast: np.ndarray) -> list[Unit]:
+    return lay_out(mammogram, breast, plan.units, plan.normal_sites.get(mammogram.image_id, ()))
+
+
+def _audit_row(
+    mammogram: Mammogram, ratio: float, encoded: codec.Encoded | RivalEncoded, quality: Quality, breast: np.ndarray
+) -> dict[str, Any]:
+    size = len(encoded.codestream)
+    pixels = mammogram.pixels.size
+    return {
+        "image_id": mammogram.image_id,
+        "ratio": ratio,
+        "target_bytes": encoded.target_bytes,
+        "codestream_bytes": size,
+        "padding_bytes": encoded.padding_bytes,
+        "header_bytes": encoded.header_bytes,
+        "ratio_allocated": pixels * mammogram.bits_allocated / 8 / size,
+        "ratio_stored": pixels * mammogram.bits_stored / 8 / size,
+        "bits_per_pixel": 8 * size / pixels,
+        "bits_per_breast_pixel": 8 * size / max(int(breast.sum()), 1),
+        **asdict(quality),
+    }
+
+
+def _record(
+    mammogram: Mammogram,
+    unit: Unit,
+    masks: Mapping[str, np.ndarray],
+    pixels: np.ndarray,
+    fold: int,
+    codestream_bytes: int,
+    psnr: float,
+) -> dict[str, Any]:
+    return {
+        "image": unit.record_image(pixels, mammogram.bits_stored)[..., None],
+        **{name: mask[..., None] for name, mask in masks.items()},
+        "label": label_number(unit.label),
+        "target": unit.target,
+        "fold": fold,
+        "image_id": unit.unit_id,
+        "patient_id": mammogram.patient_id,
+        "codestream_bytes": codestream_bytes,
+        "psnr": psnr,
+    }
+
+
+def _merge_tables(plan: DatasetPlan) -> None:
+    """Merge the parts' tables into audit.csv, images.csv and left_out.csv in the run folder."""
+    tables = [read_json(part_path(plan.directory, part) / "tables.json") for part in range(part_count(plan.source))]
+    for name in ("audit", "images", "left_out"):
+        frame = pd.DataFrame([row for table in tables for row in table[name]])
+        with atomic_path(plan.directory.parent / f"{name}.csv") as temporary:
+            frame.to_csv(temporary, index=False)

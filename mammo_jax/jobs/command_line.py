@@ -1,0 +1,54 @@
+"""The command line: `mammo-jax JOB [flags]`, also as `python -m mammo_jax JOB` or `python -m experiments.JOB`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+JOBS = {
+    "study": "the whole way from images to a verdict and a report",
+    "prepare": "the study's first stage: compress, cut, write the dataset and its audit",
+    "train": "the study's second stage: train on every fold and ratio, score the held-out folds",
+    "saliency": "where the networks look, and what compression changes of it (study --saliency)",
+    "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
+    "report": "build a run's report.html again",
+    "compress": "compress files to exact ratios, DICOM to DICOM",
+}
+REPOSITORY_JOBS = {
+    "benchmark-codec": "our codec beside OpenJPEG",
+    "benchmark-training": "our training and inference beside PyTorch",
+    "check-against-torch": "the same networks, weights and batches in JAX and in PyTorch: how far apart are they?",
+    "check-saliency": "our integrated gradients beside captum's",
+}
+"""Jobs of the folder experiments/, which is not part of an installed package."""
+
+
+def usage() -> str:
+    """List the jobs."""
+    lines = [f"  {name:<21}{text}" for name, text in (JOBS | REPOSITORY_JOBS).items()]
+    return "\n".join(["usage: mammo-jax JOB [flags]     (mammo-jax JOB --help lists a job's flags)", "", *lines])
+
+
+def job_module(job: str) -> str:
+    """Name of the module that holds a job's `main`."""
+    return f"{'mammo_jax.jobs' if job in JOBS else 'experiments'}.{job.replace('-', '_')}"
+
+
+def main() -> None:
+    """Run the job that the first argument names."""
+    if os.getcwd() not in sys.path:  # the console command has its own folder there; a network of the user lies here
+        sys.path.append(os.getcwd())
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(usage())
+        return
+    job = sys.argv[1].replace("_", "-")
+    if job not in JOBS | REPOSITORY_JOBS:
+        raise SystemExit(f"error: there is no job {sys.argv[1]!r}\n\n{usage()}")
+    try:
+        module = importlib.import_module(job_module(job))
+    except ModuleNotFoundError as error:
+        if error.name != "experiments":
+            raise
+        raise SystemExit(f"error: {job} is not in the installed package; run it in a clone of the repository") from None
+    module.main(sys.argv[2:])

@@ -1,0 +1,96 @@
+"""Compress files to exact ratios: DICOM to DICOM, PNG, TIFF and PGM to JPEG 2000.
+
+    mammo-jax compress ARCHIVE --ratio 100 --out compressed
+    mammo-jax compress a.dcm b.png --ratios 15 50 100 --out compressed
+    mammo-jax compress ARCHIVE --ratios 15 50 100 --layers --lossless --out compressed
+
+A folder is searched at any depth. Results keep the names of their files, in a folder for each ratio where there are
+several. With --layers one file holds all ratios: its first layer is the image at the largest of them, and so on.
+Beside them lie sizes.csv, a row for each image and ratio, and left_out.csv, which says why a file is missing; both know
+images and patients by keyed hashes only. A run that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+import codec
+from mammo_jax.compression.batch import compress_files, list_files
+from mammo_jax.compression.files import CompressionPlan
+from mammo_jax.compression.ladder import CompressionError
+from mammo_jax.processes import WorkerError
+from mammo_jax.sources import SourceError
+from mammo_jax.sources.identifiers import load_key
+
+
+@dataclass(frozen=True)
+class CompressConfig:
+    """What is compressed, and how.
+
+    Attributes
+    ----------
+    inputs : tuple of Path
+        Image files, and folders of such.
+    out : Path
+    ratios : tuple of float
+        Uncompressed bytes over those of the codestream, which is exactly as long as that says.
+    layers : bool
+        Write one file with a quality layer for each ratio rather than one file each.
+    lossless : bool
+        Write files that give every pixel back, of whatever size; with --layers, the ratios are their first layers.
+    reference : {"allocated", "stored"}
+        Which bits of a pixel the uncompressed bytes count.
+    bits_stored : int or None
+        Significant bits of PNG and TIFF files; None takes all that are allocated.
+    jp2 : bool
+        Write JP2 files rather than bare codestreams (.j2k) where the input is no DICOM.
+    plain_ids : bool
+        Name files and patients in the tables as they are: only where these names identify nobody.
+    id_key : Path or None
+        File with the key of the hashes; None makes one for this user, once.
+    workers : int or None
+        Processes; None takes every core.
+    """
+
+    inputs: tyro.conf.Positional[tuple[Path, ...]]
+    out: Path
+    ratios: Annotated[tuple[float, ...], tyro.conf.arg(aliases=("--ratio",))] = ()
+    layers: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    lossless: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    reference: Literal["allocated", "stored"] = "allocated"
+    bits_stored: int | None = None
+    jp2: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    plain_ids: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    id_key: Path | None = None
+    workers: int | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    config = tyro.cli(CompressConfig, args=arguments, description=__doc__)
+    try:
+        plan = CompressionPlan(
+            out=config.out,
+            ratios=config.ratios,
+            layers=config.layers,
+            lossless=config.lossless,
+            reference=config.reference,
+            bits_stored=config.bits_stored,
+            jp2=config.jp2,
+            key=None if config.plain_ids else load_key(config.id_key),
+        )
+        files = list_files(config.inputs, plan)
+        left_out = compress_files(plan, files, config.workers or len(os.sched_getaffinity(0)))
+    except (SourceError, CompressionError, WorkerError, codec.CodecError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+    for file, problem in left_out:
+        print(f"left out: {file.path}: {problem}")
+    if len(left_out) == len(files):
+        raise SystemExit("error: no file could be compressed")
+    print(f"{len(files) - len(left_out)} of {len(files)} files: {config.out / 'sizes.csv'}")

@@ -1,0 +1,276 @@
+"""The study's typed configuration: command-line flags, presets and the run's config.json are all this one class."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from mammo_jax.compression.ladder import CodecName, CompressionError
+from mammo_jax.dataset.folds import FoldError
+from mammo_jax.dataset.input_pipeline import DatasetError
+from mammo_jax.dataset.units import UnitConfig
+from mammo_jax.files import read_json, sha256_json, write_json
+from mammo_jax.models import ModelError
+from mammo_jax.models.pretrained import PretrainedError
+from mammo_jax.processes import WorkerError
+from mammo_jax.provenance import environment, log_event
+from mammo_jax.ratios import LADDER, MIXED
+from mammo_jax.report.sections import ReportError
+from mammo_jax.saliency.methods import Method
+from mammo_jax.saliency.stage import SaliencyError
+from mammo_jax.sources import SourceError
+from mammo_jax.statistics.evaluation import check_settings
+from mammo_jax.statistics.prediction_grid import StatisticsError
+from mammo_jax.statistics.predictions import PredictionsError
+from mammo_jax.training.checkpoints import CheckpointError
+from mammo_jax.training.loop import TrainingError
+from mammo_jax.training_config import TrainingConfig
+
+EXPECTED = (
+    SourceError,
+    FoldError,
+    DatasetError,
+    CompressionError,
+    TrainingError,
+    ModelError,
+    PretrainedError,
+    CheckpointError,
+    PredictionsError,
+    StatisticsError,
+    ReportError,
+    SaliencyError,
+    WorkerError,
+)
+"""Errors whose message already names the file, the field and the way out."""
+
+ELSEWHERE = ("out", "workers", "distributed", "saliency")
+"""Settings that say where a run is made and whether a stage is asked for, not what comes out."""
+
+LARGEST_SEED = 2**32 - 2
+"""Of 32 bits; saliency may take the next one as well."""
+
+SourceName = Literal["phantom", "mias", "folder", "hybrid"]
+
+
+@dataclass(frozen=True)
+class PhantomConfig:
+    """The built-in phantom, and the lesions that `hybrid` plants into real tissue.
+
+    Attributes
+    ----------
+    images : int
+        Phantom images; four a patient.
+    rows, columns : int
+    phantom_pitch : float
+        mm a pixel.
+    contrast : float
+        Scale of every lesion's contrast; 1 is like the literature.
+    plantings : int
+        hybrid: items made from each normal mammogram.
+    phantom_seed : int
+        Another seed makes other patients.
+    """
+
+    images: int = 640
+    rows: int = 1664
+    columns: int = 1280
+    phantom_pitch: float = 0.14
+    contrast: float = 1.0
+    plantings: int = 3
+    phantom_seed: int = 0
+
+
+@dataclass(frozen=True)
+class FolderConfig:
+    """How the image files of `folder` are read.
+
+    Attributes
+    ----------
+    bits_stored : int or None
+        Significant bits of PNG, TIFF and PGM files whose CSV row does not say; None takes all that are allocated.
+    plain_ids : bool
+        Keep the CSV's ids instead of keyed hashes: only for ids that identify nobody.
+    id_key : Path or None
+        File with the key of the hashes; None makes one for this user, once.
+    """
+
+    bits_stored: int | None = None
+    plain_ids: bool = False
+    id_key: Path | None = None
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """One study: images, ratios, units, training, statistics.
+
+    Attributes
+    ----------
+    out : Path
+        Run folder.
+    source : str
+    source_dir : Path or None
+        mias, hybrid: the folder with labels.csv and images/. folder: the CSV file.
+    ratios : tuple of float
+        The ladder; 1 is always added.
+    codec : str
+        What compresses: our JPEG 2000 to the byte, or another codec at the nearest size that it reaches.
+    train_ratios : tuple of float or None
+        Ratios that models are trained at, beside 1; None trains at every ratio of the ladder.
+    mixed : bool
+        Train on all ratios together as well.
+    transfer_matrix : bool
+        Test every model on every ratio, not only those trained at CR 1 and on all ratios.
+    margin : float
+        Largest loss of AUROC that passes, fixed before the run.
+    features_from : Path or None
+        A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
+    workers : int or None
+        Processes that compress; None takes every core.
+    distributed : bool
+        train: this is one of several processes that share each model, see `mammo_jax.devices.join_processes`.
+    saliency : bool
+        Also measure where the networks look (the job `saliency`); can be asked for later.
+    saliency_method : str
+        The method that is followed over the ratios; the others are compared with it at CR 1. From the blurred image, a
+        map shows what the detail adds, not what is bright.
+    """
+
+    out: Path = Path("runs/study")
+    source: SourceName = "phantom"
+    source_dir: Path | None = None
+    ratios: tuple[float, ...] = LADDER
+    codec: CodecName = "mammo_jax"
+    train_ratios: tuple[float, ...] | None = None
+    mixed: bool = False
+    transfer_matrix: bool = True
+    folds: int = 5
+    seeds: tuple[int, ...] = (0,)
+    fold_seed: int = 0
+    margin: float = 0.05
+    resamples: int = 2000
+    features_from: Path | None = None
+    workers: int | None = None
+    distributed: bool = False
+    saliency: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    saliency_method: Method = "ig_blurred"
+    units: UnitConfig = field(default_factory=UnitConfig)
+    phantom: PhantomConfig = field(default_factory=PhantomConfig)
+    folder: FolderConfig = field(default_factory=FolderConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse at once what would be refused after hours."""
+        check_settings(self.margin, self.resamples)
+        if self.folds < 2:
+            raise ValueError(f"folds: {self.folds} is too few; models of the others score a fold, so take 2")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: {self.seeds}; give at least one, and none twice")
+        if min(self.seeds) < 0 or max(self.seeds) > LARGEST_SEED:
+            raise ValueError(f"seeds: {self.seeds}; each must be a whole number from 0 to {LARGEST_SEED}")
+        if not self.ratios or any(not 1 < ratio < float("inf") for ratio in self.ratios):
+            raise ValueError("ratios: each must be a finite number above 1; 1 itself is always part of the study")
+        if list(self.ratios) != sorted(set(self.ratios)):
+            raise ValueError("ratios: write them once each and in rising order")
+        if unknown := set(self.train_ratios or ()) - {1.0, *self.ratios}:
+            raise ValueError(f"train_ratios: {sorted(unknown)} are not among the ratios")
+
+    @property
+    def processes(self) -> int:
+        """How many processes compress."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+    @property
+    def trained_ratios(self) -> tuple[float | str, ...]:
+        """Every ratio that models are trained at, 1 first, the mixture last."""
+        chosen = self.ratios if self.train_ratios is None else self.train_ratios
+        return (1.0, *(ratio for ratio in chosen if ratio != 1), *([MIXED] if self.mixed else []))
+
+
+def parse(arguments: list[str], description: str) -> StudyConfig:
+    """Read flags on top of the preset that belongs to the source and unit asked for.
+
+    A preset is `mammo_jax/jobs/presets/SOURCE_UNIT.py` with a CONFIG; for `folder` it is that of `mias`.
+    """
+    preset = load_preset(_flag(arguments, "source", "phantom"), _flag(arguments, "unit", "patch"))
+    return tyro.cli(
+        StudyConfig,
+        args=arguments,
+        default=preset,
+        description=description,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+
+
+def load_preset(source: str, unit: str) -> StudyConfig:
+    """Load the preset of a source and a unit."""
+    name = f"mammo_jax.jobs.presets.{'mias' if source == 'folder' else source}_{unit}"
+    try:
+        preset: StudyConfig = importlib.import_module(name).CONFIG
+    except ModuleNotFoundError:
+        return StudyConfig()  # the flag's value is wrong; the parser says so in its own words
+    return (
+        dataclasses.replace(preset, source="folder", out=Path(f"runs/folder-{unit}")) if source == "folder" else preset
+    )
+
+
+def _flag(arguments: list[str], name: str, default: str) -> str:
+    """Value of `--name VALUE` or `--name=VALUE`, without parsing the rest."""
+    for position, argument in enumerate(arguments):
+        if argument == f"--{name}" and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith(f"--{name}="):
+            return argument.split("=", 1)[1]
+    return default
+
+
+@contextmanager
+def reporting_errors() -> Iterator[None]:
+    """End the job with one line for what the user can mend; anything else is ours and keeps its traceback."""
+    try:
+        yield
+    except EXPECTED as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def start_run(config: StudyConfig, job: str, arguments: Sequence[str]) -> None:
+    """Write config.json on the first start; on a later one refuse a run folder that was made with other settings."""
+    settings = as_json(config)
+    path = config.out / "config.json"
+    if path.exists():
+        before = read_json(path)["config"]
+        changed = [name for name in settings if settings[name] != before.get(name) and name not in ELSEWHERE]
+        if changed:
+            raise SystemExit(
+                f"error: {config.out} holds a run with another {', '.join(changed)}; "
+                "choose another --out, or delete that folder"
+            )
+    else:
+        write_json(
+            path,
+            {
+                "config": settings,
+                "sha256": sha256_json(settings),
+                "command": shlex.join(["mammo-jax", "study", *_of_a_study(arguments)]),
+            },
+        )
+    log_event(config.out, "start", job=job, config_sha256=sha256_json(settings), **environment())
+
+
+def _of_a_study(arguments: Sequence[str]) -> list[str]:
+    """Flags of any job as those that make the same run by `mammo-jax study`, which knows no --distributed."""
+    return [argument for argument in arguments if argument not in ("--distributed", "--no-distributed")]
+
+
+def as_json(config: Any) -> dict[str, Any]:
+    """Return the config as JSON types."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))

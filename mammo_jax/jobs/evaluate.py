@@ -1,0 +1,99 @@
+"""Statistics, verdict and report from a predictions table alone: of a study, or of a model that this project never saw.
+
+A frozen model needs one row for each image and ratio, uncompressed (test_ratio 1) included, with train_ratio 1, fold 0
+and seed 0; with --frozen the verdict is about that one model:
+
+    mammo-jax evaluate --predictions mine.csv --out runs/mine --frozen
+
+Cost: seconds. Writes OUT/metrics.json, OUT/report.html and OUT/figures/.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from mammo_jax.files import sha256_file, write_json
+from mammo_jax.report import ReportError, build_report
+from mammo_jax.statistics.evaluation import RESAMPLES, evaluate
+from mammo_jax.statistics.prediction_grid import StatisticsError
+from mammo_jax.statistics.predictions import PredictionsError, read_predictions
+from mammo_jax.statistics.verdict import MARGIN
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What is evaluated, and how.
+
+    Attributes
+    ----------
+    predictions : Path
+        Parquet or CSV with the columns model, train_ratio, test_ratio, fold, seed, patient_id, image_id, label (0 or 1)
+        and score (higher is more positive).
+    out : Path
+        Folder for metrics.json and report.html.
+    margin : float
+        Largest loss of AUROC that passes. Choose it before you look.
+    resamples : int
+        Bootstrap resamples.
+    bootstrap_seed : int
+    primary_model : str or None
+        The model that the verdict is about; needed where the table has several.
+    target : str
+        What label 1 stands for, for the report.
+    frozen : bool
+        The table holds one finished model and the verdict is about that one alone, so one seed is all there can be.
+    """
+
+    predictions: Path
+    out: Path
+    margin: float = MARGIN
+    resamples: int = RESAMPLES
+    bootstrap_seed: int = 0
+    primary_model: str | None = None
+    target: str = ""
+    frozen: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+
+def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]:
+    """Read a predictions table, write metrics.json with the table's hash and the command, and return the metrics.
+
+    Raises
+    ------
+    PredictionsError, StatisticsError
+        If the table cannot be used, or `out` holds a run with predictions of its own.
+    """
+    own = config.out / "predictions.parquet"
+    if (own.exists() or (config.out / "config.json").exists()) and own.resolve() != config.predictions.resolve():
+        raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
+    metrics = evaluate(
+        read_predictions(config.predictions),
+        margin=config.margin,
+        resamples=config.resamples,
+        seed=config.bootstrap_seed,
+        primary_model=config.primary_model,
+        target=config.target,
+        frozen=config.frozen,
+    )
+    metrics |= {"command": command, "predictions_sha256": sha256_file(config.predictions)}
+    write_json(config.out / "metrics.json", metrics)
+    return metrics
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    config = tyro.cli(EvaluateConfig, args=given, description=__doc__)
+    try:
+        metrics = evaluate_predictions(config, shlex.join(["mammo-jax", "evaluate", *given]))
+        report = build_report(config.out)
+    except (PredictionsError, StatisticsError, ReportError) as error:
+        raise SystemExit(f"error: {error}") from error
+    print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
+    print(f"report: {report}")

@@ -1,0 +1,72 @@
+"""How far can mammograms be compressed before a classifier gets worse? From images to a verdict and a report.
+
+Compresses every image at every ratio, trains one network a ratio and fold, scores the held-out folds, and writes
+RUN/report.html. Interrupted, it goes on where it was; finished, it only prints the verdict again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mammo_jax.devices import keep_memory
+from mammo_jax.files import read_json, sha256_file, write_json
+from mammo_jax.jobs.config import StudyConfig, parse, reporting_errors, start_run
+from mammo_jax.jobs.prepare import prepare
+from mammo_jax.jobs.saliency import measure
+from mammo_jax.jobs.train import train
+from mammo_jax.provenance import log_event
+from mammo_jax.report.build import build_report
+from mammo_jax.report.sections import lossy_notice
+from mammo_jax.statistics.evaluation import evaluate
+from mammo_jax.statistics.predictions import read_predictions
+from mammo_jax.training.starting_weights import origin
+
+
+def study(config: StudyConfig) -> None:
+    """Run every stage that is not done yet, and print the verdict and the report's path before saliency is begun."""
+    if config.features_from is None and not (config.out / "predictions.parquet").exists():
+        origin(config.training, None)  # refuses now what training would refuse after all is compressed
+    prepare(config)
+    train(config)
+    metrics = evaluate_run(config)
+    report = config.out / "report.html"
+    if not report.exists():
+        build_report(config.out)
+        log_event(config.out, "reported")
+    print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
+    if notice := lossy_notice(config.out):
+        print(notice)
+    print(f"report: {report}", flush=True)
+    if config.saliency and measure(config):
+        build_report(config.out)
+        log_event(config.out, "reported")
+
+
+def evaluate_run(config: StudyConfig) -> dict[str, Any]:
+    """Metrics of the run's own predictions; those of any others are made anew, and the report with them."""
+    path, predictions = config.out / "metrics.json", config.out / "predictions.parquet"
+    table_hash = sha256_file(predictions)
+    if path.exists():
+        found: dict[str, Any] = read_json(path)
+        if found.get("predictions_sha256") == table_hash:
+            return found
+    made = evaluate(
+        read_predictions(predictions), margin=config.margin, resamples=config.resamples, target=config.units.target
+    )
+    (config.out / "report.html").unlink(missing_ok=True)
+    write_json(path, made | {"predictions_sha256": table_hash})
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    config = parse(given, __doc__ or "")
+    if config.distributed:
+        raise SystemExit("error: distributed is for training; run mammo-jax prepare, then train, then study without it")
+    keep_memory()
+    with reporting_errors():
+        start_run(config, "study", given)
+        study(config)

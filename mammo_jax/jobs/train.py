@@ -1,0 +1,50 @@
+"""Train one network a ratio, fold and seed, and score its held-out fold: `mammo-jax train`, same flags as study.
+
+Several machines share each model with --distributed, after `mammo-jax prepare` on one of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from mammo_jax.dataset.input_pipeline import DatasetError, read_examples
+from mammo_jax.dataset.writing import parts
+from mammo_jax.devices import join_processes, keep_memory, writes_files
+from mammo_jax.jobs.config import StudyConfig, parse, reporting_errors, start_run
+from mammo_jax.training.grid import run_grid
+
+
+def train(config: StudyConfig) -> None:
+    """Train and test every model that is missing; skipped where the predictions table is there."""
+    if (config.out / "predictions.parquet").exists():
+        return
+    dataset = config.out / "dataset"
+    if not (dataset / "complete.json").exists():
+        raise DatasetError(f"{dataset} is missing or unfinished; run `mammo-jax prepare` with the same flags first")
+    run_grid(
+        partial(read_examples, parts(dataset)),
+        range(config.folds),
+        config.trained_ratios,
+        (1.0, *config.ratios),
+        config.seeds,
+        config.training,
+        config.out,
+        initial_features=config.features_from,
+        transfer_matrix=config.transfer_matrix,
+        workers=config.workers,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    config = parse(given, __doc__ or "")
+    keep_memory()
+    with reporting_errors():
+        if config.distributed:
+            join_processes()
+        if writes_files():
+            start_run(config, "train", given)
+        train(config)

@@ -1,0 +1,1 @@
+"""Layers and operations that the networks are built from."""

@@ -1,0 +1,1 @@
+"""Statistics: from a table of predictions to AUROC, intervals and a verdict."""

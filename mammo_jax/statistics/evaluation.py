@@ -1,0 +1,203 @@
+"""From a predictions table to metrics: AUROC and AUPRC of every ratio, intervals, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mammo_jax.ratios import ratio_text
+from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, estimates
+from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
+from mammo_jax.statistics.predictions import check_predictions
+from mammo_jax.statistics.verdict import MARGIN, MINIMUM_AUROC, verdict, verdict_sentence
+
+SCHEMA = "mammo_jax metrics 1"
+RESAMPLES = 2000
+
+
+def evaluate(
+    predictions: pd.DataFrame,
+    *,
+    margin: float = MARGIN,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    primary_model: str | None = None,
+    target: str = "",
+    frozen: bool = False,
+) -> dict[str, Any]:
+    """Compute all figures and verdicts from predictions alone.
+
+    The AUROC of a ratio is the mean of the within-fold AUROCs, over the folds and then over the training seeds;
+    scores of different folds come from different models and are never ranked together. Intervals are percentiles of
+    a bootstrap that resamples patients within folds, stratified by outcome, and training seeds.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns model, train_ratio, test_ratio, fold, seed, patient_id, image_id, label, score.
+    margin : float
+        Largest loss of AUROC that a verdict puts up with.
+    resamples : int
+        Bootstrap resamples.
+    seed : int
+        Of the bootstrap; the same seed gives the same figures.
+    primary_model : str, optional
+        The model that the verdict is about, fixed before the run; needed where the table has several.
+    target : str
+        What label 1 stands for, such as "malignant"; recorded.
+    frozen : bool
+        The predictions come from one finished model and the verdict is meant for that one alone, so that a single
+        seed is all there can be. Otherwise a single seed makes the result a demonstration.
+
+    Returns
+    -------
+    dict, ready for JSON (metrics.json)
+
+    Raises
+    ------
+    PredictionsError
+        If the table breaks a rule of `check_predictions`.
+    StatisticsError
+        If a ratio is incomplete, a fold has one class only, or the primary model is not in the table.
+    """
+    predictions = check_predictions(predictions, "predictions")
+    check_settings(margin, resamples)
+    names = sorted(str(name) for name in predictions["model"].unique())
+    if primary_model is None and len(names) > 1:
+        raise StatisticsError(f"primary_model: say which of the models {names} the verdict is about")
+    primary = primary_model if primary_model is not None else names[0]
+    if primary not in names:
+        raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
+    models = [
+        _evaluate_model(name, predictions[predictions["model"] == name], margin, resamples, seed, frozen)
+        for name in names
+    ]
+    chosen = models[names.index(primary)]
+    return {
+        "schema": SCHEMA,
+        "primary_model": primary,
+        "target": target,
+        "margin": margin,
+        "minimum_auroc": MINIMUM_AUROC,
+        "confidence": CONFIDENCE,
+        "resamples": resamples,
+        "seed": seed,
+        "frozen": frozen,
+        "demonstration": chosen["demonstration"],
+        "verdict": chosen["verdicts"]["transfer"],
+        "sentence": verdict_sentence(chosen["verdicts"]["transfer"], frozen=frozen),
+        "models": models,
+    }
+
+
+def check_settings(margin: float, resamples: int) -> None:
+    """Raise StatisticsError where no verdict can be given with these."""
+    if not 0 < margin < 0.5:
+        raise StatisticsError(f"margin: {margin} is not between 0 and 0.5")
+    if resamples < 100:
+        raise StatisticsError(f"resamples: {resamples} are too few for a 95 % interval; take 2000")
+
+
+def _evaluate_model(
+    name: str, table: pd.DataFrame, margin: float, resamples: int, seed: int, frozen: bool
+) -> dict[str, Any]:
+    try:
+        grid = prediction_grid(table)
+        if frozen:
+            _check_frozen(grid)
+        cells, redrawn = estimates(grid, resamples, seed)
+    except StatisticsError as error:
+        raise StatisticsError(f"model {name!r}: {error}") from None
+    transfer = {test: cell.auroc for (train, test), cell in cells.items() if train == "1"}
+    matched = {test: cell.auroc for (train, test), cell in cells.items() if train == ratio_text(test)}
+    return {
+        "name": name,
+        "seeds": list(grid.seeds),
+        "demonstration": len(grid.seeds) == 1 and not frozen,
+        "counts": _counts(grid),
+        "redrawn_resamples": redrawn,
+        "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
+        "seed_null": _seed_null(grid, cells),
+        "verdicts": {
+            "transfer": verdict("transfer", transfer, seeds=len(grid.seeds), margin=margin),
+            "matched": verdict("matched", matched, seeds=len(grid.seeds), margin=margin),
+        },
+    }
+
+
+def _check_frozen(grid: PredictionGrid) -> None:
+    """Refuse a table that speaks of several models where there is one."""
+    if len(grid.seeds) > 1:
+        raise StatisticsError(f"column seed: a frozen model has one seed, and the table has {len(grid.seeds)}")
+    if len(grid.folds) > 1:
+        raise StatisticsError(
+            f"column fold: one frozen model scored every image, so there is one fold, and the table has "
+            f"{len(grid.folds)}; write 0 in every row, or leave --frozen out where each fold has its own model"
+        )
+    others = sorted({train for train, _ in grid.scores} - {"1"})
+    if others:
+        raise StatisticsError(f"column train_ratio: {others[0]!r}; write 1 in every row of a frozen model")
+
+
+def _reading_order(cell: Cell) -> tuple[float, str, float]:
+    """Training ratios as numbers from the lowest up, then names such as "mixed"."""
+    train, test = cell
+    try:
+        return float(train), "", test
+    except ValueError:
+        return float("inf"), train, test
+
+
+def _result(cell: Cell, found: Estimates) -> dict[str, Any]:
+    train, test = cell
+    return {
+        "train_ratio": train,
+        "test_ratio": test,
+        "matched": train == ratio_text(test),
+        "transfer": train == "1",
+        "auroc": _figure(found.auroc, found.auroc_by_fold),
+        "auprc": _figure(found.auprc, found.auprc_by_fold),
+    }
+
+
+def _figure(estimate: Estimate, by_fold: np.ndarray) -> dict[str, Any]:
+    low, high = estimate.interval()
+    return {"mean": estimate.value, "low": low, "high": high, "by_seed_and_fold": by_fold.tolist()}
+
+
+def _counts(grid: PredictionGrid) -> dict[str, Any]:
+    folds = [{"fold": fold.number} | _fold_counts(fold) for fold in grid.folds]
+    total: dict[str, Any] = {key: sum(fold[key] for fold in folds) for key in folds[0] if key != "fold"}
+    return total | {"prevalence": total["positive_images"] / total["images"], "folds": folds}
+
+
+def _fold_counts(fold: Fold) -> dict[str, int]:
+    return {
+        "patients": len(fold.positive_patients),
+        "positive_patients": int(fold.positive_patients.sum()),
+        "images": len(fold.labels),
+        "positive_images": int(fold.labels.sum()),
+    }
+
+
+def _seed_null(grid: PredictionGrid, cells: Mapping[Cell, Estimates]) -> dict[str, Any] | None:
+    """What training again at CR 1 changes by itself: AUROC differences between seeds, patients fixed.
+
+    The matched comparison sets a model trained at CR beside another trained at 1, so a loss smaller than this says
+    nothing. None with one seed, or without CR 1.
+    """
+    reference = cells.get(("1", 1.0))
+    if reference is None or len(grid.seeds) < 2:
+        return None
+    by_seed = reference.auroc_by_fold.mean(axis=1)
+    differences = [abs(float(a - b)) for a, b in combinations(by_seed, 2)]
+    return {
+        "auroc_by_seed": by_seed.tolist(),
+        "standard_deviation": float(np.std(by_seed, ddof=1)),
+        "mean_difference": float(np.mean(differences)),
+        "largest_difference": max(differences),
+    }

@@ -1,0 +1,40 @@
+"""Random changes of training images on the device, drawn for each row from its own key."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mammo_jax.models.ops.layers import row_keys
+
+JITTER = 0.1
+"""Largest relative change of contrast, and largest shift of brightness in standard deviations of the training set."""
+
+
+def augment(images: jax.Array, key: jax.Array, axis_name: str | None = None) -> jax.Array:
+    """Flip, turn by 90 degrees where the image is square, and change contrast and brightness a little.
+
+    A lesion looks the same from any side, so the eight symmetries of the square are free training data. Resampling is
+    avoided: it would blur, and blur is what compression does.
+
+    Parameters
+    ----------
+    images : float32 [batch, rows, columns, 1]
+        Standardised to mean 0 and standard deviation 1.
+    key : key
+        The same on all devices.
+    axis_name : str or None
+        The mapped axis of the devices, if any.
+
+    Returns
+    -------
+    float32 [batch, rows, columns, 1]
+    """
+    keys = row_keys(key, images.shape[0], axis_name)
+    draws = jax.vmap(lambda row_key: jax.random.uniform(row_key, (5,)))(keys)[:, :, None, None, None]
+    images = jnp.where(draws[:, 0] < 0.5, images[:, ::-1], images)
+    images = jnp.where(draws[:, 1] < 0.5, images[:, :, ::-1], images)
+    if images.shape[1] == images.shape[2]:
+        images = jnp.where(draws[:, 2] < 0.5, images.swapaxes(1, 2), images)
+    contrast = 1 + JITTER * (2 * draws[:, 3] - 1)
+    return images * contrast + JITTER * (2 * draws[:, 4] - 1)

@@ -1,0 +1,286 @@
+"""Every model of a study: seeds × trained ratios × folds, trained and tested on the held-out fold, one folder each.
+
+What is finished is recognised and never done again. On CPU the models are spread over processes of one core each:
+networks this small gain little from a second core, two of them gain nearly all of it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from mammo_jax.dataset.input_pipeline import Examples, mix
+from mammo_jax.devices import keeping_memory_in_children, wait_for_all, writes_files
+from mammo_jax.provenance import log_event
+from mammo_jax.ratios import MIXED, ratio_text, split_name
+from mammo_jax.statistics.predictions import merge_predictions, read_predictions, write_predictions
+from mammo_jax.training.checkpoints import read_metadata
+from mammo_jax.training.loop import CHECKPOINT_SECONDS, TrainingError, train_model
+from mammo_jax.training.starting_weights import origin
+from mammo_jax.training.trained_model import TrainedModel, check_record, load_model, predict, settings_of
+from mammo_jax.training_config import TrainingConfig
+
+MAX_WORKERS = 8  # each takes 1.2 GB with TensorFlow and JAX loaded, with a ResNet18 2 GB
+CACHE_BYTES = 1 << 30  # examples that a process keeps in memory between models
+
+
+@dataclass(frozen=True)
+class ModelTask:
+    """One model: what it is trained on and what it is tested on."""
+
+    seed: int
+    train_ratio: float | str
+    fold: int
+    test_ratios: tuple[float, ...]
+
+    def folder(self, checkpoints: Path) -> Path:
+        """Where the model and its predictions lie."""
+        return checkpoints / f"seed_{self.seed}" / split_name(self.train_ratio) / f"fold_{self.fold}"
+
+
+def run_grid(
+    read_examples_by_ratio: Callable[[float], Examples],
+    folds: Sequence[int],
+    train_ratios: Sequence[float | str],
+    test_ratios: Sequence[float],
+    seeds: Sequence[int],
+    config: TrainingConfig,
+    run_dir: Path,
+    *,
+    initial_features: Path | None = None,
+    features_seed: int | None = None,
+    transfer_matrix: bool = True,
+    workers: int | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> pd.DataFrame:
+    """Train and test every model that is missing, then merge all predictions into `run_dir`/predictions.parquet.
+
+    Every model is tested on every ratio, one split after the other. Without the transfer matrix only those trained at
+    CR 1 and on the mixture are, and the others on their own ratio.
+
+    Parameters
+    ----------
+    read_examples_by_ratio : callable
+        Ratio → Examples; picklable, for it is called in the workers.
+    folds : sequence of int
+    train_ratios : sequence of float or "mixed"
+        "mixed" trains on all test ratios: each epoch sees each example at one of them.
+    test_ratios : sequence of float
+    seeds : sequence of int
+    config : TrainingConfig
+    run_dir : path
+        Models go to "checkpoints", a line for each to "log.jsonl".
+    initial_features : path or None
+        Run folder of another grid with the same folds; each model starts from the one there with the same seed,
+        ratio and fold.
+    features_seed : int or None
+        Start all models from the networks of this seed instead.
+    transfer_matrix : bool
+    workers : int or None
+        Processes. None: one for each core on CPU (at most 8), otherwise this process alone, with all its devices.
+    checkpoint_seconds : float
+        Time after which an unfinished model is written.
+
+    Returns
+    -------
+    DataFrame
+        The predictions table.
+
+    Raises
+    ------
+    TrainingError, ModelError, PretrainedError, CheckpointError, DatasetError, PredictionsError
+        From the first model that fails; finished models stay.
+    """
+    everywhere = train_ratios if transfer_matrix else (1, MIXED)
+    tasks = [
+        ModelTask(seed, ratio, fold, tuple(test_ratios) if ratio in everywhere else (float(ratio),))
+        for seed, ratio, fold in product(seeds, train_ratios, folds)
+    ]
+    checkpoints = run_dir / "checkpoints"
+    missing = [task for task in tasks if not _is_finished(task, checkpoints, config)]
+    if missing and initial_features is None:
+        origin(config, None)  # stops now where there is none, and fetches weights once instead of in every process
+    mixed = tuple(test_ratios)
+    runner = _Runner(
+        read_examples_by_ratio, mixed, config, checkpoints, initial_features, features_seed, checkpoint_seconds
+    )
+    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc="training", unit="model") as bar:
+        for line in _run_all(runner, missing, workers):
+            if writes_files():
+                log_event(run_dir, "model", **line)
+            bar.update()
+    parts = [task.folder(checkpoints) / "predictions.parquet" for task in tasks]
+    if writes_files():
+        merge_predictions(parts, run_dir / "predictions.parquet")
+    wait_for_all("predictions merged")
+    return read_predictions(run_dir / "predictions.parquet")
+
+
+def _is_finished(task: ModelTask, checkpoints: Path, config: TrainingConfig) -> bool:
+    """Whether the model is there, with these settings, and its predictions for exactly these test ratios."""
+    folder = task.folder(checkpoints)
+    if not (folder / "model").exists():
+        return False
+    wanted = {**settings_of(config), "ratio": ratio_text(task.train_ratio), "fold": task.fold, "seed": task.seed}
+    check_record(folder, read_metadata(folder / "model"), wanted)
+    part = folder / "predictions.parquet"
+    if not part.exists():
+        return False
+    tested = pq.read_table(part, columns=["test_ratio"])["test_ratio"].to_pylist()
+    return set(tested) == set(task.test_ratios)
+
+
+@dataclass
+class _Runner:
+    """Trains and tests one model after the other in one process."""
+
+    read: Callable[[float], Examples]
+    mixed: tuple[float, ...]
+    config: TrainingConfig
+    checkpoints: Path
+    initial_features: Path | None
+    features_seed: int | None
+    checkpoint_seconds: float
+
+    def __post_init__(self) -> None:
+        self.cache: dict[float | str, Examples] = {}
+
+    def run(self, task: ModelTask) -> dict[str, Any]:
+        """Train the model unless it is there, predict its held-out fold, and return what the log says of it."""
+        start = time.monotonic()
+        folder = task.folder(self.checkpoints)
+        trained = train_model(
+            self.examples(task.train_ratio),
+            task.fold,
+            self.config,
+            task.seed,
+            folder,
+            initial_features=self._features(task),
+            checkpoint_seconds=self.checkpoint_seconds,
+        )
+        tables = [self._predictions(trained, task, ratio) for ratio in task.test_ratios]
+        if writes_files():
+            write_predictions(folder / "predictions.parquet", pd.concat(tables, ignore_index=True))
+        return {
+            "model": self.config.model,
+            "train_ratio": ratio_text(task.train_ratio),
+            "fold": task.fold,
+            "seed": task.seed,
+            "epochs": len(trained.record["history"]),
+            "best_epoch": trained.record["best_epoch"],
+            "validation_auroc": trained.record["validation_auroc"],
+            "initial_features": trained.record["initial_features"],
+            "pretrained_sha256": trained.record["pretrained_sha256"],
+            "seconds": round(time.monotonic() - start, 2),
+        }
+
+    def examples(self, ratio: float | str) -> Examples:
+        """Read a ratio's examples, or take them from memory; the oldest go when memory is used up."""
+        if ratio not in self.cache:
+            self.cache[ratio] = mix(map(self.read, self.mixed)) if isinstance(ratio, str) else self.read(ratio)
+            while len(self.cache) > 1 and sum(held.images.nbytes for held in self.cache.values()) > CACHE_BYTES:
+                del self.cache[next(iter(self.cache))]
+        return self.cache[ratio]
+
+    def _features(self, task: ModelTask) -> TrainedModel | None:
+        if self.initial_features is None:
+            return None
+        seed = task.seed if self.features_seed is None else self.features_seed
+        return load_model(replace(task, seed=seed).folder(self.initial_features / "checkpoints"))
+
+    def _predictions(self, trained: TrainedModel, task: ModelTask, ratio: float) -> pd.DataFrame:
+        examples = self.examples(ratio)
+        held_out = examples.take(np.flatnonzero(examples.folds == task.fold))
+        if not len(held_out):
+            raise TrainingError(f"fold {task.fold} is empty at ratio {ratio_text(ratio)}; use fewer folds")
+        seen = set(held_out.patient_ids.tolist()) & set(trained.record["training_patients"])
+        if seen:
+            raise TrainingError(
+                f"{len(seen)} patients of fold {task.fold} at ratio {ratio_text(ratio)} are in another fold at ratio"
+                f" {ratio_text(task.train_ratio)}; prepare all ratios in one run"
+            )
+        return pd.DataFrame(
+            {
+                "model": self.config.model,
+                "train_ratio": ratio_text(task.train_ratio),
+                "test_ratio": ratio,
+                "fold": task.fold,
+                "seed": task.seed,
+                "patient_id": held_out.patient_ids,
+                "image_id": held_out.image_ids,
+                "label": held_out.targets,
+                "score": predict(trained, held_out.images),
+            }
+        )
+
+
+def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> Iterator[dict[str, Any]]:
+    """Run the tasks here or in processes, yielding a log line for each as it ends."""
+    if not tasks:
+        return
+    together = jax.process_count() > 1  # then all processes share each model
+    workers = 1 if together else min(len(tasks), _default_workers() if workers is None else workers)
+    if workers <= 1:
+        yield from map(runner.run, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (runner,)) as pool:
+        with keeping_memory_in_children():
+            futures = [pool.submit(_run_in_worker, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                "a training process was ended from outside, most likely for lack of memory;"
+                " run again with fewer workers, finished models are kept"
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _default_workers() -> int:
+    if jax.default_backend() != "cpu" or jax.device_count() > 1:
+        return 1  # the devices share each batch instead
+    return min(MAX_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+_worker: _Runner | None = None  # set once in each worker process
+
+
+def _start_worker(runner: _Runner) -> None:
+    """Hold this process to one core, and end it when the one that started it is gone."""
+    global _worker
+    _worker = runner
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _run_in_worker(task: ModelTask) -> dict[str, Any]:
+    if _worker is None:
+        raise RuntimeError("the worker was not started by _start_worker")
+    return _worker.run(task)

@@ -1,0 +1,124 @@
+"""DICOM objects that carry our codestreams, read back by pydicom, decoded by OpenJPEG (Pillow, imagecodecs)."""
+
+import imagecodecs
+import numpy as np
+import pytest
+from dicom_files import SECRETS, dataset, write
+from pydicom import Dataset, dcmread, uid
+from pydicom.encaps import get_frame
+from pydicom.sequence import Sequence
+
+import codec
+from mammo_jax.compression.dicom import compressed_instance, write_instance
+from mammo_jax.sources import SourceError
+from mammo_jax.sources.dicom import read_dicom, read_instance
+
+y, x = np.mgrid[:61, :83]
+PIXELS = (2000 + 1500 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint16)
+
+
+def compressed(tmp_path, made, ratio=20.0, lossless=False):
+    """Write an object, compress it, write that, and read it with pydicom; returns both and the codestream."""
+    instance, pixels = read_instance(write(tmp_path / "before.dcm", made))
+    encoded = codec.encode(pixels, ratio, bits_stored=int(instance.BitsStored))
+    result = compressed_instance(instance, encoded.codestream, lossless=lossless, ratio=encoded.ratio_allocated)
+    write_instance(tmp_path / "after.dcm", result)
+    return made, dcmread(tmp_path / "after.dcm"), encoded.codestream
+
+
+def test_what_a_lossy_object_says(tmp_path):
+    before, after, codestream = compressed(tmp_path, dataset(PIXELS, DerivationDescription="cropped"))
+    assert after.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.91"
+    assert after.LossyImageCompression == "01"
+    assert after.LossyImageCompressionRatio == pytest.approx(PIXELS.nbytes / len(codestream), rel=1e-6)
+    assert after.LossyImageCompressionMethod == "ISO_15444_1"
+    assert after.ImageType == ["DERIVED", "PRIMARY"]
+    assert after.DerivationDescription.startswith("cropped; lossy JPEG 2000, compression ratio 20.")
+    assert after.DerivationCodeSequence[0].CodeValue == "113040"
+    assert after.SOPInstanceUID == after.file_meta.MediaStorageSOPInstanceUID != before.SOPInstanceUID
+    assert after.SOPInstanceUID.is_valid
+    (source,) = after.SourceImageSequence
+    assert source.ReferencedSOPInstanceUID == before.SOPInstanceUID
+    assert source.ReferencedSOPClassUID == before.SOPClassUID
+    assert source.PurposeOfReferenceCodeSequence[0].CodeValue == "121320"
+    for name, value in SECRETS.items():  # an archive's object stays its patient's
+        assert after[name].value == value
+
+
+@pytest.mark.parametrize("ratio", [20.0, 20.04, 19.96, 19.92])
+def test_the_codestream_is_exact_and_its_pad_byte_outside(tmp_path, ratio):
+    _, after, codestream = compressed(tmp_path, dataset(PIXELS), ratio)
+    assert len(codestream) == int(PIXELS.nbytes / ratio)
+    fragment = get_frame(after.PixelData, 0, number_of_frames=1)
+    assert fragment == codestream + b"\0" * (len(codestream) % 2)
+    assert codestream[-2:] == b"\xff\xd9"
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_others_decode_the_stored_values(tmp_path, photometric):
+    _, after, codestream = compressed(tmp_path, dataset(PIXELS, PhotometricInterpretation=photometric))
+    assert after.PhotometricInterpretation == photometric
+    ours = codec.decode(codestream).astype(int)
+    assert np.abs(ours - PIXELS).max() < 300
+    assert np.abs(ours - after.pixel_array).max() <= 1
+    assert np.abs(ours - imagecodecs.jpeg2k_decode(codestream)).max() <= 1
+    again = read_dicom(tmp_path / "after.dcm")
+    assert again.already_lossy
+    assert np.abs(again.pixels - (4095 - ours if photometric == "MONOCHROME1" else ours)).max() <= 1
+
+
+def test_a_lossless_object_stays_the_same_object(tmp_path):
+    before, after, _ = compressed(tmp_path, dataset(PIXELS, LossyImageCompression="00"), lossless=True)
+    assert after.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.90"
+    assert after.SOPInstanceUID == before.SOPInstanceUID
+    assert after.LossyImageCompression == "00"
+    assert "LossyImageCompressionRatio" not in after
+    assert "SourceImageSequence" not in after
+
+
+def test_earlier_lossy_steps_stay_on_record(tmp_path):
+    earlier = Dataset()
+    earlier.ReferencedSOPClassUID, earlier.ReferencedSOPInstanceUID = "1.2.3", "1.2.4"
+    made = dataset(
+        PIXELS, LossyImageCompression="01", LossyImageCompressionRatio="8", LossyImageCompressionMethod="ISO_10918_1",
+        ImageType=["ORIGINAL", "PRIMARY", "", "LEFT"], SourceImageSequence=Sequence([earlier]),
+        LargestImagePixelValue=9,
+    )  # fmt: skip
+    _, after, _ = compressed(tmp_path, made)
+    assert [float(ratio) for ratio in after.LossyImageCompressionRatio] == [8, pytest.approx(20, rel=0.01)]
+    assert after.LossyImageCompressionMethod == ["ISO_10918_1", "ISO_15444_1"]
+    assert after.ImageType == ["DERIVED", "PRIMARY", "", "LEFT"]
+    assert [item.ReferencedSOPInstanceUID for item in after.SourceImageSequence] == ["1.2.4", made.SOPInstanceUID]
+    assert "PurposeOfReferenceCodeSequence" not in after.SourceImageSequence[1]  # its predecessor was compressed too
+    assert "LargestImagePixelValue" not in after
+
+
+def test_a_new_uid_is_the_same_in_every_run_and_another_for_every_codestream(tmp_path):
+    uids = [compressed(tmp_path, dataset(PIXELS), ratio)[1].SOPInstanceUID for ratio in (20, 20, 30)]
+    assert uids[0] == uids[1] != uids[2]
+    instance, pixels = read_instance(write(tmp_path / "before.dcm", dataset(PIXELS)))
+    layered = codec.encode_layers(pixels, (20, 40), bits_stored=12)
+    assert len(layered.codestream) == len(codec.encode(pixels, 20, bits_stored=12).codestream)
+    made = compressed_instance(instance, layered.codestream, lossless=False, ratio=20.0)
+    assert made.SOPInstanceUID not in uids
+
+
+def test_implicit_vr_becomes_explicit(tmp_path):
+    made = dataset(PIXELS)
+    made.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
+    _, after, codestream = compressed(tmp_path, made)
+    assert not after.original_encoding[0]
+    assert after.PatientID == SECRETS["PatientID"]
+    assert get_frame(after.PixelData, 0, number_of_frames=1).startswith(codestream)
+
+
+def test_what_would_be_lost_is_refused(tmp_path):
+    made = dataset(PIXELS)
+    made.add_new((0x6002, 0x0102), "US", 12)
+    with pytest.raises(SourceError, match="overlay in unused bits"):
+        compressed(tmp_path, made)
+    made = dataset(PIXELS)
+    made.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    made.PixelData = PIXELS.astype(">u2").tobytes()
+    with pytest.raises(SourceError, match="big-endian"):
+        compressed(tmp_path, made)

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+from dicom_files import dataset, write
+
+from mammo_jax.jobs import compress
+
+PIXELS = np.add.outer(np.arange(64) * 9, np.arange(80) * 7).astype(np.uint16)
+
+
+def test_the_job(tmp_path, capsys):
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    write(tmp_path / "image.dcm", dataset(PIXELS))
+    (tmp_path / "note.txt").write_text("no image")
+    flags = ["--ratio", "20", "--out", str(tmp_path / "out"), "--id-key", str(tmp_path / "key")]
+    compress.main([str(tmp_path / "image.dcm"), str(tmp_path / "note.txt"), *flags, "--workers", "1"])
+    said = capsys.readouterr().out
+    assert f"left out: {tmp_path / 'note.txt'}: is neither PNG" in said
+    assert f"1 of 2 files: {tmp_path / 'out' / 'sizes.csv'}" in said
+    assert (tmp_path / "out" / "image.dcm").stat().st_size > PIXELS.nbytes // 20
+    with pytest.raises(SystemExit, match=r"error: .*another reference"):
+        compress.main([str(tmp_path / "image.dcm"), *flags, "--reference", "stored"])
+
+
+def test_errors_are_one_line(tmp_path):
+    with pytest.raises(SystemExit, match="error: a compression ratio is a finite number above 0"):
+        compress.main([str(tmp_path), "--ratio", "-3", "--out", str(tmp_path / "out"), "--plain-ids"])
+    with pytest.raises(SystemExit, match="error: no file could be compressed"):
+        compress.main([str(tmp_path / "missing"), "--ratio", "3", "--out", str(tmp_path / "out"), "--plain-ids"])

@@ -1,0 +1,78 @@
+import json
+
+import pytest
+from prediction_tables import predictions_table, transfer_losses
+
+from mammo_jax.jobs import evaluate, report
+from mammo_jax.statistics.predictions import write_predictions
+
+LOSSES = transfer_losses({1.0: 0.0, 15.0: 0.05, 1000.0: 5.0})
+
+
+@pytest.fixture
+def table():
+    return predictions_table(LOSSES, folds=1)
+
+
+def test_a_foreign_model_from_csv_to_report(table, tmp_path, capsys):
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    out = tmp_path / "out"
+    given = ["--predictions", str(tmp_path / "mine.csv"), "--out", str(out), "--frozen", "--resamples", "200"]
+    evaluate.main([*given, "--target", "recalled"])
+    printed = capsys.readouterr().out
+    assert "Up to a compression ratio of 15" in printed
+    assert f"report: {out / 'report.html'}" in printed
+    assert "Demonstration" not in printed
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["command"].startswith("mammo-jax evaluate --predictions")
+    assert "recalled" in (out / "report.html").read_text()
+    before = (out / "report.html").read_bytes()
+    (out / "report.html").unlink()
+    report.main(["--run", str(out)])
+    assert (out / "report.html").read_bytes() == before
+
+
+def test_one_seed_of_a_model_that_can_be_trained_again_is_a_demonstration(table, tmp_path, capsys):
+    write_predictions(tmp_path / "mine.parquet", table)
+    evaluate.main(["--predictions", str(tmp_path / "mine.parquet"), "--out", str(tmp_path), "--resamples", "200"])
+    assert capsys.readouterr().out.startswith("Demonstration (one training seed). Up to a compression ratio of 15")
+
+
+def test_csv_and_parquet_give_the_same_figures(table, tmp_path):
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    write_predictions(tmp_path / "mine.parquet", table)
+    found = []
+    for name in ("mine.csv", "mine.parquet"):
+        config = evaluate.EvaluateConfig(tmp_path / name, tmp_path / f"out {name}", resamples=200)
+        metrics = evaluate.evaluate_predictions(config, "test")
+        found.append({key: value for key, value in metrics.items() if key != "predictions_sha256"})
+    assert found[0] == found[1]
+
+
+def test_a_run_is_not_overwritten_with_other_predictions(table, tmp_path):
+    write_predictions(tmp_path / "run" / "predictions.parquet", table)
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    given = ["--predictions", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "run")]
+    with pytest.raises(SystemExit, match="own predictions; choose another folder"):
+        evaluate.main(given)
+    (tmp_path / "run" / "predictions.parquet").unlink()
+    (tmp_path / "run" / "config.json").write_text("{}")  # a study that is not trained yet
+    with pytest.raises(SystemExit, match="own predictions; choose another folder"):
+        evaluate.main(given)
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [(lambda t: t.drop(columns="score"), "score"), (lambda t: t.iloc[1:], "1 images missing")],
+)
+def test_bad_tables_are_one_clear_line(table, tmp_path, spoil, message):
+    spoil(table).to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(SystemExit, match=message):
+        evaluate.main(["--predictions", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_metrics_says_what_makes_them(tmp_path):
+    with pytest.raises(SystemExit, match="mammo-jax evaluate"):
+        report.main(["--run", str(tmp_path)])
