@@ -1,6 +1,7 @@
 """JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) for greyscale images at exact compression ratios, in NumPy and Numba."""
 
 from codec.decoding.decoder import decode
+from codec.decoding.inspection import SubbandContents, inspect_codestream
 from codec.decoding.jp2_reader import unwrap_jp2
 from codec.encoding.encoder import Encoded, encode, encode_ladder
 from codec.encoding.jp2_writer import wrap_jp2
@@ -27,6 +28,7 @@ __all__ = [
     "Layered",
     "LimitError",
     "OptionError",
+    "SubbandContents",
     "UnreachableRatioError",
     "UnsupportedCodestreamError",
     "decode",
@@ -34,6 +36,7 @@ __all__ = [
     "encode_ladder",
     "encode_layers",
     "encode_lossless",
+    "inspect_codestream",
     "unwrap_jp2",
     "wrap_jp2",
 ]

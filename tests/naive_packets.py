@@ -66,7 +66,7 @@ class Block:
 
     zero_planes: int
     layers: dict = field(default_factory=dict)
-    length_bits: int = 3
+    lblock: int = 3
     passes: int = 0
 
 
@@ -173,12 +173,12 @@ def write_block(out, block, segments):
     ):  # fmt: skip
         if lowest <= passes <= highest:
             out.bits(code + passes - lowest, bits)
-    growth = max(len(data).bit_length() - (count.bit_length() - 1) - block.length_bits for count, data in segments)
+    growth = max(len(data).bit_length() - (count.bit_length() - 1) - block.lblock for count, data in segments)
     growth = max(growth, 0)
     out.bits((1 << (growth + 1)) - 2, growth + 1)
-    block.length_bits += growth
+    block.lblock += growth
     for count, data in segments:
-        out.bits(len(data), block.length_bits + count.bit_length() - 1)
+        out.bits(len(data), block.lblock + count.bit_length() - 1)
     block.passes += passes
 
 

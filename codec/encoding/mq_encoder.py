@@ -99,3 +99,13 @@ def encode_symbols(symbols, count, registers, states, output):
     c, held, bp = _bytes_out(c, held, bp, output)
     registers[REGISTER_A], registers[REGISTER_C] = a, c
     registers[REGISTER_CT], registers[REGISTER_BP] = -held, bp
+
+
+def encode_decisions(symbols: np.ndarray) -> bytes:
+    """The codeword of a sequence of decisions, as of `encode_symbols`: the MQ coder by itself."""
+    registers, states = np.empty(4, np.int32), np.empty(CONTEXTS, np.int32)
+    output = np.empty(symbols.size + 16, np.uint8)
+    output[0] = 0
+    start_encoder(registers, states)
+    encode_symbols(symbols, symbols.size, registers, states, output)
+    return output[1 : registers[REGISTER_BP] + 1].tobytes()

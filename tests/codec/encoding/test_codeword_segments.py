@@ -77,3 +77,15 @@ def test_prefixes_decode_as_far_as_they_say(decisions, seed):
         assert decodes == (decoded == bits[:half] and prefix[-1] != 0xFF)
         fewest = min(fewest, length) if decodes else fewest
     assert codeword_segments.shortest_prefix(output[1:], *last, total, packed, bp) == fewest
+
+
+@settings(deadline=None, max_examples=30)
+@given(decisions=st.integers(0, 600), seed=st.integers(0, 2**32 - 1))
+def test_the_codeword_of_decisions_alone(decisions, seed):
+    rng = np.random.default_rng(seed)
+    contexts, bits = rng.integers(0, CONTEXTS, decisions), (rng.random(decisions) < 0.3).astype(int)
+    codeword = mq_encoder.encode_decisions((contexts << 1 | bits).astype(np.uint8))
+    # The last registers are not in it, so that the last decisions are open.
+    decoded = naive_entropy_decoding.mq_decode(codeword, list(contexts))
+    sure = max(len(codeword) - 4, 0)
+    assert decoded[:sure] == bits[:sure].tolist()
