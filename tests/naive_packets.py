@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codec.decoding.packet_header_reader import passes_to_segment_end
-
 
 class BitWriter:
     """B.10.1: a bit 0 is stuffed after a byte 0xFF."""
@@ -84,6 +82,34 @@ def ceil_div(a, b):
     return -(-a // b)
 
 
+BYPASS, TERMINATE_EACH_PASS = 1, 4  # code-block styles of Table A.19
+
+
+def is_terminated(index, style):
+    """Whether a codeword segment ends after coding pass `index`, 0 the first (Table D.9; the styles are those of Table A.19).
+
+    The first bit-plane has a cleanup pass alone. With the bypass, passes are raw from the fifth bit-plane on: the
+    arithmetic coder terminates after the cleanup pass of the fourth and of every later one, the raw bits after each
+    refinement pass.
+    """
+    if style & TERMINATE_EACH_PASS:
+        return True
+    if not style & BYPASS:
+        return False
+    bit_plane, kind = 1 + (index + 2) // 3, ("significance", "refinement", "cleanup")[(index + 2) % 3]
+    if bit_plane < 4:
+        return False
+    return kind == "cleanup" or (kind == "refinement" and bit_plane > 4)
+
+
+def passes_of_segment(index, most, style):
+    """How many of the next `most` passes from `index` on belong to one codeword segment."""
+    passes = 1
+    while passes < most and not is_terminated(index + passes - 1, style):
+        passes += 1
+    return passes
+
+
 def make_block(rng, layers, style):
     block, index = Block(int(rng.integers(0, 6))), 0
     for layer in range(layers):
@@ -94,7 +120,7 @@ def make_block(rng, layers, style):
             continue
         segments, left = [], passes
         while left:
-            taken = min(left, passes_to_segment_end(index, style))
+            taken = passes_of_segment(index, left, style)
             segments.append((taken, rng.bytes(int(rng.choice([0, 1, 9, 150])))))
             index += taken
             left -= taken

@@ -16,12 +16,11 @@ MAX_TILES = 65535
 MAX_PROGRESSION_CHANGES = 64
 PROGRESSION_ORDERS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
 
-# Code-block style, Table A.19.
+# Code-block style, Table A.19. Predictable termination, 16, needs nothing of a decoder.
 BYPASS = 1
 RESET_CONTEXTS = 2
 TERMINATE_EACH_PASS = 4
 VERTICALLY_CAUSAL = 8
-PREDICTABLE_TERMINATION = 16
 SEGMENTATION_SYMBOLS = 32
 
 

@@ -156,20 +156,6 @@ def decode_symbol(value, next_word, count, a, c, d, ahead, word):
 
 
 @kernel
-def decode_symbols(contexts, sequence, mq, words, count):
-    """Decode one symbol for each context of `sequence`: the MQ decoder by itself, as tests use it."""
-    a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
-    symbols = np.empty(sequence.size, dtype=np.uint8)
-    for n in range(sequence.size):
-        k = sequence[n]
-        symbols[n], contexts[k], a, c, d, ahead, word = decode_symbol(
-            contexts[k], words[word], count, a, c, d, ahead, word
-        )
-    mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ahead, word
-    return symbols
-
-
-@kernel
 def raw_bit(words, count, at):
     """Bit `at` of a raw codeword segment; ones beyond its end."""
     return (words[min(at >> 5, count)] >> (31 - (at & 31))) & 1

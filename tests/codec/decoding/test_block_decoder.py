@@ -1,11 +1,12 @@
 import naive_decoder
+import numba
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive_packets import passes_of_segment
 
 from codec.decoding.block_decoder import decode_block
-from codec.decoding.mq_decoder import INITIAL_CONTEXTS, decode_symbols, load_segment, start_mq
-from codec.decoding.packet_header_reader import passes_to_segment_end
+from codec.decoding.mq_decoder import INITIAL_CONTEXTS, decode_symbol, load_segment, start_mq
 from codec.mq_tables import CONTEXTS, ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
 
 
@@ -17,6 +18,19 @@ def codeword(rng, length):
         if data[k - 1] == 0xFF:
             data[k] &= 0x7F
     return data.tobytes()
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def decode_symbols(contexts, sequence, mq, words, count):
+    """Decode one symbol for each context of `sequence`: the MQ decoder by itself."""
+    a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
+    symbols = np.empty(sequence.size, dtype=np.uint8)
+    for n in range(sequence.size):
+        k = sequence[n]
+        symbols[n], contexts[k], a, c, d, ahead, word = decode_symbol(
+            contexts[k], words[word], count, a, c, d, ahead, word
+        )
+    return symbols
 
 
 def one_piece(data, passes=1):
@@ -69,7 +83,7 @@ def test_decode_block_equals_the_naive_decoder(seed, width, height, planes, pass
     rng = np.random.default_rng(seed)
     segments, pieces, index = [], [], 0
     while index < passes:
-        number = min(passes_to_segment_end(index, style), passes - index)
+        number = passes_of_segment(index, passes - index, style)
         data = codeword(rng, int(rng.integers(0, 12 * number)))
         segments.append((data, number))
         cut = int(rng.integers(0, len(data) + 1)) if number > 1 else len(data)

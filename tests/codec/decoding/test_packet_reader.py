@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_packets import TagTree, ceil_div, make_precincts, packet_sequence, write_tile
+from naive_packets import TagTree, ceil_div, make_precincts, packet_sequence, passes_of_segment, write_tile
 
 from codec.decoding.coding_parameters import TERMINATE_EACH_PASS, BlockCoding, CodingStyle, Progression
-from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
+from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES, passes_to_segment_end
 from codec.decoding.packet_reader import read_packets
 from codec.decoding.tile_layout import (
     GRID_HEIGHT,
@@ -62,6 +62,12 @@ def expected_blocks(tree, resolutions, layers):
                 if pieces:
                     blocks[grid.subband, y, x] = [block.zero_planes, *pieces]
     return blocks
+
+
+@pytest.mark.parametrize("style", [0, 1, 4, 5, 8, 63 - 5])
+def test_codeword_segments_end_where_the_standard_says(style):
+    for index in range(164):
+        assert min(passes_to_segment_end(index, style), 164 - index) == passes_of_segment(index, 164 - index, style)
 
 
 @st.composite
