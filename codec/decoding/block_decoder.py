@@ -9,12 +9,17 @@ Magnitudes are stored times two, with the bit below the last decoded one set: th
 with r = 1/2).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from codec.decoding.coding_parameters import BYPASS, RESET_CONTEXTS, SEGMENTATION_SYMBOLS, VERTICALLY_CAUSAL
 from codec.decoding.mq_decoder import (
+    DATA_WORDS,
     INITIAL_CONTEXTS,
     NEXT_WORD,
+    RAW_POSITION,
+    SLOTS,
     WORD_BITS,
     decode_symbol,
     load_segment,
@@ -24,7 +29,7 @@ from codec.decoding.mq_decoder import (
 from codec.decoding.neighbour_flags import sign_pattern, update_neighbours
 from codec.decoding.packet_header_reader import passes_to_segment_end
 from codec.jit import kernel
-from codec.mq_tables import REFINEMENT, RUN_LENGTH, SIGN_CONTEXTS, SIGN_FLIPS, UNIFORM
+from codec.mq_tables import CONTEXTS, REFINEMENT, RUN_LENGTH, SIGN_CONTEXTS, SIGN_FLIPS, UNIFORM
 
 MAX_DECODED_PLANES = 30
 
@@ -34,12 +39,82 @@ NEGATIVE, CODED, REFINED = 1 << 21, 1 << 19, 1 << 20
 ALL_CODED = CODED | CODED << 3 | CODED << 6 | CODED << 9
 FOUR_ROWS = 0o1111
 
+MAX_BLOCK_SAMPLES = 4096  # also enough words for the state of any code-block (A.6.1 limits both)
+
+
+class Workspace(NamedTuple):
+    """Arrays that one task uses for all its code-blocks.
+
+    Attributes
+    ----------
+    coefficients : numpy.ndarray
+        int32.
+    flags, contexts, mq, words : numpy.ndarray
+        int64: the state of columns; contexts, state and words of the segment as in `codec.decoding.mq_decoder`.
+    """
+
+    coefficients: np.ndarray
+    flags: np.ndarray
+    contexts: np.ndarray
+    mq: np.ndarray
+    words: np.ndarray
+
+
+class SubbandCoding(NamedTuple):
+    """How the code-blocks of a subband are coded.
+
+    Attributes
+    ----------
+    x0, y0 : int
+        The subband's upper left corner.
+    block_width, block_height : int
+        Exponents of two.
+    planes : int
+        Number of bit-planes of the subband, the region-of-interest shift included (equations E-2 and H-1).
+    roi_shift : int
+        The shift of RGN (H.1), 0 for none.
+    block_style : int
+        Code-block style (Table A.19).
+    zero_coding : numpy.ndarray
+        uint8 [512]: the subband's row of `codec.mq_tables.ZERO_CODING_CONTEXTS`.
+    half_step : numpy.float32
+        Half the quantisation step.
+    reversible : bool
+        Whether coefficients are integers, without a step.
+    """
+
+    x0: int
+    y0: int
+    block_width: int
+    block_height: int
+    planes: int
+    roi_shift: int
+    block_style: int
+    zero_coding: np.ndarray
+    half_step: np.float32
+    reversible: bool
+
+
+@kernel
+def new_workspace(words):
+    """Create a workspace for codeword segments of so many words."""
+    return Workspace(
+        np.empty(MAX_BLOCK_SAMPLES, np.int32),
+        np.empty(MAX_BLOCK_SAMPLES, np.int64),
+        np.empty(CONTEXTS, np.int64),
+        np.empty(SLOTS, np.int64),
+        np.empty(words, np.int64),
+    )
+
+
 SIGN_TABLE = (SIGN_CONTEXTS | SIGN_FLIPS << 7).astype(np.uint8)
 
 
 @kernel
-def _significance_pass(flags, coefficients, width, height, value, causal, zero_coding, contexts, mq, words, count):
+def _significance_pass(work, width, height, value, causal, zero_coding):
     """Significance propagation pass (D.3.1): insignificant coefficients with significant neighbours."""
+    flags, coefficients, contexts = work.flags, work.coefficients, work.contexts
+    mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
     stride = width + 2
     for top in range(0, height, 4):
@@ -74,8 +149,10 @@ def _significance_pass(flags, coefficients, width, height, value, causal, zero_c
 
 
 @kernel
-def _refinement_pass(flags, coefficients, width, height, half, contexts, mq, words, count):
+def _refinement_pass(work, width, height, half):
     """Magnitude refinement pass (D.3.3): coefficients that were significant before this bit-plane."""
+    flags, coefficients, contexts = work.flags, work.coefficients, work.contexts
+    mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
     stride = width + 2
     for top in range(0, height, 4):
@@ -103,8 +180,10 @@ def _refinement_pass(flags, coefficients, width, height, half, contexts, mq, wor
 
 
 @kernel
-def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding, contexts, mq, words, count):
+def _cleanup_pass(work, width, height, value, causal, zero_coding):
     """Cleanup pass (D.3.4): the remaining coefficients; columns without significance around by a run-length symbol."""
+    flags, coefficients, contexts = work.flags, work.coefficients, work.contexts
+    mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
     stride = width + 2
     for top in range(0, height, 4):
@@ -158,8 +237,9 @@ def _cleanup_pass(flags, coefficients, width, height, value, causal, zero_coding
 
 
 @kernel
-def _segmentation_symbol(contexts, mq, words, count):
+def _segmentation_symbol(work):
     """Decode the four symbols that end a bit-plane (D.5), without a check of their values."""
+    contexts, mq, words, count = work.contexts, work.mq, work.words, work.mq[DATA_WORDS]
     a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
     k = UNIFORM
     for _ in range(4):
@@ -168,8 +248,10 @@ def _segmentation_symbol(contexts, mq, words, count):
 
 
 @kernel
-def _raw_significance_pass(flags, coefficients, width, height, value, causal, words, count, at):
-    """Significance propagation pass of the bypass mode (D.6); returns the position after the last bit read."""
+def _raw_significance_pass(work, width, height, value, causal):
+    """Significance propagation pass of the bypass mode (D.6)."""
+    flags, coefficients = work.flags, work.coefficients
+    words, count, at = work.words, work.mq[DATA_WORDS], work.mq[RAW_POSITION]
     stride = width + 2
     for top in range(0, height, 4):
         rows = min(4, height - top)
@@ -190,12 +272,14 @@ def _raw_significance_pass(flags, coefficients, width, height, value, causal, wo
                     state |= (SELF | negative << 21) << shift
                     update_neighbours(flags, position, stride, row, shift, negative, causal)
             flags[position] = state
-    return at
+    work.mq[RAW_POSITION] = at
 
 
 @kernel
-def _raw_refinement_pass(flags, coefficients, width, height, half, words, count, at):
-    """Magnitude refinement pass of the bypass mode (D.6); returns the position after the last bit read."""
+def _raw_refinement_pass(work, width, height, half):
+    """Magnitude refinement pass of the bypass mode (D.6)."""
+    flags, coefficients = work.flags, work.coefficients
+    words, count, at = work.words, work.mq[DATA_WORDS], work.mq[RAW_POSITION]
     stride = width + 2
     for top in range(0, height, 4):
         for column in range(width):
@@ -209,7 +293,7 @@ def _raw_refinement_pass(flags, coefficients, width, height, half, words, count,
                     at += 1
                     coefficients[index] = old - step if old < 0 else old + step
             flags[position] |= due << 20
-    return at
+    work.mq[RAW_POSITION] = at
 
 
 @kernel
@@ -219,72 +303,63 @@ def _reset(contexts):
 
 
 @kernel
-def decode_block(
-    data, pieces, piece, truncated, planes, block_style, zero_coding, width, height,
-    coefficients, flags, contexts, mq, words,
-):  # fmt: skip
+def decode_block(contributions, block, coding, planes, width, height, work):
     """Decode one code-block (Annex D).
 
     Parameters
     ----------
-    data, pieces : numpy.ndarray
-        As in `codec.decoding.packet_reader.Contributions`.
-    piece : int
-        The block's first piece.
-    truncated : bool
-        Whether the last piece lacks bytes; then no pass starts after the last byte.
+    contributions : Contributions
+        Of which the code-block has at least one piece. Where the last one lacks bytes, no pass starts after them.
+    block : int
+        Index of the code-block.
+    coding : SubbandCoding
     planes : int
-        How many bit-planes the block has, 1 to `MAX_DECODED_PLANES`.
-    block_style : int
-        Code-block style, T.800 Table A.19.
-    zero_coding : numpy.ndarray
-        uint8 [512]: the subband's row of `codec.mq_tables.ZERO_CODING_CONTEXTS`.
+        How many bit-planes the code-block has, 1 to `MAX_DECODED_PLANES`.
     width, height : int
-        The block's size.
-    coefficients : numpy.ndarray
-        int32, receives width × height coefficients in raster order, times two (see above).
-    flags, contexts, mq, words : numpy.ndarray
-        int64, scratch.
+        Of the code-block.
+    work : Workspace
+        `coefficients` receives width × height coefficients in raster order, times two (see above).
     """
-    for k in range(width * height):
-        coefficients[k] = 0
-    for k in range((width + 2) * ((height + 3) // 4 + 2)):
-        flags[k] = 0
-    _reset(contexts)
-    causal = (block_style & VERTICALLY_CAUSAL) != 0
+    work.coefficients[: width * height] = 0
+    work.flags[: (width + 2) * ((height + 3) // 4 + 2)] = 0
+    _reset(work.contexts)
+    style, truncated = coding.block_style, contributions.truncated[block] != 0
+    causal = (style & VERTICALLY_CAUSAL) != 0
     plane = np.int64(planes - 1)
     kind = 2  # 0 significance propagation, 1 magnitude refinement, 2 cleanup
     index = np.int64(0)
+    piece = np.int64(contributions.first[block])
     while piece >= 0:
-        raw = (block_style & BYPASS) != 0 and index >= 10 and kind != 2
-        end_pass = index + passes_to_segment_end(index, block_style)
-        piece, passes, count = load_segment(data, pieces, piece, end_pass, words, raw)
-        at = np.int64(0)
-        start_mq(mq, words, count)
+        raw = (style & BYPASS) != 0 and index >= 10 and kind != 2
+        end_pass = index + passes_to_segment_end(index, style)
+        piece, passes, count = load_segment(contributions.data, contributions.pieces, piece, end_pass, work.words, raw)
+        start_mq(work.mq, work.words, count)
         for _ in range(passes):
-            at_end = at >= count * WORD_BITS if raw else mq[NEXT_WORD] >= count and index > 0
-            if plane < 0 or (truncated and piece < 0 and at_end):
+            if plane < 0 or (truncated and piece < 0 and _at_end(work.mq, raw, index)):
                 return
-            half = np.int32(1 << plane)
-            value = np.int32(3 << plane)
+            half, value = np.int32(1 << plane), np.int32(3 << plane)
             if kind == 0 and raw:
-                at = _raw_significance_pass(flags, coefficients, width, height, value, causal, words, count, at)
+                _raw_significance_pass(work, width, height, value, causal)
             elif kind == 0:
-                _significance_pass(
-                    flags, coefficients, width, height, value, causal, zero_coding, contexts, mq, words, count
-                )
+                _significance_pass(work, width, height, value, causal, coding.zero_coding)
             elif kind == 1 and raw:
-                at = _raw_refinement_pass(flags, coefficients, width, height, half, words, count, at)
+                _raw_refinement_pass(work, width, height, half)
             elif kind == 1:
-                _refinement_pass(flags, coefficients, width, height, half, contexts, mq, words, count)
+                _refinement_pass(work, width, height, half)
             else:
-                _cleanup_pass(
-                    flags, coefficients, width, height, value, causal, zero_coding, contexts, mq, words, count
-                )
-                if block_style & SEGMENTATION_SYMBOLS:
-                    _segmentation_symbol(contexts, mq, words, count)
+                _cleanup_pass(work, width, height, value, causal, coding.zero_coding)
+                if style & SEGMENTATION_SYMBOLS:
+                    _segmentation_symbol(work)
                 plane -= 1
-            if block_style & RESET_CONTEXTS:
-                _reset(contexts)
+            if style & RESET_CONTEXTS:
+                _reset(work.contexts)
             kind = (kind + 1) % 3
             index += 1
+
+
+@kernel
+def _at_end(mq, raw, index):
+    """Whether all bytes of the segment are used; the first pass always starts."""
+    if raw:
+        return mq[RAW_POSITION] >= mq[DATA_WORDS] * WORD_BITS
+    return mq[NEXT_WORD] >= mq[DATA_WORDS] and index > 0

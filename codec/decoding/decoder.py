@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from codec.decoding.block_decoder import SubbandCoding
 from codec.decoding.codestream_reader import Codestream, Tile, TileParameters, read_codestream
 from codec.decoding.coding_parameters import ImageSize, ceil_div
 from codec.decoding.inverse_transform import inverse_53, inverse_97
@@ -164,17 +165,22 @@ def _decode_band(
     planes = quantization.magnitude_bits(index, band.level, coding.levels) + parameters.roi_shift
     rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
     coefficients = np.zeros((y1 - y0, x1 - x0), dtype=np.int32 if coding.reversible else np.float32)
-
+    band_coding = SubbandCoding(
+        x0=x0,
+        y0=y0,
+        block_width=band.block_width,
+        block_height=band.block_height,
+        planes=planes,
+        roi_shift=parameters.roi_shift,
+        block_style=coding.style,
+        zero_coding=ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]],
+        half_step=np.float32(half_step),
+        reversible=coding.reversible,
+    )
     threads = request.workers.threads
 
     def decode_share(share: int) -> int:
-        return decode_subband(
-            contributions.data, contributions.pieces, contributions.first, contributions.truncated,
-            contributions.zero_planes, rows, x0, y0, band.block_width, band.block_height,
-            planes, parameters.roi_shift, coding.style,
-            ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]], np.float32(half_step), coding.reversible,
-            coefficients, share, threads,
-        )  # fmt: skip
+        return decode_subband(contributions, rows, band_coding, coefficients, share, threads)
 
     decoded = request.workers.map(decode_share, range(threads))
     if min(decoded) < 0:

@@ -13,9 +13,11 @@ HALF = 0x8000 << SCALE
 WORD_BITS = 32
 ALL_ONES = 0xFFFFFFFF
 
-# Slots of the MQ decoder's state between passes. The interval A and the code register C are stored less D,
+# Slots of a segment reader's state between passes. The interval A and the code register C are stored less D,
 # the distance to the next renormalisation or LPS: a more probable symbol then costs one subtraction and one comparison.
-A_REGISTER, C_REGISTER, DISTANCE, BITS_AHEAD, NEXT_WORD = range(5)
+# The last two are how many words hold data, and the position in a raw segment.
+A_REGISTER, C_REGISTER, DISTANCE, BITS_AHEAD, NEXT_WORD, DATA_WORDS, RAW_POSITION = range(7)
+SLOTS = 7
 
 
 def _context_values() -> np.ndarray:
@@ -113,12 +115,14 @@ def _carry(words, count):
 
 @kernel
 def start_mq(mq, words, count):
-    """INITDEC (C.3.5)."""
+    """INITDEC (C.3.5), for a segment of which the first `count` words hold data."""
     mq[A_REGISTER] = HALF
     mq[C_REGISTER] = words[0] << (SCALE + 15 - WORD_BITS)
     mq[DISTANCE] = 0
     mq[BITS_AHEAD] = WORD_BITS - 15
     mq[NEXT_WORD] = min(1, count)
+    mq[DATA_WORDS] = count
+    mq[RAW_POSITION] = 0
 
 
 @kernel(forceinline=True)
