@@ -187,7 +187,7 @@ def read_packets(
 def _take_body(start, count, needed, state, pieces):
     """Set the positions of the pieces from PIECES to `count` in the packet body that begins at `start`.
 
-    The `needed` ones are kept and linked to their blocks; BODY and PIECES advance. Returns whether the data ended in it.
+    The `needed` ones are kept and linked to their blocks. Returns whether the data ended within the body.
     """
     data, position, kept = state.data, start, state.counters[PIECES]
     ended = False
