@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from codec.decoding.block_decoder import SubbandCoding
+from codec.decoding.block_state import SubbandCoding
 from codec.decoding.codestream_reader import Codestream, Tile, TileParameters, read_codestream
 from codec.decoding.coding_parameters import ImageSize, ceil_div
 from codec.decoding.inverse_transform import inverse_53, inverse_97

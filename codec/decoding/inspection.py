@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codec.decoding.block_decoder import SubbandCoding
+from codec.decoding.block_state import SubbandCoding
 from codec.decoding.codestream_reader import TileParameters, read_codestream
 from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, PASSES
 from codec.decoding.packet_reader import Contributions, read_packets

@@ -145,27 +145,14 @@ def read_packets(
     """
     data = np.frombuffer(body, dtype=np.uint8)
     packed = packed_headers is not None
+    headers = _new_header_state(
+        data if packed_headers is None else np.frombuffer(packed_headers, dtype=np.uint8),
+        layout,
+        block_style,
+        max_pieces,
+    )
     needed = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
-    headers = HeaderState(
-        headers=data if packed_headers is None else np.frombuffer(packed_headers, dtype=np.uint8),
-        bits=np.zeros(SLOTS, dtype=np.int64),
-        inclusion=np.zeros(layout.nodes, dtype=np.int32),
-        planes=np.zeros(layout.nodes, dtype=np.int32),
-        path=np.zeros(MAX_DEPTH, dtype=np.int64),
-        lblock=np.full(layout.blocks, INITIAL_LBLOCK, dtype=np.uint8),
-        passes=np.zeros(layout.blocks, dtype=np.uint8),
-        zero_planes=np.zeros(layout.blocks, dtype=np.uint8),
-        block_style=block_style,
-        max_pieces=max_pieces,
-    )
-    state = _State(
-        data=data,
-        counters=np.array([0, 0, 0, needed], dtype=np.int64),
-        next_layers=np.zeros(len(layout.precincts), dtype=np.int32),
-        first=np.full(layout.blocks, -1, dtype=np.int32),
-        last=np.full(layout.blocks, -1, dtype=np.int32),
-        truncated=np.zeros(layout.blocks, dtype=np.uint8),
-    )
+    state = _new_state(data, layout, int(needed))
     options = _Options(packed, style.may_have_sop, style.has_eph, resolutions, layers)
     pieces = np.zeros((INITIAL_PIECES, PIECE_COLUMNS), dtype=np.int64)
     for progression in progressions:
@@ -181,6 +168,34 @@ def read_packets(
         if not continues:
             break
     return Contributions(data, pieces[: state.counters[PIECES]], state.first, headers.zero_planes, state.truncated)
+
+
+def _new_header_state(headers: np.ndarray, layout: TileLayout, block_style: int, max_pieces: int) -> HeaderState:
+    """The state of the headers' reader before the first packet."""
+    return HeaderState(
+        headers=headers,
+        bits=np.zeros(SLOTS, dtype=np.int64),
+        inclusion=np.zeros(layout.nodes, dtype=np.int32),
+        planes=np.zeros(layout.nodes, dtype=np.int32),
+        path=np.zeros(MAX_DEPTH, dtype=np.int64),
+        lblock=np.full(layout.blocks, INITIAL_LBLOCK, dtype=np.uint8),
+        passes=np.zeros(layout.blocks, dtype=np.uint8),
+        zero_planes=np.zeros(layout.blocks, dtype=np.uint8),
+        block_style=block_style,
+        max_pieces=max_pieces,
+    )
+
+
+def _new_state(data: np.ndarray, layout: TileLayout, needed: int) -> _State:
+    """The state of the packets' reader before the first packet."""
+    return _State(
+        data=data,
+        counters=np.array([0, 0, 0, needed], dtype=np.int64),
+        next_layers=np.zeros(len(layout.precincts), dtype=np.int32),
+        first=np.full(layout.blocks, -1, dtype=np.int32),
+        last=np.full(layout.blocks, -1, dtype=np.int32),
+        truncated=np.zeros(layout.blocks, dtype=np.uint8),
+    )
 
 
 @kernel

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from codec.decoding.block_decoder import MAX_DECODED_PLANES, Workspace, decode_block, new_workspace
+from codec.decoding.block_decoder import MAX_DECODED_PLANES, decode_block
+from codec.decoding.block_state import Workspace, new_workspace
 from codec.decoding.packet_header_reader import LENGTH, NEXT
 from codec.decoding.tile_layout import FIRST_BLOCK, GRID_HEIGHT, GRID_WIDTH, GRID_X0, GRID_Y0, X0, X1, Y0, Y1
 from codec.jit import kernel

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_packets import passes_of_segment
 
-from codec.decoding.block_decoder import SubbandCoding, decode_block, new_workspace
+from codec.decoding.block_decoder import decode_block
+from codec.decoding.block_state import SubbandCoding, new_workspace
 from codec.decoding.mq_decoder import INITIAL_CONTEXTS, SLOTS, decode_symbol, load_segment, start_mq
 from codec.decoding.packet_reader import Contributions
 from codec.mq_tables import CONTEXTS, ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS

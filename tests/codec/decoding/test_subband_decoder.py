@@ -2,7 +2,7 @@ import naive_decoder
 import numpy as np
 import pytest
 
-from codec.decoding.block_decoder import SubbandCoding
+from codec.decoding.block_state import SubbandCoding
 from codec.decoding.packet_reader import Contributions
 from codec.decoding.subband_decoder import decode_subband
 from codec.decoding.tile_layout import FIRST_BLOCK, GRID_HEIGHT, GRID_WIDTH, GRID_X0, GRID_Y0, X0, X1, Y0, Y1
