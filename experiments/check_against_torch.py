@@ -21,8 +21,8 @@ import tyro
 
 import codec
 from experiments.torch_parity.parity import CASES, Row, needing_torch
-from mammo_jax.devices import keep_memory
 from mammo_jax.files import write_json
+from mammo_jax.runtime import set_up
 from mammo_jax.sources.phantom import Phantom
 
 CODEC_RATIOS = (15.0, 100.0, 1000.0, 5000.0)
@@ -74,7 +74,7 @@ def codec_rows() -> Iterator[Row]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
     config = tyro.cli(CheckConfig, args=arguments, description=__doc__)
-    keep_memory()
+    set_up(networks=True)
     with needing_torch():
         import torch
 

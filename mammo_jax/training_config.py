@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mammo_jax.errors import UserError
+
 KNOWN_MODELS = ("cnn", "resnet18")
 
 
-class TrainingError(Exception):
+class TrainingError(UserError):
     """A training that cannot go on; the message names the model and the way out."""
 
 

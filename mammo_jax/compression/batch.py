@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,7 @@ from mammo_jax.compression.files import COLUMNS, CompressionPlan, InputFile, com
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.resumable_csv import GrowingTable
 from mammo_jax.files import atomic_path, read_json, write_json
-from mammo_jax.processes import reporting_lost_workers
+from mammo_jax.processes import results_in_order
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.dicom import is_dicom
 from mammo_jax.sources.identifiers import keyed_hash
@@ -146,8 +144,7 @@ def _attempts(
     if workers == 1 or len(files) == 1:
         yield from map(partial(_attempt, plan), files)
         return
-    with reporting_lost_workers(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(partial(_attempt, plan), files)
+    yield from results_in_order(partial(_attempt, plan), files, workers)
 
 
 def _attempt(plan: CompressionPlan, file: InputFile) -> tuple[list[dict[str, Any]], str | None]:

@@ -16,13 +16,14 @@ import numpy as np
 import codec
 from codec.ratio import target_bytes, uncompressed_bytes
 from mammo_jax.compression.other_codecs import RIVALS
+from mammo_jax.errors import UserError
 
 CodecName = Literal["mammo_jax", "openjpeg", "htj2k", "jpegxl", "jpeg", "jpegls"]
 OURS = "mammo_jax"
 TOLERANCE = 0.10
 
 
-class CompressionError(Exception):
+class CompressionError(UserError):
     """A codec that cannot have a ratio; the message names the codec, the image and the largest ratio there is."""
 
 

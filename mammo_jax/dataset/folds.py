@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from mammo_jax.errors import UserError
 from mammo_jax.files import write_text
 
 FIELDS = ("patient_id", "fold", "units", "positives")
 
 
-class FoldError(Exception):
+class FoldError(UserError):
     """Folds that cannot be made or used; the message names the patients or the file and the way out."""
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from mammo_jax.errors import UserError
 from mammo_jax.ratios import MIXED, ratio_text, split_name
 
 MASKS = ("mask", "breast")
 
 
-class DatasetError(Exception):
+class DatasetError(UserError):
     """A dataset that cannot be read; the message names the folder and the way out."""
 
 

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mammo_jax.errors import UserError
 from mammo_jax.models.cnn import CNN
 from mammo_jax.models.resnet import ResNet18
 from mammo_jax.models.windows import OverWindows
@@ -19,7 +20,7 @@ COLLECTIONS = {"params", "batch_stats"}
 """What a network's variables may hold."""
 
 
-class ModelError(Exception):
+class ModelError(UserError):
     """A network that cannot be used; the message names the setting and the way out."""
 
 

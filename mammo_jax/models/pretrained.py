@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from mammo_jax.errors import UserError
 from mammo_jax.training_config import TrainingConfig
 
 HUB_REPOSITORY = "timm/resnet18.tv_in1k"
@@ -28,7 +29,7 @@ LEAVES = {
 """Flax's name of an array, in PyTorch."""
 
 
-class PretrainedError(Exception):
+class PretrainedError(UserError):
     """Weights that cannot be had or do not fit; the message names the file and the ways out."""
 
 

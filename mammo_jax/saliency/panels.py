@@ -12,10 +12,11 @@ from scipy import ndimage
 
 from mammo_jax.files import atomic_path
 from mammo_jax.ratios import ratio_text
+from mammo_jax.run_folder import SaliencyFolder
 from mammo_jax.saliency.localisation import smooth
 from mammo_jax.saliency.maps import load_maps
 from mammo_jax.saliency.methods import Method
-from mammo_jax.saliency.stage import TRAINED, map_path
+from mammo_jax.saliency.stage import TRAINED
 from mammo_jax.saliency.summary import THRESHOLD
 
 SIDE = 240
@@ -88,7 +89,7 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     return ndimage.binary_dilation(mask, iterations=2) & ~mask
 
 
-def write_panels(directory: Path, images: pd.DataFrame, method: Method) -> None:
+def write_panels(folder: SaliencyFolder, images: pd.DataFrame, method: Method) -> None:
     """Write `panels/IMAGE_RATIO.png` for every ratio of the chosen images; what is there already is left alone.
 
     Grey levels and strength of an image are scaled alike at all ratios, by what it shows at CR 1, so that evidence that
@@ -96,8 +97,8 @@ def write_panels(directory: Path, images: pd.DataFrame, method: Method) -> None:
 
     Parameters
     ----------
-    directory : Path
-        RUN/saliency, with maps/.
+    folder : SaliencyFolder
+        With maps.
     images : DataFrame
         images.parquet.
     method : str
@@ -109,12 +110,12 @@ def write_panels(directory: Path, images: pd.DataFrame, method: Method) -> None:
         fold = int(first["fold"][image_id])
         window, full = (0.0, 0.0), 0.0
         for ratio in sorted(trained["ratio"].unique()):  # 1 comes first
-            stored = load_maps(map_path(directory, fold, ratio))
+            stored = load_maps(folder.maps(ratio, fold))
             index = int(np.flatnonzero(stored.image_ids == image_id)[0])
             image, attributions = stored.images[index], stored.maps[method][index]
             if ratio == 1:
                 low, high = np.percentile(image, (0.5, 99.5))
                 window, full = (float(low), float(high)), float(np.percentile(smooth(attributions), FULL))
-            path = directory / "panels" / f"{image_id}_{ratio_text(ratio)}.png"
+            path = folder.panels / f"{image_id}_{ratio_text(ratio)}.png"
             if not path.exists():
                 write_panel(path, image, attributions, stored.lesions[index], window, full)

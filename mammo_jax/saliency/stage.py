@@ -8,7 +8,7 @@ permuted labels, and the model with its layers drawn anew one after the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mammo_jax.dataset.input_pipeline import Examples
+from mammo_jax.errors import UserError
 from mammo_jax.files import atomic_path
 from mammo_jax.models import build_model
-from mammo_jax.ratios import split_name
+from mammo_jax.run_folder import SaliencyFolder, fold_model
 from mammo_jax.saliency.baselines import baselines_for, network_inputs
 from mammo_jax.saliency.drift import similarity
 from mammo_jax.saliency.faithfulness import FRACTIONS, insertion_and_deletion, salient_first
@@ -36,7 +37,7 @@ RANDOM_ORDER = "random"
 CASCADE_SEED = 1
 
 
-class SaliencyError(Exception):
+class SaliencyError(UserError):
     """A run whose saliency cannot be measured; the message says the way out."""
 
 
@@ -46,8 +47,7 @@ class SaliencyPlan:
 
     Attributes
     ----------
-    directory : Path
-        RUN/saliency.
+    folder : SaliencyFolder
     read : callable
         ratio → `Examples` with masks.
     ratios : tuple of float
@@ -59,7 +59,7 @@ class SaliencyPlan:
         TRAINED, RANDOM_LABELS and, where there is one, OTHER_SEED → the folder that holds fold_0, fold_1, ….
     """
 
-    directory: Path
+    folder: SaliencyFolder
     read: Callable[[float], Examples]
     ratios: tuple[float, ...]
     folds: int
@@ -90,24 +90,14 @@ def measure_saliency(plan: SaliencyPlan) -> pd.DataFrame:
     models = [TRAINED, *(name for name in (OTHER_SEED, RANDOM_LABELS) if name in plan.model_folders), CASCADE]
     cells = [_Cell(model, 1.0, fold) for fold in range(plan.folds) for model in models]
     cells += [_Cell(TRAINED, ratio, fold) for ratio in plan.ratios[1:] for fold in range(plan.folds)]
-    missing = [cell for cell in cells if not _table_path(plan, cell).exists()]
+    missing = [cell for cell in cells if not plan.folder.cell(*astuple(cell)).exists()]
     with tqdm(total=len(cells), initial=len(cells) - len(missing), desc="saliency", unit="cell") as bar:
         folds = _Folds(plan)
         for cell in missing:
             folds.measure(cell)
             bar.update()
-    faithful = [plan.directory / "faithfulness" / f"fold_{fold}.parquet" for fold in range(plan.folds)]
-    merge_tables(faithful, plan.directory / "faithfulness.parquet")
-    return merge_tables([_table_path(plan, cell) for cell in cells], plan.directory / "images.parquet")
-
-
-def map_path(directory: Path, fold: int, ratio: float) -> Path:
-    """Where the maps of the trained model on one fold at one ratio lie."""
-    return directory / "maps" / f"fold_{fold}" / f"{split_name(ratio)}.npz"
-
-
-def _table_path(plan: SaliencyPlan, cell: _Cell) -> Path:
-    return plan.directory / "cells" / f"fold_{cell.fold}" / f"{cell.model}-{split_name(cell.ratio)}.parquet"
+    merge_tables([plan.folder.fold_faithfulness(fold) for fold in range(plan.folds)], plan.folder.faithfulness)
+    return merge_tables([plan.folder.cell(*astuple(cell)) for cell in cells], plan.folder.images)
 
 
 def merge_tables(parts: list[Path], path: Path) -> pd.DataFrame:
@@ -146,9 +136,9 @@ class _Folds:
         ]
         rows = pd.DataFrame([row for table in tables for row in table])
         if cell.model == TRAINED and cell.ratio == 1:
-            path = self.plan.directory / "faithfulness" / f"fold_{cell.fold}.parquet"
+            path = self.plan.folder.fold_faithfulness(cell.fold)
             _write_table(path, pa.Table.from_pandas(self._faithfulness(cell, examples), preserve_index=False))
-        _write_table(_table_path(self.plan, cell), pa.Table.from_pandas(rows, preserve_index=False))
+        _write_table(self.plan.folder.cell(*astuple(cell)), pa.Table.from_pandas(rows, preserve_index=False))
 
     def _examples(self, ratio: float) -> Examples:
         if self.held is None or float(self.held.ratio) != ratio:
@@ -164,7 +154,7 @@ class _Folds:
 
     def _mean_image(self, fold: int) -> np.ndarray:
         """Mean of the images at CR 1 that the fold's models were trained with, float32 [rows, columns, 1]."""
-        path = self.plan.directory / "maps" / f"fold_{fold}" / "mean_image.npy"
+        path = self.plan.folder.mean_image(fold)
         if not path.exists():
             examples = self._examples(1.0)
             mean = examples.images[examples.folds != fold].mean(0, dtype=np.float64).astype(np.float32)
@@ -174,7 +164,7 @@ class _Folds:
 
     def _model(self, name: str, fold: int) -> TrainedModel:
         if (name, fold) not in self.models:
-            self.models[name, fold] = load_model(self.plan.model_folders[name] / f"fold_{fold}")
+            self.models[name, fold] = load_model(fold_model(self.plan.model_folders[name], fold).path)
         return self.models[name, fold]
 
     def _models(self, cell: _Cell, examples: Examples) -> Iterator[tuple[str, TrainedModel]]:
@@ -201,10 +191,10 @@ class _Folds:
             for name in self._methods(cell)
         }
         if cell.model == TRAINED:
-            path = map_path(self.plan.directory, cell.fold, cell.ratio)
+            path = self.plan.folder.maps(cell.ratio, cell.fold)
             save_maps(path, examples, {name: computed.maps for name, computed in found.items()})
         # From the file, so that a resumed run sees the same half-precision maps.
-        reference = load_maps(map_path(self.plan.directory, cell.fold, 1.0)).maps
+        reference = load_maps(self.plan.folder.maps(1.0, cell.fold)).maps
         scores = predict(model, examples.images)
         rows = []
         for name, computed in found.items():
@@ -235,7 +225,7 @@ class _Folds:
         network = build_model(model.config)
         rows = []
         if len(examples):
-            maps = load_maps(map_path(self.plan.directory, cell.fold, 1.0)).maps
+            maps = load_maps(self.plan.folder.maps(1.0, cell.fold)).maps
             inputs, replacements = network_inputs(examples.images), baselines_for(examples.images, "blurred")
         for index in range(len(examples)):
             breast = _masks(examples, index)[1]

@@ -8,11 +8,13 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
+from mammo_jax.errors import UserError
+
 Label = Literal["normal", "benign", "malignant"]
 LABELS: tuple[Label, ...] = get_args(Label)
 
 
-class SourceError(Exception):
+class SourceError(UserError):
     """An image or a table that cannot be used; the message names the file, the field and the way out."""
 
 

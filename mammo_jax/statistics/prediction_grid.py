@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mammo_jax.errors import UserError
 from mammo_jax.ratios import ratio_text
 
 Cell = tuple[str, float]
 """(train ratio, test ratio): "1", 15.0 is the model trained on uncompressed images, tested at CR 15."""
 
 
-class StatisticsError(ValueError):
+class StatisticsError(UserError, ValueError):
     """A request or predictions table that no honest figure can be computed from; the message says the way out."""
 
 

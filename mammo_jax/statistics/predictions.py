@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mammo_jax.errors import UserError
 from mammo_jax.files import atomic_path
 from mammo_jax.ratios import ratio_text
 
@@ -36,7 +37,7 @@ MODEL_KEY = ["model", "train_ratio", "test_ratio", "fold", "seed"]
 ROW_KEY = [*MODEL_KEY, "image_id"]
 
 
-class PredictionsError(Exception):
+class PredictionsError(UserError):
     """A predictions table that cannot be used; the message names the file, the column and the way out."""
 
 

@@ -11,6 +11,7 @@ from synthetic_examples import blobs
 
 from mammo_jax.files import sha256_file
 from mammo_jax.ratios import ratio_text
+from mammo_jax.run_folder import RunFolder, SaliencyFolder
 from mammo_jax.saliency.maps import load_maps
 from mammo_jax.saliency.methods import CONTROL, METHODS
 from mammo_jax.saliency.panels import choose_images, write_panels
@@ -22,7 +23,6 @@ from mammo_jax.saliency.stage import (
     TRAINED,
     SaliencyError,
     SaliencyPlan,
-    map_path,
     measure_saliency,
 )
 from mammo_jax.saliency.summary import summarise
@@ -43,7 +43,7 @@ def read(ratio, permuted=False):
 def train(run_dir, seed, permuted=False):
     config = by_heart(CONFIG) if permuted else CONFIG
     run_grid(partial(read, permuted=permuted), [0, 1], [1.0], [1.0], [seed], config, run_dir, workers=1)
-    return run_dir / "checkpoints" / f"seed_{seed}" / "ratio_1"
+    return RunFolder(run_dir).models(seed, 1)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def models(tmp_path_factory):
 
 
 def make_plan(directory, models, reader=read):
-    return SaliencyPlan(directory, reader, (1.0, FADED), 2, "ig_mean", models)
+    return SaliencyPlan(SaliencyFolder(directory), reader, (1.0, FADED), 2, "ig_mean", models)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_maps_at_cr_1_are_like_themselves_and_half_precision_is_enough(measured)
     own = table[(table["model"] == TRAINED) & (table["ratio"] == 1)]
     assert (own["spearman"] > 0.999).all()
     assert (own["ssim"] > 0.999).all()
-    stored = load_maps(map_path(directory, 0, 1.0))
+    stored = load_maps(SaliencyFolder(directory).maps(1.0, 0))
     row = own[(own["image_id"] == stored.image_ids[0]) & (own["method"] == "ig_mean")].iloc[0]
     assert row["complete"]
     examples = read(1)
@@ -165,7 +165,7 @@ def test_a_stage_that_was_cut_off_goes_on_to_the_same_bytes(measured, models, tm
     shutil.copytree(directory, tmp_path / "again")
     again = tmp_path / "again"
     lost = [again / "images.parquet", again / "cells" / "fold_1" / "other_seed-ratio_1.parquet",
-            again / "cells" / "fold_0" / "trained-ratio_400.parquet", map_path(again, 0, FADED)]  # fmt: skip
+            again / "cells" / "fold_0" / "trained-ratio_400.parquet", SaliencyFolder(again).maps(FADED, 0)]  # fmt: skip
     kept = again / "cells" / "fold_0" / "trained-ratio_1.parquet"
     written = kept.stat().st_mtime_ns
     for path in lost:
@@ -197,7 +197,7 @@ def test_images_without_a_lesion_mark_stop_the_stage(models, tmp_path):
 def test_panels_show_true_positives_first_in_the_order_of_ids(measured, tmp_path):
     directory = tmp_path / "panels"
     shutil.copytree(measured[0] / "maps", directory / "maps")
-    write_panels(directory, measured[1], "ig_mean")
+    write_panels(SaliencyFolder(directory), measured[1], "ig_mean")
     names = sorted(path.name for path in (directory / "panels").glob("*.png"))
     assert len(names) == 2 * 3
     assert all(name.endswith((f"_{FADED:g}.png", "_1.png")) for name in names)
