@@ -1,4 +1,4 @@
-"""What a compression ratio is: uncompressed bytes over the bytes of the whole codestream, headers included."""
+"""The compression ratio: uncompressed bytes over the bytes of the whole codestream, headers included."""
 
 import math
 from fractions import Fraction
@@ -7,10 +7,10 @@ from numbers import Rational, Real
 from codec.errors import InvalidRatioError
 
 REFERENCES = ("allocated", "stored")
-# Lengths of code-blocks' segments are held in 32 bits with a sign. (Psot, A.4.2, would take twice as much.)
-LARGEST_CODESTREAM = 2**31 - 1
-# Powers of two that a float holds, and some to spare.
-LARGEST_EXPONENT = 1000
+# Lengths of codeword segments are signed 32-bit integers. (Psot, A.4.2, would allow twice as much.)
+MAX_CODESTREAM_BYTES = 2**31 - 1
+# Powers of two that a float can hold, with a margin.
+MAX_EXPONENT = 1000
 
 
 def uncompressed_bytes(
@@ -23,9 +23,9 @@ def uncompressed_bytes(
     rows, columns : int
         Size of the greyscale image.
     bits_allocated, bits_stored : int
-        Bits that a pixel takes in memory (8 or 16), and those of them that carry its value.
+        Bits of a pixel in memory (8 or 16), and how many of them hold its value.
     reference : {"allocated", "stored"}
-        Which of the two counts.
+        Which of the two the size counts.
 
     Returns
     -------
@@ -44,13 +44,13 @@ def target_bytes(uncompressed: Fraction | int, ratio: float) -> int:
     Raises
     ------
     InvalidRatioError
-        Unless 0 < `ratio` < infinity and the result is at most `LARGEST_CODESTREAM`.
+        Unless 0 < `ratio` < infinity and the result is at most `MAX_CODESTREAM_BYTES`.
     """
     target = math.floor(uncompressed / exact_ratio(ratio))
-    if target > LARGEST_CODESTREAM:
+    if target > MAX_CODESTREAM_BYTES:
         raise InvalidRatioError(
-            f"ratio {ratio_text(ratio)} means a codestream of more than {LARGEST_CODESTREAM} bytes: the smallest ratio"
-            f" for this image is {float(Fraction(uncompressed) / LARGEST_CODESTREAM):.6g}"
+            f"ratio {ratio_text(ratio)} means a codestream of more than {MAX_CODESTREAM_BYTES} bytes: the smallest"
+            f" ratio for this image is {float(Fraction(uncompressed) / MAX_CODESTREAM_BYTES):.6g}"
         )
     return target
 
@@ -70,10 +70,10 @@ def exact_ratio(ratio: float) -> Fraction:
 
 
 def ratio_text(ratio: float) -> str:
-    """Some six digits of a ratio, or the power of two near it where it is too large or small for a float."""
+    """Six digits of a ratio, or the nearest power of two where a float cannot hold it."""
     return _text(exact_ratio(ratio))
 
 
 def _text(exact: Fraction) -> str:
     exponent = exact.numerator.bit_length() - exact.denominator.bit_length()
-    return f"{float(exact):.6g}" if abs(exponent) <= LARGEST_EXPONENT else f"2^{exponent}"
+    return f"{float(exact):.6g}" if abs(exponent) <= MAX_EXPONENT else f"2^{exponent}"
