@@ -8,7 +8,7 @@
 Prints tables and writes benchmark_codec.csv, benchmark_codec_IMAGE.png and benchmark_codec_memory.csv to OUT. Times of
 ours and of the OpenJPEGs are taken in turns, with equal threads; × is a codec's time over ours. OpenJPEG is told that
 samples have 12 bits where it can be told. The other codecs run at the nearest size that they reach. Takes about a
-quarter of an hour, most of it JPEG XL; `--rivals` without a name leaves the other codecs out.
+quarter of an hour, most of it JPEG XL; `--other-codecs` without a name leaves the other codecs out.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from scipy.ndimage import gaussian_filter
 import codec
 from experiments.codec_benchmark import output
 from experiments.codec_benchmark.layers import measure_layers
-from experiments.codec_benchmark.peers import PEERS
 from experiments.codec_benchmark.processes import peak_memory, start_up
 from experiments.codec_benchmark.stages import measure_stages
+from experiments.codec_benchmark.timed_codecs import TIMED_CODECS
 from experiments.codec_benchmark.trials import (
     Image,
     find_settings,
     measure_ladders,
-    measure_peers,
-    measure_rival,
+    measure_other_codec,
+    measure_timed_codecs,
     ours_at_equal_bytes,
 )
 from mammo_jax.compression.ladder import CodecName
@@ -72,8 +72,8 @@ class BenchmarkConfig:
         For every codec alike; quality is looked at with the first number only.
     repeats : int
         Each time is the least of so many runs.
-    rivals : tuple of str
-        Other codecs.
+    other_codecs : tuple of str
+        Codecs of other formats, measured at the nearest size that they reach.
     stage_ratios : tuple of float
         Ratios at which the stages of our encoder are compared with their floors.
     memory, start_up : bool
@@ -87,7 +87,7 @@ class BenchmarkConfig:
     ratios: tuple[float, ...] = LADDER
     threads: tuple[int, ...] = (1, 2)
     repeats: int = 3
-    rivals: tuple[CodecName, ...] = ("htj2k", "jpegxl", "jpeg", "jpegls")
+    other_codecs: tuple[CodecName, ...] = ("htj2k", "jpegxl", "jpeg", "jpegls")
     stage_ratios: tuple[float, ...] = (15.0, 1000.0)
     memory: bool = True
     start_up: bool = True
@@ -100,12 +100,12 @@ def benchmark_image(image: Image, config: BenchmarkConfig, folder: Path) -> list
     shape = " × ".join(str(size) for size in image.pixels.shape)
     print(f"\n{image.name}: {shape}, {image.bits_stored} bits in {8 * image.pixels.itemsize}")
     trials = []
-    settings = find_settings(image, ratios, [make(1, folder) for make in PEERS.values()])
+    timed = [make(folder) for make in TIMED_CODECS.values()]
+    settings = find_settings(image, ratios, timed)
     for number, threads in enumerate(config.threads):
-        peers = [make(threads, folder) for make in PEERS.values()]
-        trials += measure_peers(image, ratios, peers, settings, threads, config.repeats, number == 0)
-    for name in config.rivals:
-        trials += measure_rival(image, name, ratios)
+        trials += measure_timed_codecs(image, ratios, timed, settings, threads, config.repeats, number == 0)
+    for name in config.other_codecs:
+        trials += measure_other_codec(image, name, ratios)
     sizes = [trial.codestream_bytes for trial in trials if trial.quality is not None]
     table = output.rows(image, trials, ours_at_equal_bytes(image, sizes))
     output.print_table(table)
@@ -135,7 +135,7 @@ def without_noise(phantom: Mammogram) -> Image:
 def benchmark_memory(image: Image, folder: Path) -> list[dict[str, Any]]:
     """Print and return peak memory, in bytes a pixel beyond the input."""
     table = []
-    for name in PEERS:
+    for name in TIMED_CODECS:
         for work, taken in peak_memory(name, image, MEMORY_RATIO, folder).items():
             table.append({"image": image.name, "codec": name, "work": work, "bytes_a_pixel": round(taken, 2)})
             print(f"{name:12}{work:8}{taken:6.2f} bytes a pixel beyond the input, at CR {MEMORY_RATIO:g}")
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             table += benchmark_image(image, config, Path(scratch))
             output.write_csv(config.out / "benchmark_codec.csv", table, output.COLUMNS)
         # About OpenJPEG alone: what the other codecs lose to noise does not decide about them.
-        table += benchmark_image(without_noise(phantom), replace(config, rivals=()), Path(scratch))
+        table += benchmark_image(without_noise(phantom), replace(config, other_codecs=()), Path(scratch))
         output.write_csv(config.out / "benchmark_codec.csv", table, output.COLUMNS)
         for ratio in config.stage_ratios:
             output.print_stages(measure_stages(images[0], ratio, config.repeats), ratio)

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 import codec
-from experiments.codec_benchmark.peers import PEERS, Peer
+from experiments.codec_benchmark.timed_codecs import TIMED_CODECS
 from experiments.codec_benchmark.trials import Image
-from mammo_jax.compression.ladder import OURS
+from mammo_jax.compression.codecs import OURS, ImageCodec
 
 WARM_UP = 512  # side of the image on which everything is loaded and compiled before memory is measured
 LADDER_FACTORS = (1, 2, 10, 50)
@@ -28,7 +28,7 @@ def peak_memory(name: str, image: Image, ratio: float, folder: Path) -> dict[str
     Parameters
     ----------
     name : str
-        A key of `PEERS`.
+        A key of `TIMED_CODECS`.
     image : Image
     ratio : float
     folder : Path
@@ -39,9 +39,9 @@ def peak_memory(name: str, image: Image, ratio: float, folder: Path) -> dict[str
     dict
         For "encode" and "decode", and of ours for a "ladder" of four ratios from `ratio` up.
     """
-    peer = PEERS[name](1, folder)
-    setting = peer.setting(image.pixels, image.bits_stored, ratio)
-    codestream = peer.encode(image.pixels, image.bits_stored, setting)
+    measured = TIMED_CODECS[name](folder)
+    setting = measured.setting_for(image.pixels, image.bits_stored, ratio)
+    codestream = measured.encode(image.pixels, image.bits_stored, setting, 1)
     np.save(folder / "pixels.npy", image.pixels)
     peaks = {}
     for work in ("encode", "decode", "ladder") if name == OURS else ("encode", "decode"):
@@ -64,24 +64,24 @@ class _Task:
 def _measure_peak(task: _Task) -> int:
     """Do it in a process that has done nothing else of that size, whose freed memory would hide what is taken."""
     pixels = np.load(task.folder / "pixels.npy")
-    peer = PEERS[task.name](1, task.folder)
+    measured = TIMED_CODECS[task.name](task.folder)
     small = np.ascontiguousarray(pixels[:WARM_UP, :WARM_UP])
-    small_codestream = peer.encode(small, task.bits_stored, task.setting)
-    _run(task, peer, small, small_codestream)
+    small_codestream = measured.encode(small, task.bits_stored, task.setting, 1)
+    _run(task, measured, small, small_codestream)
     before = _reset_peak()
-    _run(task, peer, pixels, task.codestream)
+    _run(task, measured, pixels, task.codestream)
     return _peak() - before
 
 
-def _run(task: _Task, peer: Peer, pixels: np.ndarray, codestream: bytes) -> None:
+def _run(task: _Task, measured: ImageCodec, pixels: np.ndarray, codestream: bytes) -> None:
     if task.work == "decode":
-        peer.decode(codestream)
+        measured.decode(codestream, task.bits_stored, 1)
     elif task.work == "encode":
-        peer.encode(pixels, task.bits_stored, task.setting)
+        measured.encode(pixels, task.bits_stored, task.setting, 1)
     else:
         ratios = [task.setting * factor for factor in LADDER_FACTORS]
-        for made in codec.encode_ladder(pixels, ratios, bits_stored=task.bits_stored):
-            del made
+        for encoded in codec.encode_ladder(pixels, ratios, bits_stored=task.bits_stored):
+            del encoded
 
 
 def _status(field: str) -> int:

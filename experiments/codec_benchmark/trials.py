@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +13,10 @@ import numpy as np
 from openjpeg.utils import encode_array
 
 import codec
-from experiments.codec_benchmark.peers import Peer, load_glymur
+from experiments.codec_benchmark.timed_codecs import load_glymur, set_glymur_threads
+from mammo_jax.compression.codecs import OTHER_CODECS, OURS, ImageCodec
 from mammo_jax.compression.image_quality import Quality, compare
-from mammo_jax.compression.ladder import OURS, rival_ladder
-from mammo_jax.compression.other_codecs import RIVALS
+from mammo_jax.compression.ladder import other_codec_ladder
 from mammo_jax.preprocess import breast_mask
 
 ONE_THREAD = "1 thread whatever asked"
@@ -75,76 +74,78 @@ def least_seconds(repeats: int, works: Sequence[Callable[[], Any]]) -> tuple[lis
     return times, results
 
 
-def find_settings(image: Image, ratios: Sequence[float], peers: Sequence[Peer]) -> list[list[float]]:
-    """What each peer has to be told for each ratio."""
-    return [[peer.setting(image.pixels, image.bits_stored, ratio) for peer in peers] for ratio in ratios]
+def find_settings(image: Image, ratios: Sequence[float], codecs: Sequence[ImageCodec]) -> list[list[float]]:
+    """Find the setting of each codec for each ratio."""
+    return [[each.setting_for(image.pixels, image.bits_stored, ratio) for each in codecs] for ratio in ratios]
 
 
-def measure_peers(
+def measure_timed_codecs(
     image: Image,
     ratios: Sequence[float],
-    peers: Sequence[Peer],
+    codecs: Sequence[ImageCodec],
     settings: Sequence[Sequence[float]],
     threads: int,
     repeats: int,
     with_quality: bool,
 ) -> list[Trial]:
-    """Encode and decode at every ratio, the peers in turns; what is compiled or loaded at first is not measured.
+    """Encode and decode at every ratio, the codecs in turns; first calls, which compile and load, are not measured.
 
     `settings` are those of `find_settings`.
     """
     pixels, bits = image.pixels, image.bits_stored
     trials = []
     for number, ratio in enumerate(ratios):
-        encodes = [partial(peer.encode, pixels, bits, setting) for peer, setting in zip(peers, settings[number])]
+        encodes = [
+            partial(each.encode, pixels, bits, setting, threads) for each, setting in zip(codecs, settings[number])
+        ]
         if number == 0:
-            for peer, encode in zip(peers, encodes):
-                peer.decode(encode())
+            for each, encode in zip(codecs, encodes):
+                each.decode(encode(), bits, threads)
         encode_seconds, codestreams = least_seconds(repeats, encodes)
-        decodes = [partial(peer.decode, codestream) for peer, codestream in zip(peers, codestreams)]
+        decodes = [partial(each.decode, codestream, bits, threads) for each, codestream in zip(codecs, codestreams)]
         decode_seconds, decoded = least_seconds(repeats, decodes)
-        for n, peer in enumerate(peers):
-            group = "ours" if peer.name == OURS else "OpenJPEG"
-            target = int(pixels.nbytes / ratio) if peer.takes_size else 0
+        for n, each in enumerate(codecs):
+            group = "ours" if each.title == OURS else "OpenJPEG"
+            target = int(pixels.nbytes / ratio) if each.takes_ratio else 0
             quality = image.quality(decoded[n].reshape(pixels.shape)) if with_quality else None
-            remark = "" if peer.threaded or threads == 1 else ONE_THREAD
+            remark = "" if each.threaded or threads == 1 else ONE_THREAD
             trials.append(
                 Trial(
-                    image.name, group, peer.name, threads, ratio, target, len(codestreams[n]), encode_seconds[n],
+                    image.name, group, each.title, threads, ratio, target, len(codestreams[n]), encode_seconds[n],
                     decode_seconds[n], quality, remark,
                 )
             )  # fmt: skip
     return trials
 
 
-def measure_rival(image: Image, name: str, ratios: Sequence[float]) -> list[Trial]:
-    """One of the other codecs, one thread, at the nearest size that it reaches; one run for the times."""
-    rival, pixels, bits = RIVALS[name], image.pixels, image.bits_stored
-    ladder = rival_ladder(name, pixels, ratios, bits_stored=bits)
+def measure_other_codec(image: Image, name: str, ratios: Sequence[float]) -> list[Trial]:
+    """Measure one of the other codecs with one thread, at the nearest size that it reaches; times are of one run."""
+    other, pixels, bits = OTHER_CODECS[name], image.pixels, image.bits_stored
+    ladder = other_codec_ladder(name, pixels, ratios, bits_stored=bits)
     trials: list[Trial] = []
     remark = ""
     for ratio in ratios:
-        trial = Trial(image.name, "other", rival.title, 1, ratio, int(pixels.nbytes / ratio))
+        trial = Trial(image.name, "other", other.title, 1, ratio, int(pixels.nbytes / ratio))
         try:
-            made = None if remark else next(ladder)
+            encoded = None if remark else next(ladder)
         except codec.UnreachableRatioError as error:
-            made, remark = None, f"at most CR {error.largest_ratio:.0f}"
+            encoded, remark = None, f"at most CR {error.largest_ratio:.0f}"
         except codec.InvalidImageError as error:
-            made, remark = None, str(error)
-        if made is None:
+            encoded, remark = None, str(error)
+        if encoded is None:
             trials.append(replace(trial, remark=remark))
             continue
-        encode = partial(rival.encode, pixels, bits, made.setting, 1)
-        decode = partial(rival.decode, made.codestream, bits, 1)
+        encode = partial(other.encode, pixels, bits, encoded.setting, 1)
+        decode = partial(other.decode, encoded.codestream, bits, 1)
         (encode_seconds, decode_seconds), _ = least_seconds(1, [encode, decode])
         trials.append(
             replace(
                 trial,
-                codestream_bytes=len(made.codestream),
+                codestream_bytes=len(encoded.codestream),
                 encode_seconds=encode_seconds,
                 decode_seconds=decode_seconds,
-                quality=image.quality(made.reconstruction),
-                remark=f"setting {made.setting:.4g}, found in {made.encodes} encodes",
+                quality=image.quality(encoded.reconstruction),
+                remark=f"setting {encoded.setting:.4g}, found in {encoded.encodes} encodes",
             )
         )
     return trials
@@ -183,8 +184,7 @@ def measure_ladders(image: Image, ratios: Sequence[float], threads: int, repeats
     thread whatever is asked.
     """
     glymur = load_glymur(folder)
-    os.environ["OPJ_NUM_THREADS"] = str(threads)
-    glymur.set_option("lib.num_threads", threads)
+    set_glymur_threads(glymur, threads)
     pixels, bits = image.pixels, image.bits_stored
     falling = sorted(ratios, reverse=True)
     paths = {name: folder / f"layers_{name}.j2k" for name in ("pylibjpeg", "glymur")}

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import codec
 from mammo_jax.compression.image_quality import Quality, compare
-from mammo_jax.compression.ladder import CodecName, RivalEncoded, codec_ladder, codec_title
+from mammo_jax.compression.ladder import CodecName, OtherEncoded, codec_ladder, codec_title
 from mammo_jax.dataset.example_crops import write_example_crop
 from mammo_jax.dataset.folds import hash_pixels
 from mammo_jax.dataset.records import RecordWriter
@@ -245,7 +245,7 @@ def _lay_out(plan: DatasetPlan, mammogram: Mammogram, breast: np.ndarray) -> lis
 
 
 def _audit_row(
-    mammogram: Mammogram, ratio: float, encoded: codec.Encoded | RivalEncoded, quality: Quality, breast: np.ndarray
+    mammogram: Mammogram, ratio: float, encoded: codec.Encoded | OtherEncoded, quality: Quality, breast: np.ndarray
 ) -> dict[str, Any]:
     size = len(encoded.codestream)
     pixels = mammogram.pixels.size
