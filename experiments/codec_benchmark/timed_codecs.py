@@ -23,7 +23,7 @@ from mammo_jax.compression.codecs import (
     OUR_CODEC,
     OURS,
     ImageCodec,
-    allocated_ratio,
+    ratio_counting_bits_allocated,
     set_openjpeg_threads,
 )
 from mammo_jax.compression.image_quality import compare
@@ -108,7 +108,7 @@ def glymur_codec(folder: Path) -> ImageCodec:
         return glymur.Jp2k(path)[:]
 
     title = f"glymur {glymur.version.version} (OpenJPEG {glymur.version.openjpeg_version})"
-    return ImageCodec(title, encode, decode, setting_for=allocated_ratio, takes_ratio=True)
+    return ImageCodec(title, encode, decode, setting_for=ratio_counting_bits_allocated, takes_ratio=True)
 
 
 TIMED_CODECS: dict[str, Callable[[Path], ImageCodec]] = {

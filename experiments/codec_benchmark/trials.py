@@ -13,6 +13,7 @@ import numpy as np
 from openjpeg.utils import encode_array
 
 import codec
+from codec.ratio import image_bytes, ratio_for_target, stored_ratio, target_bytes
 from experiments.codec_benchmark.timed_codecs import load_glymur, set_glymur_threads
 from mammo_jax.compression.codecs import OTHER_CODECS, OURS, ImageCodec
 from mammo_jax.compression.image_quality import Quality, compare
@@ -35,6 +36,10 @@ class Image:
     def of(cls, name: str, pixels: np.ndarray, bits_stored: int) -> Image:
         """Segment the breast too."""
         return cls(name, pixels, bits_stored, breast_mask(pixels))
+
+    def target_bytes(self, ratio: float) -> int:
+        """Bytes of a codestream at a ratio, which counts the bits allocated."""
+        return target_bytes(image_bytes(self.pixels, self.bits_stored), ratio)
 
     def quality(self, reconstruction: np.ndarray) -> Quality:
         """PSNR and SSIM, in the frame and in the breast."""
@@ -106,7 +111,7 @@ def measure_timed_codecs(
         decode_seconds, decoded = least_seconds(repeats, decodes)
         for n, each in enumerate(codecs):
             group = "ours" if each.title == OURS else "OpenJPEG"
-            target = int(pixels.nbytes / ratio) if each.takes_ratio else 0
+            target = image.target_bytes(ratio) if each.takes_ratio else 0
             quality = image.quality(decoded[n].reshape(pixels.shape)) if with_quality else None
             remark = "" if each.threaded or threads == 1 else ONE_THREAD
             trials.append(
@@ -125,7 +130,7 @@ def measure_other_codec(image: Image, name: str, ratios: Sequence[float]) -> lis
     trials: list[Trial] = []
     remark = ""
     for ratio in ratios:
-        trial = Trial(image.name, "other", other.title, 1, ratio, int(pixels.nbytes / ratio))
+        trial = Trial(image.name, "other", other.title, 1, ratio, image.target_bytes(ratio))
         try:
             encoded = None if remark else next(ladder)
         except codec.UnreachableRatioError as error:
@@ -154,7 +159,8 @@ def measure_other_codec(image: Image, name: str, ratios: Sequence[float]) -> lis
 def ours_at_equal_bytes(image: Image, sizes: Sequence[int]) -> dict[int, Quality]:
     """Quality of our codestreams of exactly these sizes."""
     distinct = sorted(set(sizes), reverse=True)
-    ratios = [image.pixels.nbytes / (size + 0.5) for size in distinct]
+    uncompressed = image_bytes(image.pixels, image.bits_stored)
+    ratios = [ratio_for_target(uncompressed, size) for size in distinct]
     ladder = codec.encode_ladder(image.pixels, ratios, bits_stored=image.bits_stored)
     return {size: image.quality(cast(np.ndarray, made.reconstruction)) for size, made in zip(distinct, ladder)}
 
@@ -194,7 +200,8 @@ def measure_ladders(image: Image, ratios: Sequence[float], threads: int, repeats
         return sum(len(made.codestream) for made in ladder)
 
     def encode_by_pylibjpeg() -> None:
-        stored = [ratio * bits / (8 * pixels.itemsize) for ratio in falling]
+        allocated = 8 * pixels.itemsize
+        stored = [stored_ratio(ratio, bits_allocated=allocated, bits_stored=bits) for ratio in falling]
         paths["pylibjpeg"].write_bytes(encode_array(pixels, bits_stored=bits, compression_ratios=stored))
 
     def encode_by_glymur() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from openjpeg.utils import encode_array, get_openjpeg_version
 
 import codec
+from codec.ratio import stored_ratio
 
 OURS = "mammo_jax"
 STEPS_PER_OCTAVE = 256
@@ -62,14 +63,14 @@ class ImageCodec:
     threaded: bool = True
 
 
-def allocated_ratio(_pixels: np.ndarray, _bits: int, ratio: float) -> float:
-    """Setting of a codec whose ratios count the bits allocated."""
+def ratio_counting_bits_allocated(_pixels: np.ndarray, _bits: int, ratio: float) -> float:
+    """`ImageCodec.setting_for` where the setting is the ratio itself."""
     return ratio
 
 
-def stored_ratio(pixels: np.ndarray, bits: int, ratio: float) -> float:
-    """Setting of a codec whose ratios count the bits stored, as OpenJPEG's do."""
-    return ratio * bits / (8 * pixels.itemsize)
+def ratio_counting_bits_stored(pixels: np.ndarray, bits: int, ratio: float) -> float:
+    """`ImageCodec.setting_for` of OpenJPEG, whose ratios count the bits stored."""
+    return stored_ratio(ratio, bits_allocated=8 * pixels.itemsize, bits_stored=bits)
 
 
 def set_openjpeg_threads(threads: int) -> None:
@@ -100,7 +101,9 @@ def _ours() -> ImageCodec:
     def decode(codestream: bytes, _bits: int, threads: int) -> np.ndarray:
         return codec.decode(codestream, threads=threads)
 
-    return ImageCodec("mammo_jax's own JPEG 2000", encode, decode, setting_for=allocated_ratio, takes_ratio=True)
+    return ImageCodec(
+        "mammo_jax's own JPEG 2000", encode, decode, setting_for=ratio_counting_bits_allocated, takes_ratio=True
+    )
 
 
 def _openjpeg() -> ImageCodec:
@@ -114,7 +117,7 @@ def _openjpeg() -> ImageCodec:
         return imagecodecs.jpeg2k_decode(codestream, numthreads=threads)
 
     title = f"OpenJPEG {'.'.join(map(str, get_openjpeg_version()))}"
-    return ImageCodec(title, encode, decode, lambda _: ratios, setting_for=stored_ratio, takes_ratio=True)
+    return ImageCodec(title, encode, decode, lambda _: ratios, setting_for=ratio_counting_bits_stored, takes_ratio=True)
 
 
 def _htj2k() -> ImageCodec:

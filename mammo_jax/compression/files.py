@@ -14,7 +14,7 @@ import numpy as np
 from pydicom import Dataset
 
 import codec
-from codec.ratio import target_bytes
+from codec.ratio import bits_per_pixel, exact_ratio, image_bytes, ratio_of
 from mammo_jax.compression.dicom import compressed_instance, write_instance
 from mammo_jax.compression.image_quality import psnr
 from mammo_jax.compression.ladder import CompressionError
@@ -67,7 +67,7 @@ class CompressionPlan:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         for ratio in self.ratios:
-            target_bytes(0, ratio)
+            exact_ratio(ratio)
         if len(set(self.ratios)) < len(self.ratios):
             raise CompressionError("ratios: write each once")
         if not self.ratios and (self.layers or not self.lossless):
@@ -154,7 +154,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     for result in (_in_layers if plan.layers or plan.lossless else _one_by_one)(plan, pixels, bits):
         path = result.folder / file.result
         if instance:
-            ratio = pixels.nbytes / len(result.codestream)
+            ratio = ratio_of(image_bytes(pixels, bits), len(result.codestream))
             write_instance(
                 path, compressed_instance(instance, result.codestream, lossless=result.lossless, ratio=ratio)
             )
@@ -202,8 +202,8 @@ def _row(pixels: np.ndarray, bits: int, size: int, decoded: np.ndarray) -> dict[
         "bits_allocated": 8 * pixels.itemsize,
         "bits_stored": bits,
         "codestream_bytes": size,
-        "ratio_allocated": pixels.nbytes / size,
-        "ratio_stored": pixels.size * bits / 8 / size,
-        "bits_per_pixel": 8 * size / pixels.size,
+        "ratio_allocated": ratio_of(image_bytes(pixels, bits), size),
+        "ratio_stored": ratio_of(image_bytes(pixels, bits, "stored"), size),
+        "bits_per_pixel": bits_per_pixel(size, pixels.size),
         "psnr": psnr(pixels, decoded, bits),
     }

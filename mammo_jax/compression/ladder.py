@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 import codec
-from codec.ratio import target_bytes, uncompressed_bytes
+from codec.ratio import image_bytes, max_ratio, ratio_of, target_bytes
 from mammo_jax.compression.codecs import OTHER_CODECS, OUR_CODEC, OURS
 
 CodecName = Literal["mammo_jax", "openjpeg", "htj2k", "jpegxl", "jpeg", "jpegls"]
@@ -79,14 +79,14 @@ def other_codec_ladder(
         Even its coarsest setting gives a codestream that is more than `TOLERANCE` too long.
     """
     search = _Search(name, pixels, bits_stored, threads)
-    uncompressed = uncompressed_bytes(*pixels.shape, bits_allocated=8 * pixels.itemsize, bits_stored=bits_stored)
+    uncompressed = image_bytes(pixels, bits_stored)
     for ratio in ratios:
         target = target_bytes(uncompressed, ratio)
         encodes_before = len(search.codestreams)
         index = search.nearest(target, ratio)
         codestream = search.codestreams[index]
         if len(codestream) > target * (1 + TOLERANCE):
-            largest = pixels.nbytes / len(codestream)
+            largest = max_ratio(uncompressed, len(codestream))
             raise codec.UnreachableRatioError(
                 f"{search.codec.title} cannot compress this image {ratio:g} times: {target} bytes are asked for, and"
                 f" its coarsest setting gives {len(codestream)}; the largest ratio that it can have is {largest:.6g}",
@@ -119,7 +119,7 @@ def codec_title(name: CodecName) -> str:
 def largest_ratio(name: str, pixels: np.ndarray, bits_stored: int) -> float:
     """The largest ratio that `other_codec_ladder` can reach, which the codec's coarsest setting gives."""
     search = _Search(name, pixels, bits_stored, 1)
-    return pixels.nbytes * (1 + TOLERANCE) / search.size(len(search.settings) - 1)
+    return (1 + TOLERANCE) * ratio_of(image_bytes(pixels, bits_stored), search.size(len(search.settings) - 1))
 
 
 class _Search:
