@@ -1,4 +1,4 @@
-"""Times, sizes and quality of each codec on one image, side by side in one run."""
+"""Time, size and quality of each codec on one image, in the same run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ONE_THREAD = "1 thread whatever asked"
 
 @dataclass(frozen=True)
 class Image:
-    """What is compressed: uint8 or uint16 pixels [rows, columns], a name, the bits stored, and the breast's mask."""
+    """An image to compress: its name, uint8 or uint16 pixels [rows, columns], bits stored, and mask of the breast."""
 
     name: str
     pixels: np.ndarray
@@ -34,7 +34,7 @@ class Image:
 
     @classmethod
     def of(cls, name: str, pixels: np.ndarray, bits_stored: int) -> Image:
-        """Segment the breast too."""
+        """Create an image, and segment its breast."""
         return cls(name, pixels, bits_stored, breast_mask(pixels))
 
     def target_bytes(self, ratio: float) -> int:
@@ -42,17 +42,32 @@ class Image:
         return target_bytes(image_bytes(self.pixels, self.bits_stored), ratio)
 
     def quality(self, reconstruction: np.ndarray) -> Quality:
-        """PSNR and SSIM, in the frame and in the breast."""
+        """PSNR and SSIM of a reconstruction, in the whole image and in the breast."""
         return compare(self.pixels, reconstruction, self.breast, self.bits_stored)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One codec, image, ratio and number of threads.
+    """Measurements of one codec on one image, at one ratio and number of threads.
 
-    `group` is "ours", "OpenJPEG" (its times taken in turns with ours) or "other". Times in seconds, each the least of
-    several; `quality` is None where only times were taken. `target_bytes` is 0 where the codec could not be told.
-    `codestream_bytes` is 0 and `remark` says why where it cannot have the ratio; else it says what the row is about.
+    Attributes
+    ----------
+    image : str
+    group : {"ours", "OpenJPEG", "other"}
+        Times of ours and OpenJPEG's are taken in turns.
+    codec : str
+    threads : int
+    ratio : float
+    target_bytes : int
+        0 for a codec that cannot be asked for a size.
+    codestream_bytes : int
+        0 for a codec that cannot reach the ratio.
+    encode_seconds, decode_seconds : float
+        Each the shortest of several runs.
+    quality : Quality or None
+        None where only times were measured.
+    remark : str
+        How the setting was found, or why the ratio cannot be reached.
     """
 
     image: str
@@ -68,13 +83,13 @@ class Trial:
     remark: str = ""
 
 
-def least_seconds(repeats: int, works: Sequence[Callable[[], Any]]) -> tuple[list[float], list[Any]]:
-    """Least time of `repeats` runs of each, taken in turns, and what the last run of each gave."""
-    times, results = [float("inf")] * len(works), [None] * len(works)
+def shortest_times(repeats: int, calls: Sequence[Callable[[], Any]]) -> tuple[list[float], list[Any]]:
+    """Shortest time in seconds of `repeats` runs of each call, taken in turns, and the result of its last run."""
+    times, results = [float("inf")] * len(calls), [None] * len(calls)
     for _ in range(repeats):
-        for n, work in enumerate(works):
+        for n, call in enumerate(calls):
             start = time.perf_counter()
-            results[n] = work()
+            results[n] = call()
             times[n] = min(times[n], time.perf_counter() - start)
     return times, results
 
@@ -93,9 +108,9 @@ def measure_timed_codecs(
     repeats: int,
     with_quality: bool,
 ) -> list[Trial]:
-    """Encode and decode at every ratio, the codecs in turns; first calls, which compile and load, are not measured.
+    """Encode and decode at every ratio, the codecs in turns.
 
-    `settings` are those of `find_settings`.
+    `settings` are those of `find_settings`. The first call of each codec, which may compile or load code, is not timed.
     """
     pixels, bits = image.pixels, image.bits_stored
     trials = []
@@ -106,9 +121,9 @@ def measure_timed_codecs(
         if number == 0:
             for each, encode in zip(codecs, encodes):
                 each.decode(encode(), bits, threads)
-        encode_seconds, codestreams = least_seconds(repeats, encodes)
+        encode_seconds, codestreams = shortest_times(repeats, encodes)
         decodes = [partial(each.decode, codestream, bits, threads) for each, codestream in zip(codecs, codestreams)]
-        decode_seconds, decoded = least_seconds(repeats, decodes)
+        decode_seconds, decoded = shortest_times(repeats, decodes)
         for n, each in enumerate(codecs):
             group = "ours" if each.title == OURS else "OpenJPEG"
             target = image.target_bytes(ratio) if each.takes_ratio else 0
@@ -142,7 +157,7 @@ def measure_other_codec(image: Image, name: str, ratios: Sequence[float]) -> lis
             continue
         encode = partial(other.encode, pixels, bits, encoded.setting, 1)
         decode = partial(other.decode, encoded.codestream, bits, 1)
-        (encode_seconds, decode_seconds), _ = least_seconds(1, [encode, decode])
+        (encode_seconds, decode_seconds), _ = shortest_times(1, [encode, decode])
         trials.append(
             replace(
                 trial,
@@ -157,19 +172,19 @@ def measure_other_codec(image: Image, name: str, ratios: Sequence[float]) -> lis
 
 
 def ours_at_equal_bytes(image: Image, sizes: Sequence[int]) -> dict[int, Quality]:
-    """Quality of our codestreams of exactly these sizes."""
+    """Quality of our codec's codestreams of exactly these sizes."""
     distinct = sorted(set(sizes), reverse=True)
     uncompressed = image_bytes(image.pixels, image.bits_stored)
     ratios = [ratio_for_target(uncompressed, size) for size in distinct]
     ladder = codec.encode_ladder(image.pixels, ratios, bits_stored=image.bits_stored)
-    return {size: image.quality(cast(np.ndarray, made.reconstruction)) for size, made in zip(distinct, ladder)}
+    return {size: image.quality(cast(np.ndarray, encoded.reconstruction)) for size, encoded in zip(distinct, ladder)}
 
 
 @dataclass(frozen=True)
 class LadderTimes:
-    """Seconds for all ratios: ours with reconstructions, and OpenJPEG's one encode with layers and their decodes.
+    """Seconds for all ratios: our ladder with reconstructions, and OpenJPEG's layers, encoded once, each decoded.
 
-    `layers_by` says whose OpenJPEG encoded, the faster one.
+    `layers_by` is the library with the shorter total: "pylibjpeg" or "glymur".
     """
 
     ours: float
@@ -179,15 +194,14 @@ class LadderTimes:
 
     @property
     def layers(self) -> float:
-        """One layered encode and all layer decodes."""
+        """One encode and a decode of each layer."""
         return self.layers_encode + self.layers_decode
 
 
 def measure_ladders(image: Image, ratios: Sequence[float], threads: int, repeats: int, folder: Any) -> LadderTimes:
-    """Our ladder beside OpenJPEG's layers: encoded by pylibjpeg's and by glymur's, each layer decoded by glymur's.
+    """Time our ladder, and OpenJPEG's layers: encoded through pylibjpeg and through glymur, decoded through glymur.
 
-    OpenJPEG's decoders in imagecodecs and pylibjpeg cannot be asked for a layer, and its encoder in pylibjpeg uses one
-    thread whatever is asked.
+    imagecodecs and pylibjpeg cannot decode a single layer, and pylibjpeg's encoder always uses one thread.
     """
     glymur = load_glymur(folder)
     set_glymur_threads(glymur, threads)
@@ -197,7 +211,7 @@ def measure_ladders(image: Image, ratios: Sequence[float], threads: int, repeats
 
     def ours() -> int:
         ladder = codec.encode_ladder(pixels, ratios, bits_stored=bits, threads=threads)
-        return sum(len(made.codestream) for made in ladder)
+        return sum(len(encoded.codestream) for encoded in ladder)
 
     def encode_by_pylibjpeg() -> None:
         allocated = 8 * pixels.itemsize
@@ -205,21 +219,21 @@ def measure_ladders(image: Image, ratios: Sequence[float], threads: int, repeats
         paths["pylibjpeg"].write_bytes(encode_array(pixels, bits_stored=bits, compression_ratios=stored))
 
     def encode_by_glymur() -> None:
-        # It takes all bits for stored, so that its ratios are the allocated ones.
+        # It takes all bits allocated as stored, so that its ratios count the bits allocated.
         glymur.Jp2k(paths["glymur"], data=pixels, cratios=falling, irreversible=True)
 
     def decode_layers(path: Path) -> None:
         for layer in range(1, len(falling) + 1):
             file = glymur.Jp2k(path)
-            file.layer = layer if layer < len(falling) else 0  # 0 stands for all
+            file.layer = layer if layer < len(falling) else 0  # 0 stands for all layers
             file[:]
 
-    works: list[Callable[[], Any]] = [
+    calls: list[Callable[[], Any]] = [
         ours,
         encode_by_pylibjpeg,
         encode_by_glymur,
         *(partial(decode_layers, path) for path in paths.values()),
     ]
-    (own, *encodes, first_decode, second_decode), _ = least_seconds(repeats, works)
+    (own, *encodes, first_decode, second_decode), _ = shortest_times(repeats, calls)
     pairs = zip(encodes, (first_decode, second_decode), paths)
     return LadderTimes(own, *min(pairs, key=lambda pair: pair[0] + pair[1]))
