@@ -20,8 +20,9 @@ import pandas as pd
 from tqdm import tqdm
 
 import codec
+from codec.ratio import bits_per_pixel, image_bytes, ratio_of
 from mammo_jax.compression.image_quality import Quality, compare
-from mammo_jax.compression.ladder import CodecName, RivalEncoded, codec_ladder, codec_title
+from mammo_jax.compression.ladder import CodecName, OtherEncoded, codec_ladder, codec_title
 from mammo_jax.dataset.example_crops import write_example_crop
 from mammo_jax.dataset.folds import hash_pixels
 from mammo_jax.dataset.records import RecordWriter
@@ -229,10 +230,10 @@ def _lay_out(plan: DatasetPlan, mammogram: Mammogram, breast: np.ndarray) -> lis
 
 
 def _audit_row(
-    mammogram: Mammogram, ratio: float, encoded: codec.Encoded | RivalEncoded, quality: Quality, breast: np.ndarray
+    mammogram: Mammogram, ratio: float, encoded: codec.Encoded | OtherEncoded, quality: Quality, breast: np.ndarray
 ) -> dict[str, Any]:
     size = len(encoded.codestream)
-    pixels = mammogram.pixels.size
+    pixels, bits = mammogram.pixels, mammogram.bits_stored
     return {
         "image_id": mammogram.image_id,
         "ratio": ratio,
@@ -240,10 +241,10 @@ def _audit_row(
         "codestream_bytes": size,
         "padding_bytes": encoded.padding_bytes,
         "header_bytes": encoded.header_bytes,
-        "ratio_allocated": pixels * mammogram.bits_allocated / 8 / size,
-        "ratio_stored": pixels * mammogram.bits_stored / 8 / size,
-        "bits_per_pixel": 8 * size / pixels,
-        "bits_per_breast_pixel": 8 * size / max(int(breast.sum()), 1),
+        "ratio_allocated": ratio_of(image_bytes(pixels, bits), size),
+        "ratio_stored": ratio_of(image_bytes(pixels, bits, "stored"), size),
+        "bits_per_pixel": bits_per_pixel(size, pixels.size),
+        "bits_per_breast_pixel": bits_per_pixel(size, max(int(breast.sum()), 1)),
         **asdict(quality),
     }
 

@@ -14,7 +14,7 @@ import pytest
 import codec
 from experiments import benchmark_codec
 from experiments.codec_benchmark import output, processes, stages, trials
-from experiments.codec_benchmark.peers import PEERS
+from experiments.codec_benchmark.timed_codecs import TIMED_CODECS
 
 FLAGS = ["--images", "--rows", "416", "--columns", "320", "--repeats", "1", "--ratios", "15", "900"]
 
@@ -25,7 +25,7 @@ def run(tmp_path_factory):
     flags = [
         "--threads",
         "1",
-        "--rivals",
+        "--other-codecs",
         "htj2k",
         "jpeg",
         "--stage-ratios",
@@ -45,9 +45,9 @@ def run(tmp_path_factory):
 def test_every_codec_is_measured_at_every_ratio(run):
     _, both = run
     table = [row for row in both if row["image"] == "phantom"]
-    assert len(table) == 2 * (len(PEERS) + 2)
+    assert len(table) == 2 * (len(TIMED_CODECS) + 2)
     smooth = [row for row in both if row["image"] == "smooth-phantom"]
-    assert len(smooth) == 2 * len(PEERS)
+    assert len(smooth) == 2 * len(TIMED_CODECS)
     assert float(smooth[0]["psnr"]) > float(table[0]["psnr"])
     ours = [row for row in table if row["group"] == "ours"]
     assert [int(row["codestream_bytes"]) for row in ours] == [416 * 320 * 2 // 15, 416 * 320 * 2 // 900]
@@ -83,8 +83,8 @@ def test_what_cannot_use_threads_says_so(tmp_path):
     pixels = np.add.outer(np.arange(90), np.arange(80)).astype(np.uint8)
     image = trials.Image("made", pixels, 8, np.ones(pixels.shape, bool))
     for threads in (1, 2):
-        peers = [PEERS[name](threads, tmp_path) for name in ("pylibjpeg", "glymur")]
-        made = trials.measure_peers(image, [10], peers, [[10.0, 10.0]], threads, 1, True)
+        timed = [TIMED_CODECS[name](tmp_path) for name in ("pylibjpeg", "glymur")]
+        made = trials.measure_timed_codecs(image, [10], timed, [[10.0, 10.0]], threads, 1, True)
         assert [trial.remark for trial in made] == [trials.ONE_THREAD if threads == 2 else "", ""]
         rows = output.rows(image, [*made, replace(made[0], group="ours")], {made[0].codestream_bytes: made[0].quality})
         assert (trials.ONE_THREAD in output._figures(rows[0])) == (threads == 2)
@@ -160,7 +160,7 @@ def test_layers_that_an_image_has_no_room_for_are_named(tmp_path, capsys):
     pixels = np.random.default_rng(1).integers(0, 255, (300, 320), dtype=np.uint8)
     image = trials.Image("made", pixels, 8, np.ones(pixels.shape, bool))
     config = benchmark_codec.BenchmarkConfig(
-        images=(), ratios=(989.0, 15.0), threads=(1,), repeats=1, rivals=(), out=tmp_path
+        images=(), ratios=(989.0, 15.0), threads=(1,), repeats=1, other_codecs=(), out=tmp_path
     )
-    assert len(benchmark_codec.benchmark_image(image, config, tmp_path)) == 2 * len(PEERS)
+    assert len(benchmark_codec.benchmark_image(image, config, tmp_path)) == 2 * len(TIMED_CODECS)
     assert "in layers of one codestream: ratio 989 leaves 97 bytes" in capsys.readouterr().out
