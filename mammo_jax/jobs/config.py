@@ -16,7 +16,8 @@ from mammo_jax.dataset.units import UnitConfig
 from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import Method
-from mammo_jax.statistics.evaluation import check_settings
+from mammo_jax.statistics.evaluation import RESAMPLES, check_settings
+from mammo_jax.statistics.verdict import MARGIN
 from mammo_jax.training_config import TrainingConfig
 
 MAX_SEED = 2**32 - 2
@@ -119,8 +120,8 @@ class StudyConfig:
     folds: int = 5
     seeds: tuple[int, ...] = (0,)
     fold_seed: int = 0
-    margin: float = 0.05
-    resamples: int = 2000
+    margin: float = MARGIN
+    resamples: int = RESAMPLES
     features_from: Path | None = None
     workers: int | None = None
     distributed: bool = False
