@@ -12,25 +12,25 @@ import numpy as np
 from codec.errors import InvalidRatioError
 
 REFERENCES = ("allocated", "stored")
-# Lengths of codeword segments are held in signed integers of 32 bits. (Psot, A.4.2, would allow twice as much.)
+# Lengths of codeword segments are signed 32-bit integers. (Psot, A.4.2, would allow twice as much.)
 MAX_CODESTREAM_BYTES = 2**31 - 1
-# A power of two with this exponent fits in a float, with a margin.
+# Powers of two that a float can hold, with a margin.
 MAX_EXPONENT = 1000
 
 
 def uncompressed_bytes(
     rows: int, columns: int, *, bits_allocated: int, bits_stored: int, reference: str = "allocated"
 ) -> Fraction:
-    """Bytes of an image before compression.
+    """Bytes of the image before compression.
 
     Parameters
     ----------
     rows, columns : int
         Size of the greyscale image.
     bits_allocated, bits_stored : int
-        Bits that a pixel takes in memory (8 or 16), and how many of them carry its value.
+        Bits of a pixel in memory (8 or 16), and how many of them hold its value.
     reference : {"allocated", "stored"}
-        Which of the two are counted.
+        Which of the two the size counts.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def exact_ratio(ratio: float) -> Fraction:
 
 
 def ratio_text(ratio: float) -> str:
-    """Some six digits of a ratio, or the power of two near it where it is too large or small for a float."""
+    """Six digits of a ratio, or the nearest power of two where a float cannot hold it."""
     return _text(exact_ratio(ratio))
 
 
