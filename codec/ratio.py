@@ -21,7 +21,7 @@ MAX_EXPONENT = 1000
 def uncompressed_bytes(
     rows: int, columns: int, *, bits_allocated: int, bits_stored: int, reference: str = "allocated"
 ) -> Fraction:
-    """Bytes of an image before compression.
+    """Bytes of the image before compression.
 
     Parameters
     ----------
