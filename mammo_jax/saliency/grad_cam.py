@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from mammo_jax.models.windows import OverWindows, lay_windows_back
+from mammo_jax.models.windows import SlidingWindowClassifier, sum_window_maps
 from mammo_jax.saliency.first_layer import apply_module
 
 BATCH = 32
@@ -67,10 +67,10 @@ def _compiled(module: nn.Module) -> Callable:
         gradient, features = jax.grad(score, has_aux=True)(jnp.zeros(shape.shape, shape.dtype))
         weights = gradient.mean((1, 2), keepdims=True)
         cam = nn.relu((weights * nn.relu(features)).sum(-1))
-        if isinstance(module, OverWindows):
+        if isinstance(module, SlidingWindowClassifier):
             sides = (module.window, module.window)
             windows = jax.image.resize(cam, (len(cam), *sides), "bilinear").reshape(len(images), -1, *sides)
-            return lay_windows_back(windows, images, module.step)
+            return sum_window_maps(windows, images, module.step)
         return jax.image.resize(cam, images.shape[:3], "bilinear")
 
     return maps

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mammo_jax.models import build_model, init_model
-from mammo_jax.models.windows import COVERED, NOTHING, SUSPICIOUS, most_covered
+from mammo_jax.models.windows import MIN_COVER, NO_TISSUE_LOGIT, POOLED_WINDOWS, select_windows
 from mammo_jax.saliency.baselines import baselines_for, network_inputs
 from mammo_jax.saliency.grad_cam import grad_cam
 from mammo_jax.saliency.integrated_gradients import integrated_gradients, is_complete
@@ -49,14 +49,14 @@ def test_integrated_gradients_are_a_plain_sum_over_the_path_and_flagged_where_th
 
 def test_grad_cam_adds_up_those_of_the_most_suspicious_windows_where_they_lie(images, variables):
     inputs = network_inputs(images)
-    windows, cover = (np.asarray(part) for part in most_covered(inputs, 16, 8))
+    windows, cover = (np.asarray(part) for part in select_windows(inputs, 16, 8))
     patches = build_model(PATCHES)
     found = grad_cam(build_model(WHOLE), variables, inputs)
     assert found.shape == images.shape[:3]
     for image, own, part_shown, cam in zip(inputs, windows, cover, found):
-        shown = (part_shown >= COVERED) | (part_shown == part_shown.max())
-        logits = np.where(shown, patches.apply(variables, own), NOTHING)
-        worst = np.argsort(-logits)[:SUSPICIOUS]
+        shown = (part_shown >= MIN_COVER) | (part_shown == part_shown.max())
+        logits = np.where(shown, patches.apply(variables, own), NO_TISSUE_LOGIT)
+        worst = np.argsort(-logits)[:POOLED_WINDOWS]
         odds = np.exp(logits[worst]) / np.exp(logits[worst]).sum()  # what the score gains by that window's
         expected = np.zeros((40, 32), np.float32)
         for number, part in zip(worst, odds):
