@@ -18,11 +18,11 @@ BATCH = 32
 
 
 def grad_cam(module: nn.Module, variables: Any, images: np.ndarray) -> np.ndarray:
-    """ReLU of the last feature maps, weighted by the mean gradients of the score (Selvaraju et al., ICCV 2017).
+    """Compute Grad-CAM: the feature maps weighted by the score's mean gradients, then ReLU (Selvaraju, ICCV 2017).
 
-    The last feature map is the last output with four axes of any submodule, after a ReLU. A network over windows has
-    one for each window; the score's gradient reaches those of the most suspicious ones alone, whose maps are laid where
-    the windows lie, and added up.
+    The last feature map is the last output with four axes of any submodule, after a ReLU. A classifier of sliding
+    windows has one for each window. The score's gradient is not 0 only for the windows with the highest scores; their
+    maps are added at the windows' positions.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def grad_cam(module: nn.Module, variables: Any, images: np.ndarray) -> np.ndarra
         ``apply(variables, images) -> logits [n]``.
     variables : dict
     images : float [n, rows, columns, channels]
-        What the network sees.
+        Input of the network.
 
     Returns
     -------
@@ -40,14 +40,14 @@ def grad_cam(module: nn.Module, variables: Any, images: np.ndarray) -> np.ndarra
     Raises
     ------
     ValueError
-        If no submodule gives out a feature map.
+        If no submodule has a feature map as its output.
     """
     maps = _compiled(module)
     parts = []
     for first in range(0, len(images), BATCH):
         rows = images[first : first + BATCH]
-        filled = np.pad(rows, [(0, min(BATCH, len(images)) - len(rows)), *[(0, 0)] * 3])
-        parts.append(np.asarray(maps(variables, filled))[: len(rows)])
+        padded = np.pad(rows, [(0, min(BATCH, len(images)) - len(rows)), *[(0, 0)] * 3])
+        parts.append(np.asarray(maps(variables, padded))[: len(rows)])
     return np.concatenate(parts)
 
 
@@ -57,7 +57,7 @@ def _compiled(module: nn.Module) -> Callable:
     def maps(variables: Any, images: jax.Array) -> jax.Array:
         layers = feature_layers(module, variables, images)
         if not layers:
-            raise ValueError(f"{type(module).__name__}: no submodule gives out a feature map, with four axes")
+            raise ValueError(f"{type(module).__name__}: no submodule returns a feature map with four axes")
         name, shape = layers[-1]
 
         def score(offset: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -77,18 +77,18 @@ def _compiled(module: nn.Module) -> Callable:
 
 
 def feature_layers(module: nn.Module, variables: Any, images: Any) -> list[tuple[tuple[str, ...], Any]]:
-    """List the submodules that give out feature maps, in the order of their calls, each with its output's shape."""
-    found = []
+    """List the submodules that return feature maps, in the order of their calls, each with its output's shape."""
+    layers = []
 
     def intercept(call: Callable, arguments: tuple, options: dict, context: nn.module.InterceptorContext) -> Any:
         output = call(*arguments, **options)
         if context.module.path and getattr(output, "ndim", 0) == 4:
-            found.append((context.module.path, jax.ShapeDtypeStruct(output.shape, output.dtype)))
+            layers.append((context.module.path, jax.ShapeDtypeStruct(output.shape, output.dtype)))
         return output
 
     with nn.intercept_methods(intercept):
         jax.eval_shape(partial(apply_module, module), variables, images)
-    return found
+    return layers
 
 
 def _run(
