@@ -24,7 +24,7 @@ from mammo_jax.provenance import log_event
 from mammo_jax.report import build_report
 from mammo_jax.run_folder import fold_model
 from mammo_jax.saliency.panels import write_panels
-from mammo_jax.saliency.randomisation import by_heart, read_with_permuted_targets
+from mammo_jax.saliency.randomisation import memorisation_config, read_with_permuted_targets
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, TRAINED, SaliencyError, SaliencyPlan, measure_saliency
 from mammo_jax.saliency.summary import summarise
 from mammo_jax.training.checkpoints import read_metadata
@@ -83,7 +83,9 @@ def _models(config: StudyConfig, dataset: list[Path]) -> dict[str, Path]:
         folders[OTHER_SEED] = _train(config, config.training, OTHER_SEED, partial(read_examples, dataset), seed + 1)
     permuted = partial(read_with_permuted_targets, dataset, seed)
     unlike = max(config.seeds) + 2  # no other model's: with the same initial weights maps are alike for that alone
-    return folders | {RANDOM_LABELS: _train(config, by_heart(config.training), RANDOM_LABELS, permuted, unlike)}
+    return folders | {
+        RANDOM_LABELS: _train(config, memorisation_config(config.training), RANDOM_LABELS, permuted, unlike)
+    }
 
 
 def _train(

@@ -14,9 +14,9 @@ from mammo_jax.report.sections import ReportError, data_uri, example_rows
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.localisation import MEASURES, PRIMARY_MEASURE
 from mammo_jax.saliency.methods import CONTROL, METHODS, TITLES
-from mammo_jax.saliency.randomisation import LEARNT
+from mammo_jax.saliency.randomisation import MEMORISED
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
-from mammo_jax.saliency.summary import MANY_PLACES, RANDOM_WEIGHTS, SCHEMA
+from mammo_jax.saliency.summary import MANY_POSITIONS, RANDOM_WEIGHTS, SCHEMA
 
 FEW = 150
 """Below this many patients the report says that they are few."""
@@ -86,7 +86,7 @@ def saliency_section(run: RunFolder) -> dict[str, Any] | None:
         "against_intensity": _against_intensity(summary),
         "opponents": OPPONENTS,
         "methods": _methods(summary),
-        "learnt": LEARNT,
+        "learnt": MEMORISED,
         "failed": [TITLES[row["method"]] for row in summary["sanity"] if row["passed"] is False],
         "has_floor": any(row["model"] == OTHER_SEED for row in summary["drift"]),
         "groups": _groups(summary),
@@ -140,7 +140,7 @@ def _with_many_places(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     for measure in (PRIMARY_MEASURE, "pointing_game"):
         found = _select(summary["localization"], model=TRAINED, ratio=1.0, method=summary["primary"], measure=measure)
         rows.append({"title": MEASURES[measure], **{row["group"]: row for row in found}})
-    return [row for row in rows if MANY_PLACES in row]
+    return [row for row in rows if MANY_POSITIONS in row]
 
 
 def _against_intensity(summary: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
