@@ -164,8 +164,9 @@ def test_an_interrupted_stage_resumes_with_the_same_bytes(measured, models, tmp_
     directory = measured[0]
     shutil.copytree(directory, tmp_path / "resumed")
     resumed = tmp_path / "resumed"
-    removed = [resumed / "images.parquet", resumed / "cells" / "fold_1" / "other_seed-ratio_1.parquet",
-               resumed / "cells" / "fold_0" / "trained-ratio_400.parquet", SaliencyFolder(resumed).maps(FADED, 0)]  # fmt: skip
+    folder = SaliencyFolder(resumed)
+    removed = [folder.images, folder.cell("other_seed", 1.0, 1), folder.cell("trained", FADED, 0)]
+    removed.append(folder.maps(FADED, 0))
     finished = resumed / "cells" / "fold_0" / "trained-ratio_1.parquet"
     written = finished.stat().st_mtime_ns
     for path in removed:
