@@ -1,8 +1,13 @@
-"""The compression ratio: uncompressed bytes over the bytes of the whole codestream, headers included."""
+"""The compression ratio: uncompressed bytes over the bytes of the whole codestream, headers included.
+
+Every conversion between bytes and ratios is here. Results are computed exactly and rounded once.
+"""
 
 import math
 from fractions import Fraction
 from numbers import Rational, Real
+
+import numpy as np
 
 from codec.errors import InvalidRatioError
 
@@ -38,6 +43,14 @@ def uncompressed_bytes(
     return Fraction(rows * columns * bits, 8)
 
 
+def image_bytes(pixels: np.ndarray, bits_stored: int, reference: str = "allocated") -> Fraction:
+    """`uncompressed_bytes` of an array of unsigned integers [rows, columns]."""
+    rows, columns = pixels.shape
+    return uncompressed_bytes(
+        rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits_stored, reference=reference
+    )
+
+
 def target_bytes(uncompressed: Fraction | int, ratio: float) -> int:
     """``floor(uncompressed / ratio)``, computed exactly.
 
@@ -50,9 +63,39 @@ def target_bytes(uncompressed: Fraction | int, ratio: float) -> int:
     if target > MAX_CODESTREAM_BYTES:
         raise InvalidRatioError(
             f"ratio {ratio_text(ratio)} means a codestream of more than {MAX_CODESTREAM_BYTES} bytes: the smallest"
-            f" ratio for this image is {float(Fraction(uncompressed) / MAX_CODESTREAM_BYTES):.6g}"
+            f" ratio for this image is {ratio_of(uncompressed, MAX_CODESTREAM_BYTES):.6g}"
         )
     return target
+
+
+def ratio_of(uncompressed: Fraction | int, compressed: int) -> float:
+    """Compression ratio of a codestream of `compressed` bytes."""
+    return float(Fraction(uncompressed) / compressed)
+
+
+def max_ratio(uncompressed: Fraction | int, min_bytes: int) -> float:
+    """Return the largest float ratio whose `target_bytes` are at least `min_bytes`: `ratio_of`, rounded down."""
+    exact = Fraction(uncompressed) / min_bytes
+    nearest = float(exact)
+    return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, 0)
+
+
+def ratio_for_target(uncompressed: Fraction | int, target: int) -> float:
+    """Return a ratio whose `target_bytes` are `target`, for any size below 2^51 bytes.
+
+    It lies between the ratios of `target` and of one byte more, so that rounding it cannot change the result.
+    """
+    return float(Fraction(uncompressed) / (target + Fraction(1, 2)))
+
+
+def stored_ratio(ratio: float, *, bits_allocated: int, bits_stored: int) -> float:
+    """Convert a ratio that counts the bits allocated: the same codestream's ratio that counts the bits stored."""
+    return float(exact_ratio(ratio) * bits_stored / bits_allocated)
+
+
+def bits_per_pixel(compressed: int, pixels: int) -> float:
+    """Bits of a codestream of `compressed` bytes for each of the image's pixels."""
+    return float(Fraction(8 * compressed, pixels))
 
 
 def exact_ratio(ratio: float) -> Fraction:

@@ -86,7 +86,7 @@ BYPASS, TERMINATE_EACH_PASS = 1, 4  # code-block styles of Table A.19
 
 
 def is_terminated(index, style):
-    """Whether a codeword segment ends after coding pass `index`, 0 the first (Table D.9; styles of Table A.19).
+    """Whether a codeword segment ends after coding pass `index`, 0 the first (Table D.9; styles as in Table A.19).
 
     The first bit-plane has a cleanup pass alone. With the bypass, passes are raw from the fifth bit-plane on: the
     arithmetic coder terminates after the cleanup pass of the fourth and of every later one, the raw bits after each

@@ -1,6 +1,5 @@
 """Encoding an image to codestreams of exact lengths."""
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -66,12 +65,22 @@ class Encoded:
     @property
     def ratio_allocated(self) -> float:
         """Actual compression ratio, counting the bits allocated."""
-        return self.rows * self.columns * self.bits_allocated / 8 / len(self.codestream)
+        return self._ratio("allocated")
 
     @property
     def ratio_stored(self) -> float:
         """Actual compression ratio, counting the bits stored."""
-        return self.rows * self.columns * self.bits_stored / 8 / len(self.codestream)
+        return self._ratio("stored")
+
+    def _ratio(self, reference: str) -> float:
+        uncompressed = compression_ratio.uncompressed_bytes(
+            self.rows,
+            self.columns,
+            bits_allocated=self.bits_allocated,
+            bits_stored=self.bits_stored,
+            reference=reference,
+        )
+        return compression_ratio.ratio_of(uncompressed, len(self.codestream))
 
 
 def encode(
@@ -145,9 +154,7 @@ def _encode_all(
     workers = Workers(threads)
     bits = checked_bits(pixels, bits_stored)
     rows, columns = pixels.shape
-    uncompressed = compression_ratio.uncompressed_bytes(
-        rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits, reference=reference
-    )
+    uncompressed = compression_ratio.image_bytes(pixels, bits, reference)
     targets = [compression_ratio.target_bytes(uncompressed, ratio) for ratio in ratios]
     smallest = FIXED_BYTES + count_packets(subband_shapes(rows, columns, decomposition_levels(rows, columns, bits)))
     for ratio, target in zip(ratios, targets):
@@ -173,17 +180,12 @@ def unreachable(
     ratio: float, target: int, smallest: int, uncompressed: Fraction, shape: tuple[int, ...]
 ) -> UnreachableRatioError:
     """The error that `target` bytes are fewer than the `smallest` codestream has; it names that one's ratio."""
-    largest = _rounded_down(uncompressed / smallest)
+    largest = compression_ratio.max_ratio(uncompressed, smallest)
     return UnreachableRatioError(
         f"ratio {compression_ratio.ratio_text(ratio)} leaves {target} bytes for an image of {shape[0]} × {shape[1]}"
         f" pixels, but its headers alone are {smallest}: the largest ratio that it can have is {largest:.6g}",
         largest,
     )
-
-
-def _rounded_down(value: Fraction) -> float:
-    nearest = float(value)
-    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, 0)
 
 
 def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:

@@ -146,9 +146,7 @@ def _checked_layers(
     if not (ratios or lossless) or len(ratios) > MAX_LAYERS - lossless:
         raise LayerError(f"{len(ratios)} layers: from 1 to {MAX_LAYERS} are possible")
     rows, columns = pixels.shape
-    uncompressed = compression_ratio.uncompressed_bytes(
-        rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits, reference=reference
-    )
+    uncompressed = compression_ratio.image_bytes(pixels, bits, reference)
     targets = [(ratio, compression_ratio.target_bytes(uncompressed, ratio)) for ratio in ratios]
     targets.sort(key=lambda layer: compression_ratio.exact_ratio(layer[0]), reverse=True)
     default_levels = decomposition_levels(rows, columns, bits)
@@ -168,7 +166,7 @@ def _checked_layers(
             raise LayerError(
                 f"ratio {compression_ratio.ratio_text(smaller)} means {target} bytes, but the layers of larger ratios"
                 f" and the headers of this one take {before + packets} bytes: the largest ratio for it is"
-                f" {float(uncompressed / (before + packets)):.6g}"
+                f" {compression_ratio.max_ratio(uncompressed, before + packets):.6g}"
             )
     return targets, levels
 
@@ -191,7 +189,7 @@ def encode_lossless(pixels: np.ndarray, *, bits_stored: int | None = None, threa
     layered = encode_layers(pixels, (), bits_stored=bits_stored, lossless=True, threads=threads)
     return Encoded(
         codestream=layered.codestream,
-        ratio=pixels.nbytes / len(layered.codestream),
+        ratio=compression_ratio.ratio_of(pixels.nbytes, len(layered.codestream)),
         rows=layered.rows,
         columns=layered.columns,
         bits_allocated=layered.bits_allocated,
