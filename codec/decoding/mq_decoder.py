@@ -15,7 +15,7 @@ ALL_ONES = 0xFFFFFFFF
 
 # Slots of a segment reader's state between passes. The interval A and the code register C are stored less D,
 # the distance to the next renormalisation or LPS: a more probable symbol then costs one subtraction and one comparison.
-# The last two are how many words hold data, and the position in a raw segment.
+# COUNT is CT of the standard. The last two are the number of words with data, and the position in a raw segment.
 A_REGISTER, C_REGISTER, DISTANCE, COUNT, NEXT_WORD, DATA_WORDS, RAW_POSITION = range(7)
 SLOTS = 7
 
