@@ -1,4 +1,4 @@
-"""Random changes of training images on the device, drawn for each row from its own key."""
+"""Augmentation of training images on the device, with a random key for each row."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ JITTER = 0.1
 
 
 def augment(images: jax.Array, key: jax.Array, axis_name: str | None = None) -> jax.Array:
-    """Flip, turn by 90 degrees where the image is square, and change contrast and brightness a little.
+    """Flip, rotate square images by 90 degrees, and change contrast and brightness a little.
 
-    A lesion looks the same from any side, so the eight symmetries of the square are free training data. Resampling is
-    avoided: it would blur, and blur is what compression does.
+    A lesion has no preferred orientation, so all eight symmetries of the square are used. Resampling is avoided: it
+    would blur the images, and so does compression.
 
     Parameters
     ----------
