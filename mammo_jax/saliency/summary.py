@@ -95,12 +95,7 @@ def summarise(
         "seed": seed,
         "threshold": THRESHOLD,
         "counts": {"images": len(first), "patients": first["patient_id"].nunique(), "correct": correct},
-        "positions": {
-            "least": int(first["positions"].min()),
-            "median": float(first["positions"].median()),
-            "few_below": FEW_POSITIONS,
-            "few": int((first["positions"] < FEW_POSITIONS).sum()),
-        },
+        "positions": _positions(first["positions"]),
         "localization": _localisation(cells, resampler),
         "comparisons": _comparisons(cells, resampler),
         "drift": _drift(cells, resampler),
@@ -117,6 +112,17 @@ def summarise(
 
 
 Cells = Mapping[tuple[str, float, str], pd.DataFrame]
+"""(model, ratio, method) → one row per image."""
+
+
+def _positions(counts: pd.Series) -> dict[str, Any]:
+    """Summarise the numbers of positions of the lesions."""
+    return {
+        "least": int(counts.min()),
+        "median": float(counts.median()),
+        "few_below": FEW_POSITIONS,
+        "few": int((counts < FEW_POSITIONS).sum()),
+    }
 
 
 def _with_random_weights(images: pd.DataFrame) -> pd.DataFrame:
