@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from mammo_jax.models.ops.layers import row_keys
 
-JITTER = 0.1
+MAX_JITTER = 0.1
 """Largest relative change of contrast, and largest shift of brightness in standard deviations of the training set."""
 
 
@@ -36,5 +36,5 @@ def augment(images: jax.Array, key: jax.Array, axis_name: str | None = None) -> 
     images = jnp.where(draws[:, 1] < 0.5, images[:, :, ::-1], images)
     if images.shape[1] == images.shape[2]:
         images = jnp.where(draws[:, 2] < 0.5, images.swapaxes(1, 2), images)
-    contrast = 1 + JITTER * (2 * draws[:, 3] - 1)
-    return images * contrast + JITTER * (2 * draws[:, 4] - 1)
+    contrast = 1 + MAX_JITTER * (2 * draws[:, 3] - 1)
+    return images * contrast + MAX_JITTER * (2 * draws[:, 4] - 1)

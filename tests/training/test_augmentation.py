@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from mammo_jax.training.augmentation import JITTER, augment
+from mammo_jax.training.augmentation import MAX_JITTER, augment
 
 
 def symmetries(image, square):
@@ -23,8 +23,8 @@ def check(image_shape):
             fits.append((float(residual[0]), number, slope, shift))
         residual, number, slope, shift = min(fits)
         assert residual < 1e-6
-        assert abs(slope - 1) <= JITTER + 1e-4
-        assert abs(shift) <= JITTER + 1e-4
+        assert abs(slope - 1) <= MAX_JITTER + 1e-4
+        assert abs(shift) <= MAX_JITTER + 1e-4
         drawn.add(number)
     return drawn
 
