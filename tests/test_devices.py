@@ -137,20 +137,16 @@ def test_two_processes_train_one_network_like_one_process(tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    arguments = [f"'{place}', {port}, {str(tmp_path)!r}" for place in (0, 1)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", f"import test_devices as t; t.train_jointly({each})"],
-            env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
-            cwd=Path(__file__).parent,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for each in arguments
-    ]
-    for process in processes:
-        assert process.communicate(timeout=300)[1] is not None
-    assert [process.returncode for process in processes] == [0, 0]
+    logs = [tmp_path / f"log{place}.txt" for place in (0, 1)]
+    processes = []
+    for place, log in enumerate(logs):
+        code = f"import test_devices as t; t.train_jointly('{place}', {port}, {str(tmp_path)!r})"
+        environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3"}
+        with log.open("w") as errors:  # a file, for a full pipe would hold one process, and the other would wait for it
+            command = [sys.executable, "-c", code]
+            processes.append(subprocess.Popen(command, env=environment, cwd=Path(__file__).parent, stderr=errors))
+    statuses = [process.wait(timeout=300) for process in processes]
+    assert statuses == [0, 0], "\n".join(log.read_text()[-2000:] for log in logs)
     examples = blobs(72, size=(16, 16))
     alone = train_model(examples, 1, JOINT_CONFIG, 0, tmp_path / "alone")
     jointly = load_model(tmp_path / "trained")
