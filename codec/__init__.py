@@ -1,7 +1,11 @@
-"""Exact-ratio JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) for greyscale images, in numpy and numba."""
+"""JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) for greyscale images at exact compression ratios, in NumPy and Numba."""
 
-from codec.decoder import decode
-from codec.encoder import Encoded, encode, encode_ladder
+from codec.decoding.decoder import decode
+from codec.decoding.inspection import SubbandContents, inspect_codestream
+from codec.decoding.jp2_reader import unwrap_jp2
+from codec.encoding.encoder import Encoded, encode, encode_ladder
+from codec.encoding.jp2_writer import wrap_jp2
+from codec.encoding.layers import Layered, encode_layers, encode_lossless
 from codec.errors import (
     CodecError,
     CodestreamError,
@@ -13,8 +17,6 @@ from codec.errors import (
     UnreachableRatioError,
     UnsupportedCodestreamError,
 )
-from codec.jp2 import unwrap_jp2, wrap_jp2
-from codec.layers import Layered, encode_layers, encode_lossless
 
 __all__ = [
     "CodecError",
@@ -26,6 +28,7 @@ __all__ = [
     "Layered",
     "LimitError",
     "OptionError",
+    "SubbandContents",
     "UnreachableRatioError",
     "UnsupportedCodestreamError",
     "decode",
@@ -33,6 +36,7 @@ __all__ = [
     "encode_ladder",
     "encode_layers",
     "encode_lossless",
+    "inspect_codestream",
     "unwrap_jp2",
     "wrap_jp2",
 ]

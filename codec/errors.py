@@ -1,4 +1,4 @@
-"""What can go wrong, by name. Every error of the codec is a `CodecError`."""
+"""The codec's errors. Every one is a `CodecError`."""
 
 
 class CodecError(Exception):
@@ -6,31 +6,31 @@ class CodecError(Exception):
 
 
 class OptionError(CodecError, ValueError):
-    """An option that is no number of its kind, as ``threads=0``; the message names it."""
+    """An option has no valid value, as ``threads=0``; the message names it."""
 
 
 class InvalidRatioError(CodecError, ValueError):
-    """The ratio asked for is not a finite number above 0, or means more bytes than a codestream can have."""
+    """The ratio is not a finite number above 0, or means more bytes than a codestream can have."""
 
 
 class UnreachableRatioError(CodecError, ValueError):
-    """Even an empty codestream is longer than the target; `largest_ratio` is the most that can be had."""
+    """Even a codestream with empty packets is longer than the target; `largest_ratio` is the largest possible ratio."""
 
     def __init__(self, message: str, largest_ratio: float):
         super().__init__(message)
         self.largest_ratio = largest_ratio
 
     def __reduce__(self) -> tuple:
-        """Let it be raised in another process."""
+        """Make the error picklable, so that it can come from another process."""
         return type(self), (str(self), self.largest_ratio)
 
 
 class LayerError(CodecError, ValueError):
-    """Layers that cannot be had as asked for: a ratio twice, more bytes than the image can fill, or too few more."""
+    """The layers are not possible: a ratio twice, more bytes than there are coded data, or too few bytes in a layer."""
 
 
 class InvalidImageError(CodecError, ValueError):
-    """The pixels cannot be coded: wrong dtype or shape, or a value that needs more than `bits_stored` bits."""
+    """The pixels cannot be coded: wrong dtype or shape, or a value of more than `bits_stored` bits."""
 
 
 class CodestreamError(CodecError, ValueError):
@@ -38,8 +38,8 @@ class CodestreamError(CodecError, ValueError):
 
 
 class UnsupportedCodestreamError(CodecError):
-    """A valid codestream that uses something we do not decode; the message names it."""
+    """A valid codestream with a feature that this decoder does not have; the message names it."""
 
 
 class LimitError(CodecError):
-    """The codestream's header asks for more memory than the caller allows."""
+    """The codestream's headers need more memory than the caller allows."""

@@ -1,8 +1,8 @@
-"""The decorator of every compiled function of the codec: `numba.njit`, cached on disk without going stale.
+"""The decorator of every compiled function of the codec: `numba.njit` with a cache on disk that is never stale.
 
-Numba's own ``cache=True`` looks only at the file in which a function stands, so that an edited callee in another
-file runs in its old form, silently. Here the stamp of every cache entry is a digest over all the package's sources:
-any edit recompiles, and nothing old is ever loaded.
+Numba's own ``cache=True`` looks only at the file in which a function is defined, so an edited callee in another file
+silently runs in its old form. Here the stamp of every cache entry is a digest of all sources of the package: after any
+edit everything is compiled again.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from numba.extending import intrinsic
 
 
 def source_digest(folder: Path) -> str:
-    """Hexadecimal SHA-256 over the names and contents of all ``*.py`` files of `folder`."""
+    """Hexadecimal SHA-256 over the paths and contents of all ``*.py`` files in `folder`."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(folder.rglob("*.py")):
         source = path.read_bytes()
-        digest.update(f"{path.name}\0{len(source)}\0".encode() + source)
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(source)}\0".encode() + source)
     return digest.hexdigest()
 
 
@@ -31,18 +31,21 @@ SOURCE_DIGEST = source_digest(Path(__file__).parent)
 
 
 class PackageCache(FunctionCache):
-    """Numba's cache on disk, with the digest of the whole package as its stamp of freshness."""
+    """Numba's cache on disk, with the digest of the whole package as its stamp."""
 
     def __init__(self, function: Callable):
         super().__init__(function)
         self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, SOURCE_DIGEST)
+        # Numba unpickles an index before it compares the stamp, which fails where a class of the signature has been
+        # renamed since; the version is compared before.
+        self._cache_file._version = f"{numba.__version__} {SOURCE_DIGEST}"
 
 
 def kernel(function: Callable | None = None, **options: Any) -> Any:
     """Compile `function` with Numba: no Python objects, no interpreter lock, cached on disk.
 
     Use as ``@kernel`` or ``@kernel(fastmath=True)``; `options` go to `numba.njit`. Division follows NumPy's rules
-    (no check for zero), and indices are not checked: the caller is the one who knows that they are in range.
+    (no check for zero), and indices are not checked: the caller must keep them in range.
     """
     if function is None:
         return lambda wrapped: kernel(wrapped, **options)
@@ -53,7 +56,7 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
 
 
 def _call_template(get_call_template: Callable, args: tuple, kws: dict) -> Any:
-    """Let a call by another kernel with a constant, as in ``f(0)``, use the form that is compiled for any integer."""
+    """Let a call with a constant from another kernel, as ``f(0)``, use the version that is compiled for any integer."""
     return get_call_template(tuple(map(types.unliteral, args)), {name: types.unliteral(kws[name]) for name in kws})
 
 

@@ -1,4 +1,4 @@
-"""Checks of options that are whole numbers."""
+"""Checks of integer options."""
 
 import operator
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from codec.errors import OptionError
 
 
-def whole_number(name: str, value: Any, least: int) -> int:
-    """Give the option `name` as an int; `OptionError` where it is no whole number, or is below `least`."""
+def whole_number(name: str, value: Any, minimum: int) -> int:
+    """The option `name` as an int; `OptionError` where it is no whole number or below `minimum`."""
     try:
         number = operator.index(value)
     except TypeError:
         raise OptionError(f"{name}={value!r}: must be a whole number") from None
-    if number < least:
-        raise OptionError(f"{name}={number}: must be {least} or more")
+    if number < minimum:
+        raise OptionError(f"{name}={number}: must be {minimum} or more")
     return number

@@ -1,16 +1,21 @@
-"""What a compression ratio is: uncompressed bytes over the bytes of the whole codestream, headers included."""
+"""The compression ratio: uncompressed bytes over the bytes of the whole codestream, headers included.
+
+Every conversion between bytes and ratios is here. Results are computed exactly and rounded once.
+"""
 
 import math
 from fractions import Fraction
 from numbers import Rational, Real
 
+import numpy as np
+
 from codec.errors import InvalidRatioError
 
 REFERENCES = ("allocated", "stored")
-# Lengths of code-blocks' segments are held in 32 bits with a sign. (Psot, A.4.2, would take twice as much.)
-LARGEST_CODESTREAM = 2**31 - 1
-# Powers of two that a float holds, and some to spare.
-LARGEST_EXPONENT = 1000
+# Lengths of codeword segments are signed 32-bit integers. (Psot, A.4.2, would allow twice as much.)
+MAX_CODESTREAM_BYTES = 2**31 - 1
+# Powers of two that a float can hold, with a margin.
+MAX_EXPONENT = 1000
 
 
 def uncompressed_bytes(
@@ -23,9 +28,9 @@ def uncompressed_bytes(
     rows, columns : int
         Size of the greyscale image.
     bits_allocated, bits_stored : int
-        Bits that a pixel takes in memory (8 or 16), and those of them that carry its value.
+        Bits of a pixel in memory (8 or 16), and how many of them hold its value.
     reference : {"allocated", "stored"}
-        Which of the two counts.
+        Which of the two the size counts.
 
     Returns
     -------
@@ -38,21 +43,59 @@ def uncompressed_bytes(
     return Fraction(rows * columns * bits, 8)
 
 
+def image_bytes(pixels: np.ndarray, bits_stored: int, reference: str = "allocated") -> Fraction:
+    """`uncompressed_bytes` of an array of unsigned integers [rows, columns]."""
+    rows, columns = pixels.shape
+    return uncompressed_bytes(
+        rows, columns, bits_allocated=8 * pixels.itemsize, bits_stored=bits_stored, reference=reference
+    )
+
+
 def target_bytes(uncompressed: Fraction | int, ratio: float) -> int:
     """``floor(uncompressed / ratio)``, computed exactly.
 
     Raises
     ------
     InvalidRatioError
-        Unless 0 < `ratio` < infinity and the result is at most `LARGEST_CODESTREAM`.
+        Unless 0 < `ratio` < infinity and the result is at most `MAX_CODESTREAM_BYTES`.
     """
     target = math.floor(uncompressed / exact_ratio(ratio))
-    if target > LARGEST_CODESTREAM:
+    if target > MAX_CODESTREAM_BYTES:
         raise InvalidRatioError(
-            f"ratio {ratio_text(ratio)} means a codestream of more than {LARGEST_CODESTREAM} bytes: the smallest ratio"
-            f" for this image is {float(Fraction(uncompressed) / LARGEST_CODESTREAM):.6g}"
+            f"ratio {ratio_text(ratio)} means a codestream of more than {MAX_CODESTREAM_BYTES} bytes: the smallest"
+            f" ratio for this image is {ratio_of(uncompressed, MAX_CODESTREAM_BYTES):.6g}"
         )
     return target
+
+
+def ratio_of(uncompressed: Fraction | int, compressed: int) -> float:
+    """Compression ratio of a codestream of `compressed` bytes."""
+    return float(Fraction(uncompressed) / compressed)
+
+
+def max_ratio(uncompressed: Fraction | int, min_bytes: int) -> float:
+    """Return the largest float ratio whose `target_bytes` are at least `min_bytes`: `ratio_of`, rounded down."""
+    exact = Fraction(uncompressed) / min_bytes
+    nearest = float(exact)
+    return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, 0)
+
+
+def ratio_for_target(uncompressed: Fraction | int, target: int) -> float:
+    """Return a ratio whose `target_bytes` are `target`, for any size below 2^51 bytes.
+
+    It lies between the ratios of `target` and of one byte more, so that rounding it cannot change the result.
+    """
+    return float(Fraction(uncompressed) / (target + Fraction(1, 2)))
+
+
+def stored_ratio(ratio: float, *, bits_allocated: int, bits_stored: int) -> float:
+    """Convert a ratio that counts the bits allocated: the same codestream's ratio that counts the bits stored."""
+    return float(exact_ratio(ratio) * bits_stored / bits_allocated)
+
+
+def bits_per_pixel(compressed: int, pixels: int) -> float:
+    """Bits of a codestream of `compressed` bytes for each of the image's pixels."""
+    return float(Fraction(8 * compressed, pixels))
 
 
 def exact_ratio(ratio: float) -> Fraction:
@@ -70,10 +113,10 @@ def exact_ratio(ratio: float) -> Fraction:
 
 
 def ratio_text(ratio: float) -> str:
-    """Some six digits of a ratio, or the power of two near it where it is too large or small for a float."""
+    """Six digits of a ratio, or the nearest power of two where a float cannot hold it."""
     return _text(exact_ratio(ratio))
 
 
 def _text(exact: Fraction) -> str:
     exponent = exact.numerator.bit_length() - exact.denominator.bit_length()
-    return f"{float(exact):.6g}" if abs(exponent) <= LARGEST_EXPONENT else f"2^{exponent}"
+    return f"{float(exact):.6g}" if abs(exponent) <= MAX_EXPONENT else f"2^{exponent}"

@@ -1,14 +1,15 @@
-"""Our codec beside OpenJPEG and beside what else a site could use: time, size, quality and memory, in one run.
+"""Our codec compared with OpenJPEG and with other formats: time, size, quality and memory, in one run.
 
     python -m experiments.benchmark_codec                               a phantom of 3328 × 4096, 12 bits in 16, with
-                                                                        and without noise, and what lies in
+                                                                        and without noise, and the images in
                                                                         MAMMO_SHARED_DATA
     python -m experiments.benchmark_codec --images scan.png other.tif   the phantoms and these images
 
 Prints tables and writes benchmark_codec.csv, benchmark_codec_IMAGE.png and benchmark_codec_memory.csv to OUT. Times of
-ours and of the OpenJPEGs are taken in turns, with equal threads; × is a codec's time over ours. OpenJPEG is told that
-samples have 12 bits where it can be told. The other codecs run at the nearest size that they reach. Takes about a
-quarter of an hour, most of it JPEG XL; `--rivals` without a name leaves the other codecs out.
+our codec and of the builds of OpenJPEG are taken in turns, with the same number of threads; × is a codec's time over
+ours. OpenJPEG knows the bits stored where its library has a parameter for them. The other codecs run at the nearest
+size that they reach. Takes about a quarter of an hour, most of it for JPEG XL; `--other-codecs` without a name leaves
+the other codecs out.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ from scipy.ndimage import gaussian_filter
 import codec
 from experiments.codec_benchmark import output
 from experiments.codec_benchmark.layers import measure_layers
-from experiments.codec_benchmark.peers import PEERS
 from experiments.codec_benchmark.processes import peak_memory, start_up
 from experiments.codec_benchmark.stages import measure_stages
+from experiments.codec_benchmark.timed_codecs import TIMED_CODECS
 from experiments.codec_benchmark.trials import (
     Image,
     find_settings,
     measure_ladders,
-    measure_peers,
-    measure_rival,
+    measure_other_codec,
+    measure_timed_codecs,
     ours_at_equal_bytes,
 )
 from mammo_jax.compression.ladder import CodecName
@@ -44,15 +45,15 @@ from mammo_jax.sources.image_files import read_image
 from mammo_jax.sources.mammogram import Mammogram
 from mammo_jax.sources.phantom import Phantom
 
-SMALLEST_TARGET = 95  # bytes; below, no codec has anything to say
-PHANTOM_MM = (160.0, 150.0)  # rows, columns that a phantom has at least
+MIN_TARGET_BYTES = 95  # below, headers leave no codec room for data
+MIN_PHANTOM_MM = (160.0, 150.0)  # rows, columns
 SHARED_IMAGES = ("mini-mias/images/mdb001.png", "png16/*.png")
 MEMORY_RATIO = 15.0
 SMOOTHING = 1.5  # pixels
 
 
 def _shared_images() -> tuple[Path, ...]:
-    """Real mammograms that lie in MAMMO_SHARED_DATA, if that is set."""
+    """Real mammograms in the folder MAMMO_SHARED_DATA, if that is set."""
     root = os.environ.get("MAMMO_SHARED_DATA")
     return tuple(path for pattern in SHARED_IMAGES for path in sorted(Path(root).glob(pattern))) if root else ()
 
@@ -69,15 +70,15 @@ class BenchmarkConfig:
         Size of the phantom.
     ratios : tuple of float
     threads : tuple of int
-        For every codec alike; quality is looked at with the first number only.
+        For every codec; quality is measured with the first number only.
     repeats : int
-        Each time is the least of so many runs.
-    rivals : tuple of str
-        Other codecs.
+        Each time is the shortest of so many runs.
+    other_codecs : tuple of str
+        Codecs of other formats, measured at the nearest size that they reach.
     stage_ratios : tuple of float
-        Ratios at which the stages of our encoder are compared with their floors.
+        Ratios at which the stages of our encoder are timed and compared with their lower bounds.
     memory, start_up : bool
-        Whether to measure peak memory and start-up too, in fresh processes.
+        Whether to measure peak memory and start-up time too, in fresh processes.
     out : Path
     """
 
@@ -87,7 +88,7 @@ class BenchmarkConfig:
     ratios: tuple[float, ...] = LADDER
     threads: tuple[int, ...] = (1, 2)
     repeats: int = 3
-    rivals: tuple[CodecName, ...] = ("htj2k", "jpegxl", "jpeg", "jpegls")
+    other_codecs: tuple[CodecName, ...] = ("htj2k", "jpegxl", "jpeg", "jpegls")
     stage_ratios: tuple[float, ...] = (15.0, 1000.0)
     memory: bool = True
     start_up: bool = True
@@ -95,17 +96,17 @@ class BenchmarkConfig:
 
 
 def benchmark_image(image: Image, config: BenchmarkConfig, folder: Path) -> list[dict[str, Any]]:
-    """Measure every codec on one image; print, plot and return the rows."""
-    ratios = [ratio for ratio in config.ratios if image.pixels.nbytes / ratio >= SMALLEST_TARGET]
+    """Measure every codec on one image; print and plot the rows, and return them."""
+    ratios = [ratio for ratio in config.ratios if image.target_bytes(ratio) >= MIN_TARGET_BYTES]
     shape = " × ".join(str(size) for size in image.pixels.shape)
     print(f"\n{image.name}: {shape}, {image.bits_stored} bits in {8 * image.pixels.itemsize}")
     trials = []
-    settings = find_settings(image, ratios, [make(1, folder) for make in PEERS.values()])
+    timed = [make(folder) for make in TIMED_CODECS.values()]
+    settings = find_settings(image, ratios, timed)
     for number, threads in enumerate(config.threads):
-        peers = [make(threads, folder) for make in PEERS.values()]
-        trials += measure_peers(image, ratios, peers, settings, threads, config.repeats, number == 0)
-    for name in config.rivals:
-        trials += measure_rival(image, name, ratios)
+        trials += measure_timed_codecs(image, ratios, timed, settings, threads, config.repeats, number == 0)
+    for name in config.other_codecs:
+        trials += measure_other_codec(image, name, ratios)
     sizes = [trial.codestream_bytes for trial in trials if trial.quality is not None]
     table = output.rows(image, trials, ours_at_equal_bytes(image, sizes))
     output.print_table(table)
@@ -127,15 +128,15 @@ def benchmark_image(image: Image, config: BenchmarkConfig, folder: Path) -> list
 
 
 def without_noise(phantom: Mammogram) -> Image:
-    """Smooth a phantom's noise away, which no codec can keep at high ratios and which hides their other differences."""
+    """Remove a phantom's noise, which no codec can keep at high ratios and which hides their other differences."""
     smooth = gaussian_filter(phantom.pixels.astype(np.float32), SMOOTHING)
     return Image.of("smooth-phantom", np.rint(smooth).astype(phantom.pixels.dtype), phantom.bits_stored)
 
 
 def benchmark_memory(image: Image, folder: Path) -> list[dict[str, Any]]:
-    """Print and return peak memory, in bytes a pixel beyond the input."""
+    """Print and return peak memory, in bytes per pixel above the input."""
     table = []
-    for name in PEERS:
+    for name in TIMED_CODECS:
         for work, taken in peak_memory(name, image, MEMORY_RATIO, folder).items():
             table.append({"image": image.name, "codec": name, "work": work, "bytes_a_pixel": round(taken, 2)})
             print(f"{name:12}{work:8}{taken:6.2f} bytes a pixel beyond the input, at CR {MEMORY_RATIO:g}")
@@ -143,7 +144,7 @@ def benchmark_memory(image: Image, folder: Path) -> list[dict[str, Any]]:
 
 
 def print_start_up(folder: Path) -> None:
-    """Print what import and first calls take, with an empty cache and then with a full one."""
+    """Print the time of import and first calls, with an empty cache and then with a full one."""
     for name in ("empty", "full"):
         imported, encoded, decoded = start_up(folder / "numba")
         print(
@@ -155,7 +156,7 @@ def print_start_up(folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
     config = tyro.cli(BenchmarkConfig, args=arguments, description=__doc__)
-    pitch = max(PHANTOM_MM[0] / config.rows, PHANTOM_MM[1] / config.columns)
+    pitch = max(MIN_PHANTOM_MM[0] / config.rows, MIN_PHANTOM_MM[1] / config.columns)
     phantom = Phantom(images=1, rows=config.rows, columns=config.columns, pixel_pitch=pitch)[0]
     images = [Image.of("phantom", phantom.pixels, phantom.bits_stored)]
     for path in config.images:
@@ -168,8 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for image in images:
             table += benchmark_image(image, config, Path(scratch))
             output.write_csv(config.out / "benchmark_codec.csv", table, output.COLUMNS)
-        # About OpenJPEG alone: what the other codecs lose to noise does not decide about them.
-        table += benchmark_image(without_noise(phantom), replace(config, rivals=()), Path(scratch))
+        # With OpenJPEG alone: for the other codecs, the phantom with noise shows enough.
+        table += benchmark_image(without_noise(phantom), replace(config, other_codecs=()), Path(scratch))
         output.write_csv(config.out / "benchmark_codec.csv", table, output.COLUMNS)
         for ratio in config.stage_ratios:
             output.print_stages(measure_stages(images[0], ratio, config.repeats), ratio)

@@ -29,8 +29,8 @@ import numpy as np
 import tyro
 
 from mammo_jax.dataset.input_pipeline import Examples, batches
-from mammo_jax.devices import keep_memory
 from mammo_jax.files import atomic_path
+from mammo_jax.runtime import set_up
 from mammo_jax.training.step import StepInputs, _build_steps, build_steps
 from mammo_jax.training_config import TrainingConfig
 
@@ -266,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cores = sorted(os.sched_getaffinity(0))
     threads = min(config.threads or len(cores), len(cores))
     os.sched_setaffinity(0, set(cores[:threads]))  # before JAX counts the cores
-    keep_memory()
+    set_up(networks=True)
     peak = peak_flops(config.compute)
     print(f"{jax.devices()[0].device_kind}, threads: {threads}; images a second, × PyTorch's")
     print(f"{'':24}{'train':>8}{'×':>7}{'predict':>9}{'×':>7}{'input':>9}{'compile':>14}{'of peak':>9}{'memory':>10}")

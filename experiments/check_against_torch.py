@@ -21,8 +21,8 @@ import tyro
 
 import codec
 from experiments.torch_parity.parity import CASES, Row, needing_torch
-from mammo_jax.devices import keep_memory
 from mammo_jax.files import write_json
+from mammo_jax.runtime import set_up
 from mammo_jax.sources.phantom import Phantom
 
 CODEC_RATIOS = (15.0, 100.0, 1000.0, 5000.0)
@@ -65,7 +65,7 @@ def codec_rows() -> Iterator[Row]:
     phantom = Phantom(images=1, rows=1024, columns=1024, pixel_pitch=0.25)[0]
     for encoded in codec.encode_ladder(phantom.pixels, CODEC_RATIOS, bits_stored=phantom.bits_stored):
         openjpeg = imagecodecs.jpeg2k_decode(encoded.codestream)
-        name = f"codec, CR {phantom.pixels.nbytes / len(encoded.codestream):.0f}: grey levels from OpenJPEG's,"
+        name = f"codec, CR {encoded.ratio_allocated:.0f}: grey levels from OpenJPEG's,"
         for who, image in (("decoder", codec.decode(encoded.codestream)), ("encoder", encoded.reconstruction)):
             difference = float(np.abs(np.asarray(image, np.int64) - openjpeg).max())
             yield Row(f"{name} {who}", difference, 1.0, 1.0)
@@ -74,7 +74,7 @@ def codec_rows() -> Iterator[Row]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
     config = tyro.cli(CheckConfig, args=arguments, description=__doc__)
-    keep_memory()
+    set_up(networks=True)
     with needing_torch():
         import torch
 

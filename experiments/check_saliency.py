@@ -18,7 +18,7 @@ import numpy as np
 import tyro
 
 from experiments.torch_parity.parity import needing_torch
-from mammo_jax.devices import keep_memory
+from mammo_jax.runtime import set_up
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job; exit with 1 where a difference is out of bounds."""
     given = sys.argv[1:] if arguments is None else arguments
     config = tyro.cli(CheckConfig, args=given, description=__doc__)
-    keep_memory()
+    set_up(networks=True)
     with needing_torch():
         import torch
 

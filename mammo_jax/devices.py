@@ -6,14 +6,8 @@ adds up over the devices, those of other processes included, with `total`.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from importlib.metadata import entry_points
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -22,41 +16,6 @@ from flax import jax_utils
 from jax.experimental import multihost_utils
 
 from mammo_jax.training_config import TrainingError
-
-YNNPACK_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
-KNOWN_JAX = ((0, 10), (0, 12))
-"""First and last version of JAX that are known to have this flag; a flag that XLA doesn't know ends the process."""
-BARRIER_PASS = "cse_barrier_expander"
-
-
-def _choose_for_cpu() -> None:
-    """Have XLA convolve on CPU with Eigen instead of YNNPACK, and leave `computed_once` in its programs.
-
-    YNNPACK computes convolutions of up to 64 features, and most gradients for kernels, on one core: with two cores a
-    training step of a ResNet18 takes a third longer.
-
-    On CPU XLA takes optimisation barriers out of a program before it fuses operations; with that pass left out, steps
-    take down to half the time. The setting counts for every kind of device, and GPUs need the pass, so it is left as it
-    is where there could be one. XLA reads the variable when it compiles for the first time.
-    """
-    flags = os.environ.get("XLA_FLAGS", "")
-    if flags.strip() and not flags.strip().startswith("-"):
-        return  # the name of a file
-    if YNNPACK_FLAG not in flags and KNOWN_JAX[0] <= jax.version.__version_info__[:2] <= KNOWN_JAX[1]:
-        flags += f" {YNNPACK_FLAG}="
-    if BARRIER_PASS not in flags and _only_cpu():
-        flags += f" --xla_disable_hlo_passes={BARRIER_PASS}"  # adds to what the user leaves out
-    os.environ["XLA_FLAGS"] = flags
-
-
-def _only_cpu() -> bool:
-    """Whether JAX cannot find another kind of device: none is asked for or installed."""
-    if os.environ.get("JAX_PLATFORMS"):
-        return os.environ["JAX_PLATFORMS"] == "cpu"
-    return not entry_points(group="jax_plugins") and find_spec("libtpu") is None
-
-
-_choose_for_cpu()
 
 AXIS = "devices"
 """Name of the mapped axis: what modules and steps add up over."""
@@ -143,7 +102,8 @@ def total(tree: Any) -> Any:
 def computed_once(values: Any) -> Any:
     """Have XLA on CPU compute these arrays once and keep them, where it would compute them again for every use.
 
-    By an optimisation barrier. Elsewhere they stay as they are: XLA for GPU and TPU weighs this by itself.
+    By an optimisation barrier, which XLA on CPU keeps in its programs if `runtime.choose_xla_flags` says so. Elsewhere
+    they stay as they are: XLA for GPU and TPU weighs this by itself.
     """
     return jax.lax.optimization_barrier(values) if jax.default_backend() == "cpu" else values
 
@@ -189,54 +149,3 @@ def agree(decision: bool) -> bool:
     if jax.process_count() == 1:
         return decision
     return bool(multihost_utils.broadcast_one_to_all(np.array(decision)))
-
-
-def keep_compiled_steps() -> None:
-    """Keep compiled programs in the user's cache folder, so that the next process starts at once.
-
-    ``JAX_COMPILATION_CACHE_DIR`` chooses another folder; ``JAX_ENABLE_COMPILATION_CACHE=false`` switches it off.
-    """
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(cache / "mammo_jax" / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-def keep_memory() -> None:
-    """Have the C library keep freed memory instead of giving it back to the system, where JAX can find only CPUs.
-
-    A step takes and frees buffers of many megabytes. Given back, each of their pages has to be had from the system and
-    zeroed again in the next step, which takes up to nine times as long as filling it; the step takes up to half as long
-    again. In return the process grows, by up to half in trainings. Only glibc is known to do so. It cannot be undone:
-    for processes whose work is networks, not for whoever calls one.
-
-    Call it before anything of JAX runs: a thread that already has a part of memory to itself goes on giving that back.
-    Where a plugin for another kind of device is installed, ``JAX_PLATFORMS=cpu`` says that there is none.
-    """
-    if not _only_cpu() or not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is not None:
-        one_arena, never_trim, no_mapping = (-8, 1), (-1, -1), (-4, 0)  # M_ARENA_MAX, M_TRIM_THRESHOLD, M_MMAP_MAX
-        for parameter, value in (one_arena, never_trim, no_mapping):
-            mallopt(parameter, value)
-
-
-@contextmanager
-def keeping_memory_in_children() -> Iterator[None]:
-    """Have processes that are started meanwhile keep memory as in `keep_memory`, by glibc's environment variables.
-
-    A child that says so by itself has imported libraries before, whose threads have parts of memory already.
-    """
-    settings = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": str(1 << 60), "MALLOC_MMAP_MAX_": "0"}
-    before = {name: os.environ.get(name) for name in settings}
-    if _only_cpu():
-        os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

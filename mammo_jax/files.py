@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Atomic writing of files and folders, and hashes of files."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; on success it is flushed to disk and renamed into place.
+    """Yield a temporary path next to `path` to write to; on success it is flushed to disk and renamed to `path`.
 
-    On an exception the temporary file is removed and whatever stood at `path` stays as it was. The process id is
-    part of the temporary name, so two writers never share one.
+    On an exception the temporary file is removed and an existing file at `path` does not change. The process id is part
+    of the temporary name, so that two processes never share one.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: Path | str) -> Iterator[Path]:
-    """Give a temporary directory beside `path` to fill; on success its files are flushed and it is renamed into place.
+    """Yield a temporary directory next to `path`; on success its files are flushed to disk and it is renamed to `path`.
 
     On an exception it is removed. `path` must not exist yet.
     """
@@ -63,7 +63,7 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` as indented JSON atomically; NaN and infinity are refused, since JSON has none."""
+    """Write `value` as indented JSON atomically; NaN and infinity raise ValueError, since JSON has no such numbers."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -73,12 +73,12 @@ def read_json(path: Path | str) -> Any:
 
 
 def sha256_file(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_json(value: Any) -> str:
-    """SHA-256 of a JSON-serialisable value in canonical form (sorted keys, no blanks)."""
+    """Return the SHA-256 of a JSON-serialisable value in canonical form (sorted keys, no blanks)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

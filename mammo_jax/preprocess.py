@@ -1,7 +1,7 @@
-"""From a whole mammogram to what the model sees.
+"""Preprocessing: from a whole mammogram to the model's input.
 
-Crop box and orientation are found once, on the uncompressed image, and reused for every ratio: otherwise the
-crop itself would tell the ratios apart.
+Bounding box and orientation are determined once, on the uncompressed image, and reused for every ratio: otherwise the
+crop would differ between the ratios.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-MODEL_WHITE = 65535  # the grey level that stands for 2**bits_stored - 1 in a record
+MODEL_WHITE = 65535  # the grey level of 2**bits_stored - 1 in a record
 
 
 @dataclass(frozen=True)
 class Framing:
-    """Where the breast is, in pixels of the whole image, and whether the image is mirrored to face left.
+    """The breast's bounding box in pixels of the whole image, and whether the image is mirrored.
 
     Attributes
     ----------
     top, left, bottom, right : int
-        Bounding box of the breast, ends excluded.
+        Bounding box of the breast; bottom and right are exclusive.
     mirrored : bool
-        True where columns are reversed, so that the chest wall always lies on the left.
+        True if columns are reversed, so that the chest wall is always on the left.
     """
 
     top: int
@@ -34,17 +34,18 @@ class Framing:
     mirrored: bool
 
     def position(self, row: float, column: float) -> tuple[float, float]:
-        """Place a whole-image point in the box: (0, 0) top at the chest wall … (1, 1) bottom at the far side."""
-        along = (row - self.top) / (self.bottom - self.top)
-        away = (column - self.left) / (self.right - self.left)
-        return along, 1 - away if self.mirrored else away
+        """Return a point's position in the box: (0, 0) top at the chest wall … (1, 1) bottom on the other side."""
+        along_wall = (row - self.top) / (self.bottom - self.top)
+        from_left = (column - self.left) / (self.right - self.left)
+        return along_wall, 1 - from_left if self.mirrored else from_left
 
 
 def breast_mask(pixels: np.ndarray) -> np.ndarray:
-    """Segment the breast: the largest bright component after a coarse smoothing, holes filled.
+    """Segment the breast: the largest bright component of the downsampled image, with holes filled.
 
-    The threshold is a tenth of the way from the darkest to the brightest smoothed level: film labels and noise stay
-    outside because they are small. Works on at least 128 blocks along the shorter side, which makes it cheap.
+    The threshold is 10 % of the range from the darkest to the brightest (99.5 %) downsampled level. Film labels and
+    noise are excluded because they are small. The image is downsampled to at least 128 blocks along the shorter side,
+    which makes this fast.
 
     Parameters
     ----------
@@ -52,13 +53,13 @@ def breast_mask(pixels: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    bool array [rows, columns]; all True where the image is blank.
+    bool array [rows, columns]; all True if the image is blank.
     """
     step = max(1, min(pixels.shape) // 128)
     small = _shrink(pixels, step)
     low, high = float(small.min()), float(np.percentile(small, 99.5))
     bright = small > low + 0.1 * (high - low)
-    opened = ndimage.binary_opening(bright, np.ones((3, 3)))  # cuts off the bright rims that film scans have
+    opened = ndimage.binary_opening(bright, np.ones((3, 3)))  # separates the bright borders of film scans
     components, count = ndimage.label(opened if opened.any() else bright)
     if count == 0 or high <= low:
         return np.ones(pixels.shape, bool)
@@ -70,14 +71,14 @@ def breast_mask(pixels: np.ndarray) -> np.ndarray:
 
 
 def _shrink(pixels: np.ndarray, step: int) -> np.ndarray:
-    """Mean of step × step blocks; a ragged edge is left out."""
+    """Downsample by the mean of step × step blocks; an incomplete block at the edge is dropped."""
     rows, columns = pixels.shape[0] // step, pixels.shape[1] // step
     blocks = pixels[: rows * step, : columns * step].reshape(rows, step, columns, step)
     return blocks.mean((1, 3), dtype=np.float32)
 
 
 def find_framing(mask: np.ndarray) -> Framing:
-    """Box and orientation from the breast mask [rows, columns]; the side with more breast is the chest wall."""
+    """Determine box and orientation from the breast mask [rows, columns]; the chest wall is on the side with more."""
     rows = np.flatnonzero(mask.any(1))
     columns = np.flatnonzero(mask.any(0))
     left, right = int(columns[0]), int(columns[-1]) + 1
@@ -87,7 +88,7 @@ def find_framing(mask: np.ndarray) -> Framing:
 
 
 def whole_view(pixels: np.ndarray, framing: Framing, shape: tuple[int, int], zoom: float | None = None) -> np.ndarray:
-    """Breast box, mirrored to face left, resampled to `zoom` model pixels a pixel, in the top left of a black canvas.
+    """Resample the breast's box, with the chest wall on the left, to the top left of a black canvas.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def whole_view(pixels: np.ndarray, framing: Framing, shape: tuple[int, int], zoo
     shape : (rows, columns)
         Size of the canvas, the model's input.
     zoom : float, optional
-        Model pixels a source pixel; by default, and at most, what makes the box fit.
+        Model pixels per source pixel; by default, and at most, so that the box fits.
 
     Returns
     -------
@@ -114,14 +115,14 @@ def whole_view(pixels: np.ndarray, framing: Framing, shape: tuple[int, int], zoo
 
 
 def patch_view(pixels: np.ndarray, row: float, column: float, side: float, size: int, mirrored: bool) -> np.ndarray:
-    """Square of `side` source pixels around (row, column), moved inside the image, resampled to `size` × `size`."""
+    """Resample a square of `side` source pixels around (row, column), moved inside the image, to `size` × `size`."""
     top, left = patch_corner(pixels.shape, row, column, side)
     view = _resample(pixels, (left, top, left + side, top + side), (size, size))
     return np.ascontiguousarray(view[:, ::-1]) if mirrored else view
 
 
 def patch_corner(shape: tuple[int, ...], row: float, column: float, side: float) -> tuple[float, float]:
-    """Top and left of a patch around (row, column), moved so that it lies inside an image of `shape`."""
+    """Return top and left of a patch around (row, column), moved so that it is inside an image of `shape`."""
     return (
         min(max(row - side / 2, 0.0), max(shape[0] - side, 0.0)),
         min(max(column - side / 2, 0.0), max(shape[1] - side, 0.0)),
@@ -129,7 +130,7 @@ def patch_corner(shape: tuple[int, ...], row: float, column: float, side: float)
 
 
 def _resample(pixels: np.ndarray, box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
-    """Area-average (box filter) the part `box` = (left, top, right, bottom) of an image to `shape`, as float32."""
+    """Resample the region `box` = (left, top, right, bottom) to `shape` with a box filter (area mean), as float32."""
     left, top, right, bottom = box
     first_row, first_column = max(int(top) - 1, 0), max(int(left) - 1, 0)
     part = np.asarray(pixels[first_row : int(bottom) + 2, first_column : int(right) + 2], np.float32)

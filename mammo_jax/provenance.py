@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mammo_jax.run_folder import RunFolder
+
 PACKAGES = (
     "mammo-jax",
     "jax",
@@ -52,9 +54,9 @@ def environment() -> dict[str, Any]:
     }
 
 
-def log_event(run_dir: Path, event: str, **values: Any) -> None:
-    """Append one line to the run's log.jsonl: the time (UTC), the event and its values."""
+def log_event(run: RunFolder, event: str, **values: Any) -> None:
+    """Append one line to the run's log: the time (UTC), the event and its values."""
     line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with (run_dir / "log.jsonl").open("a", encoding="utf-8") as log:
+    run.path.mkdir(parents=True, exist_ok=True)
+    with run.log.open("a", encoding="utf-8") as log:
         log.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""The study's ladder of compression ratios, and how a ratio is written down."""
+"""The study's compression ratios, and a ratio as text and as a split name."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ LADDER = (15.0, 20.0, 25.0, 50.0, 100.0, 500.0, 1000.0, 5000.0, 10000.0, 11000.0
 
 
 MIXED = "mixed"
-"""Stands for a training ratio where a model is trained on all of them."""
+"""The training ratio of a model that is trained on all ratios."""
 
 
 def ratio_text(ratio: float | str) -> str:
-    """Write a ratio without needless digits: 15.0 becomes "15", 26.67 stays "26.67", "mixed" stays as well."""
+    """Return a ratio as text without trailing zeros: 15.0 becomes "15", 26.67 "26.67", and "mixed" stays."""
     return ratio if isinstance(ratio, str) else f"{ratio:.15g}"
 
 
 def split_name(ratio: float | str) -> str:
-    """Name of a ratio's split: "ratio_15"; a decimal point becomes "p", as split names must be words."""
+    """Return the name of a ratio's split: "ratio_15"; a decimal point becomes "p", since split names are words."""
     return "ratio_" + ratio_text(ratio).replace(".", "p")

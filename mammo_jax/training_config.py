@@ -1,63 +1,66 @@
-"""How a network is trained: everything that its weights depend on, besides the data and the seed."""
+"""The settings of a training: everything that the weights depend on, besides the data and the seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from mammo_jax.errors import UserError
+
 KNOWN_MODELS = ("cnn", "resnet18")
 
 
-class TrainingError(Exception):
+class TrainingError(UserError):
     """A training that cannot go on; the message names the model and the way out."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of one training. The paper states none of them: they are our choice.
+    """Settings of one training. The paper does not state them: they are our choice.
 
     Attributes
     ----------
     model : str
         "cnn", "resnet18", or "package.module:Class" for a Flax module of your own (see `mammo_jax.models`).
     filters : tuple of 3 int
-        cnn: filters of the convolutional layers.
+        cnn: number of filters of each convolutional layer.
     dropout : float
-        cnn: part of the features dropped before each hidden fully connected layer.
+        cnn: dropout rate before each hidden fully connected layer.
     pretrained : str
-        resnet18: "imagenet" fetches torchvision's weights from the Hugging Face hub, a .safetensors or .pth file is
-        read, "none" starts from random weights.
+        resnet18: "imagenet" downloads torchvision's weights from the Hugging Face hub; a .safetensors or .pth file is
+        read; "none" starts from random weights.
     first_kernel : {"sum", "repeat"}
-        resnet18: sum the pretrained first kernel over its three colours, or give it the grey image three times.
+        resnet18: sum the pretrained first kernel over its three colours, or repeat the grey image three times.
     window : int or None
-        Look at an image through windows of this many rows and columns, and take it for as suspicious as the most
-        suspicious of them (see `mammo_jax.models.windows`); None looks at the whole.
+        Classify sliding windows of this many rows and columns and pool the highest scores to the image's score (see
+        `mammo_jax.models.windows`); None classifies the whole image.
     window_step : int
         Pixels from one window to the next.
     epochs : int
-        At most.
+        Maximum number of epochs.
     patience : int
-        Epochs without a better validation score after which training stops.
+        Epochs without a better validation score after which training stops (early stopping).
     validation_parts : int
-        The training folds' patients are divided into this many parts; one of them validates. 1 validates on all of
-        them, which are all trained on: for a network that shall learn its examples by heart.
+        The training folds' patients are divided into this many parts; one of them is for validation. With 1 all of them
+        are both trained on and validated on: for a network that is to memorise its examples.
     batch_size : int
-        Images of a step, over all devices.
+        Images per step, over all devices.
     accumulate : int
-        Parts that a batch is computed in, one after the other, to save memory; each is normalised by itself.
+        Number of parts of a batch that are computed one after the other to save memory (gradient accumulation); each
+        is normalised by itself.
     optimizer : {"adamw", "sgd"}
         sgd has momentum 0.9.
     learning_rate : float
-        Its peak: it rises linearly over the first tenth of the steps, then falls along a cosine to 0.
+        Peak learning rate: linear warm-up over the first tenth of the steps, then cosine decay to 0.
     backbone_learning_rate : float or None
-        The same for all layers but the model's head. None: a tenth of learning_rate where they start from ImageNet
-        weights, otherwise no difference.
+        Peak learning rate of all layers but the model's head. None: a tenth of learning_rate if they start from
+        ImageNet weights, otherwise the same.
     weight_decay : float
         On kernels only; decoupled with adamw.
     augment : bool
-        Flip, turn and change contrast and brightness of training images.
+        Flip, rotate and change contrast and brightness of training images.
     compute : {"float32", "bfloat16"}
-        What convolutions and products are computed in; weights and batch statistics stay float32.
+        Type of convolutions and matrix products; weights and batch statistics stay float32.
     """
 
     model: str = "cnn"
@@ -80,26 +83,26 @@ class TrainingConfig:
     compute: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained with."""
+        """Raise ValueError for invalid settings."""
         if self.model not in KNOWN_MODELS and ":" not in self.model:
             raise ValueError(f"model: {self.model!r} is not among {KNOWN_MODELS}, nor is it package.module:Class")
         counts = (self.epochs, self.patience, self.validation_parts, self.batch_size, self.accumulate)
         if min(*self.filters, *counts) < 1:
             raise ValueError(
-                f"filters, epochs, patience, validation_parts, batch_size and accumulate are at least 1: {self}"
+                f"filters, epochs, patience, validation_parts, batch_size and accumulate must be at least 1: {self}"
             )
         if self.model != "resnet18" and self.pretrained not in ("imagenet", "none"):
             raise ValueError(f"pretrained: only resnet18 starts from a file, not {self.model}; leave it out")
         if self.window is not None and not 1 <= self.window_step <= self.window:
-            raise ValueError(f"window_step: {self.window_step} is not in 1 … window, {self.window}")
+            raise ValueError(f"window_step: {self.window_step} must be from 1 to window, {self.window}")
         if self.accumulate > self.batch_size:
             raise ValueError(f"accumulate: a batch of {self.batch_size} cannot be divided into {self.accumulate} parts")
         if not (0 <= self.dropout < 1 and self.learning_rate > 0 and self.weight_decay >= 0):
-            raise ValueError(f"dropout is in [0, 1), learning_rate above 0, weight_decay not negative: {self}")
+            raise ValueError(f"dropout must be in [0, 1), learning_rate above 0, weight_decay not negative: {self}")
         if self.backbone_learning_rate is not None and self.backbone_learning_rate < 0:
             raise ValueError(f"backbone_learning_rate: {self.backbone_learning_rate} is negative")
 
     @property
     def starts_pretrained(self) -> bool:
-        """Whether the network starts from weights of another task."""
+        """Whether the network starts from weights trained on another task."""
         return self.model == "resnet18" and self.pretrained != "none"

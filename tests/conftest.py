@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from mammo_jax import runtime
+
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+runtime.quiet_tensorflow()
+runtime.choose_xla_flags()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.mq_coder import NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
+from codec.mq_tables import NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
 
 BYPASS, RESET, TERMINATE, CAUSAL, SEGMENTATION = 1, 2, 4, 8, 32
 

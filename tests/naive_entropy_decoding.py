@@ -1,6 +1,6 @@
 """Slow reference readers of codeword segments (the MQ decoder, C.3) and of packet headers (B.10)."""
 
-from codec.mq_coder import INITIAL_STATES, NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
+from codec.mq_tables import INITIAL_STATES, NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
 
 
 def mq_decode(segment: bytes, contexts: list[int]) -> list[int]:

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codec.packet_header_reader import passes_to_segment_end
-
 
 class BitWriter:
     """B.10.1: a bit 0 is stuffed after a byte 0xFF."""
@@ -43,17 +41,17 @@ class TagTree:
             parents = [[below[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].min() for x in range(columns)] for y in range(rows)]
             self.levels.append(np.array(parents))
         self.low = [np.zeros(level.shape, int) for level in self.levels]
-        self.told = [np.zeros(level.shape, bool) for level in self.levels]
+        self.known = [np.zeros(level.shape, bool) for level in self.levels]
 
     def write(self, out, y, x, threshold):
         low = 0
         for k in range(len(self.levels) - 1, -1, -1):
             node = y >> k, x >> k
             low = max(low, self.low[k][node])
-            while low < threshold and not self.told[k][node]:
+            while low < threshold and not self.known[k][node]:
                 if self.levels[k][node] <= low:
                     out.bits(1, 1)
-                    self.told[k][node] = True
+                    self.known[k][node] = True
                 else:
                     out.bits(0, 1)
                     low += 1
@@ -66,7 +64,7 @@ class Block:
 
     zero_planes: int
     layers: dict = field(default_factory=dict)
-    length_bits: int = 3
+    lblock: int = 3
     passes: int = 0
 
 
@@ -84,6 +82,34 @@ def ceil_div(a, b):
     return -(-a // b)
 
 
+BYPASS, TERMINATE_EACH_PASS = 1, 4  # code-block styles of Table A.19
+
+
+def is_terminated(index, style):
+    """Whether a codeword segment ends after coding pass `index`, 0 the first (Table D.9; styles as in Table A.19).
+
+    The first bit-plane has a cleanup pass alone. With the bypass, passes are raw from the fifth bit-plane on: the
+    arithmetic coder terminates after the cleanup pass of the fourth and of every later one, the raw bits after each
+    refinement pass.
+    """
+    if style & TERMINATE_EACH_PASS:
+        return True
+    if not style & BYPASS:
+        return False
+    bit_plane, kind = 1 + (index + 2) // 3, ("significance", "refinement", "cleanup")[(index + 2) % 3]
+    if bit_plane < 4:
+        return False
+    return kind == "cleanup" or (kind == "refinement" and bit_plane > 4)
+
+
+def passes_of_segment(index, most, style):
+    """How many of the next `most` passes from `index` on belong to one codeword segment."""
+    passes = 1
+    while passes < most and not is_terminated(index + passes - 1, style):
+        passes += 1
+    return passes
+
+
 def make_block(rng, layers, style):
     block, index = Block(int(rng.integers(0, 6))), 0
     for layer in range(layers):
@@ -94,7 +120,7 @@ def make_block(rng, layers, style):
             continue
         segments, left = [], passes
         while left:
-            taken = min(left, passes_to_segment_end(index, style))
+            taken = passes_of_segment(index, left, style)
             segments.append((taken, rng.bytes(int(rng.choice([0, 1, 9, 150])))))
             index += taken
             left -= taken
@@ -173,12 +199,12 @@ def write_block(out, block, segments):
     ):  # fmt: skip
         if lowest <= passes <= highest:
             out.bits(code + passes - lowest, bits)
-    growth = max(len(data).bit_length() - (count.bit_length() - 1) - block.length_bits for count, data in segments)
+    growth = max(len(data).bit_length() - (count.bit_length() - 1) - block.lblock for count, data in segments)
     growth = max(growth, 0)
     out.bits((1 << (growth + 1)) - 2, growth + 1)
-    block.length_bits += growth
+    block.lblock += growth
     for count, data in segments:
-        out.bits(len(data), block.length_bits + count.bit_length() - 1)
+        out.bits(len(data), block.lblock + count.bit_length() - 1)
     block.passes += passes
 
 
@@ -190,7 +216,7 @@ def packet_sequence(tree, area, reference, steps, coding, order, resolutions, la
     if order == "RLCP":
         return [(layer, r, p) for r in resolutions for layer in range(layers) for p in tree[r]]
     places = itertools.product(range(reference[1], reference[3]), range(reference[0], reference[2]))
-    found = []
+    starts = []
     for (y, x), r in itertools.product(places, resolutions):
         level = coding.levels - r
         ppx, ppy = coding.precincts[r]
@@ -200,10 +226,10 @@ def packet_sequence(tree, area, reference, steps, coding, order, resolutions, la
         if at_x and at_y:
             p = (ceil_div(y, steps[1] << level) >> ppy, ceil_div(x, steps[0] << level) >> ppx)
             if p in tree[r]:
-                found.append((r, p))
+                starts.append((r, p))
     if order == "RPCL":
-        found.sort(key=lambda item: item[0])
-    return [(layer, r, p) for r, p in found for layer in range(layers)]
+        starts.sort(key=lambda item: item[0])
+    return [(layer, r, p) for r, p in starts for layer in range(layers)]
 
 
 def write_tile(tree, sequence, sop, eph, packed):

@@ -20,10 +20,10 @@ def predictions_table(
     model: str = "cnn",
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Predictions for each (train ratio, test ratio), whose score is signal + loss × its own noise.
+    """Return predictions for each (train ratio, test ratio), with scores of signal + loss × noise.
 
-    A loss of 0 keeps the ranking of the images; the greater the loss, the nearer to chance. `seed_noise` is added
-    for every (cell, seed) apart, as training again would.
+    A loss of 0 keeps the ranking of the images; the greater the loss, the nearer to chance. `seed_noise` is independent
+    for every (cell, seed), like the noise of another training run.
     """
     rng = np.random.default_rng(random_state)
     patient = np.repeat(np.arange(patients), images_per_patient)
@@ -55,5 +55,5 @@ def predictions_table(
 
 
 def transfer_losses(losses: Mapping[float, float]) -> dict[tuple[str, float], float]:
-    """Losses of a model trained at CR 1 and tested at each ratio."""
+    """Return the losses of a model trained at CR 1 and tested at each ratio."""
     return {("1", ratio): loss for ratio, loss in losses.items()}

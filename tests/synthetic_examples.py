@@ -15,9 +15,10 @@ def blobs(
     contrast: float = 4.0,
     seed: int = 0,
 ) -> Examples:
-    """Every second patient is positive; `views` images a patient; the noise of an image is the same at every ratio.
+    """Return examples of which every second patient is positive, with `views` images per patient.
 
-    The lesion mask is a disk around the blob; the breast fills the image.
+    The noise of an image is the same at every ratio. The lesion mask is a disk around the blob; the breast fills the
+    image.
     """
     random = np.random.default_rng(seed)
     rows, columns = np.ogrid[: size[0], : size[1]]

@@ -16,7 +16,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 from synthetic_examples import blobs
 
-from mammo_jax.devices import DataParallel, join_processes, keep_compiled_steps
+from mammo_jax.devices import DataParallel, join_processes
 from mammo_jax.models import build_model
 from mammo_jax.training.loop import train_model
 from mammo_jax.training.step import StepInputs, _build_steps
@@ -258,16 +258,3 @@ def test_first_gives_back_what_replicate_took():
     tree = {"a": np.arange(6.0, dtype=np.float32).reshape(2, 3), "b": (np.int32(4), optax.EmptyState())}
     back = parallel.first(parallel.replicate(tree))
     jax.tree.map(np.testing.assert_array_equal, back, tree)
-
-
-@pytest.mark.parametrize("chosen", [None, "elsewhere"])
-def test_compiled_steps_are_kept_in_the_users_cache_or_where_he_wants(chosen, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    before = jax.config.values["jax_compilation_cache_dir"]
-    try:
-        jax.config.update("jax_compilation_cache_dir", chosen)
-        keep_compiled_steps()
-        kept = jax.config.values["jax_compilation_cache_dir"]
-    finally:
-        jax.config.update("jax_compilation_cache_dir", before)
-    assert kept == (chosen or str(tmp_path / "mammo_jax" / "jax"))

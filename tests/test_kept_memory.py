@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from mammo_jax import devices
+from mammo_jax import processes, runtime
 from mammo_jax.jobs.command_line import job_module
 from mammo_jax.training import grid
 from mammo_jax.training.step import _build_steps
@@ -24,12 +24,12 @@ from mammo_jax.training_config import TrainingConfig
 def test_memory_is_kept_on_request_and_where_there_are_only_cpus(only_cpu, expected, monkeypatch):
     calls = []
     library = SimpleNamespace(mallopt=lambda *parameter: calls.append(parameter))
-    monkeypatch.setattr(devices, "ctypes", SimpleNamespace(CDLL=lambda name: library))
-    monkeypatch.setattr(devices, "_only_cpu", lambda: only_cpu)
+    monkeypatch.setattr(runtime, "ctypes", SimpleNamespace(CDLL=lambda name: library))
+    monkeypatch.setattr(runtime, "_only_cpu", lambda: only_cpu)
     _build_steps(TrainingConfig(weight_decay=0.12), tuple(jax.local_devices()[:1]))
     assert list(grid._run_all(SimpleNamespace(run=str), ["task"], 1)) == ["task"]
     assert not calls
-    devices.keep_memory()
+    runtime.keep_memory()
     assert len(calls) == expected
 
 
@@ -45,7 +45,7 @@ def test_kept_memory_is_not_had_from_the_system_again(kept, monkeypatch):
     script = f"""
 import resource
 import jax, jax.numpy as jnp
-from mammo_jax.devices import keep_memory
+from mammo_jax.runtime import keep_memory
 if {kept == "by itself"}:
     keep_memory()
 step = jax.jit(lambda x: x + 1)
@@ -57,7 +57,7 @@ for _ in range(80):
 print((pages[-1] - pages[-21]) / 20)
 """
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    with devices.keeping_memory_in_children() if kept == "by its parent" else nullcontext():
+    with processes._environment(runtime.worker_environment()) if kept == "by its parent" else nullcontext():
         process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     hundred_megabytes = 25_000
     assert (float(process.stdout) > hundred_megabytes / 2) == (kept == "not")
@@ -65,18 +65,18 @@ print((pages[-1] - pages[-21]) / 20)
 
 @pytest.mark.parametrize("only_cpu", [True, False])
 def test_children_are_told_where_there_are_only_cpus_and_the_environment_is_left_as_it_was(only_cpu, monkeypatch):
-    monkeypatch.setattr(devices, "_only_cpu", lambda: only_cpu)
+    monkeypatch.setattr(runtime, "_only_cpu", lambda: only_cpu)
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     before = dict(os.environ)
-    with devices.keeping_memory_in_children():
+    with processes._environment(runtime.worker_environment()):
         assert (os.environ["MALLOC_MMAP_MAX_"] == "0") == only_cpu
         assert ("MALLOC_ARENA_MAX" in os.environ) == only_cpu
     assert dict(os.environ) == before
 
 
 def test_workers_are_told(monkeypatch):
-    monkeypatch.setattr(devices, "_only_cpu", lambda: True)
+    monkeypatch.setattr(runtime, "_only_cpu", lambda: True)
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     assert list(grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"], workers=1)) == [None]
     assert list(grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"] * 2, workers=2)) == ["1", "1"]
@@ -102,7 +102,7 @@ def test_jobs_that_compute_networks_keep_memory_first_of_all(job, tmp_path, monk
 
     module = importlib.import_module(job_module(job))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "keep_memory", keep)
+    monkeypatch.setattr(runtime, "keep_memory", keep)
     with pytest.raises(Kept):
         module.main([])
     assert not list(tmp_path.iterdir())

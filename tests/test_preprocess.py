@@ -6,7 +6,7 @@ from mammo_jax.preprocess import breast_mask, find_framing, patch_view, to_recor
 
 
 def half_disc(rows=400, columns=300, radius=150, noise=4.0):
-    """Make a bright half disc at the right edge, with a bright label far from it."""
+    """Return an image of a bright half disc at the right edge and a bright label far from it, and the disc's mask."""
     grid_row, grid_column = np.ogrid[:rows, :columns]
     disc = (grid_row - rows / 2) ** 2 + (grid_column - columns) ** 2 <= radius**2
     image = np.where(disc, 900.0, 20.0) + np.random.default_rng(0).normal(0, noise, (rows, columns))
@@ -14,11 +14,11 @@ def half_disc(rows=400, columns=300, radius=150, noise=4.0):
     return np.clip(image, 0, 4095).astype(np.uint16), disc
 
 
-def test_breast_is_found_and_the_label_is_not():
+def test_the_mask_has_the_breast_and_not_the_label():
     image, disc = half_disc()
-    found = breast_mask(image)
-    assert (found & disc).sum() / (found | disc).sum() > 0.95
-    assert not found[10:40, 10:40].any()
+    mask = breast_mask(image)
+    assert (mask & disc).sum() / (mask | disc).sum() > 0.95
+    assert not mask[10:40, 10:40].any()
 
 
 def test_blank_image_is_all_breast():

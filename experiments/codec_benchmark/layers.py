@@ -1,4 +1,4 @@
-"""What it costs to hold a ladder in one codestream of layers, and to lose nothing."""
+"""The cost of quality layers and of lossless coding, in time, bytes and PSNR."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import imagecodecs
 import numpy as np
 
 import codec
-from experiments.codec_benchmark.trials import Image, least_seconds
+from experiments.codec_benchmark.trials import Image, shortest_times
 from mammo_jax.compression.image_quality import psnr
 from mammo_jax.ratios import ratio_text
 
 
 @dataclass(frozen=True)
 class LayerTrial:
-    """Layered and lossless codestreams of one image, one thread.
+    """Layered and lossless codestreams of one image, encoded with one thread.
 
     Attributes
     ----------
     layers_seconds, lossless_seconds, openjpeg_seconds : float
-        To encode all layers; to encode without loss; the same by imagecodecs' OpenJPEG.
+        Time to encode all layers; to encode losslessly; and the same by imagecodecs' OpenJPEG.
     lossless_bytes, embedded_bytes, openjpeg_bytes : int
-        Without loss: in one layer, with the ladder as its first layers, and OpenJPEG's.
-    lost, lost_embedded : dict
-        Ratio → dB of PSNR that a layer shows less than a codestream of its own, of the same size; in the layers of a
-        lossy codestream (9/7 filter), and of a lossless one (5/3 filter).
+        Size of the lossless codestream: with one layer, with the ladder as its first layers, and OpenJPEG's.
+    loss, loss_embedded : dict
+        Ratio → how many dB of PSNR the first layers have less than a separate codestream of the same size: in a lossy
+        codestream (9/7 filter), and in a lossless one (5/3 filter).
     """
 
     layers_seconds: float
@@ -36,35 +36,35 @@ class LayerTrial:
     lossless_bytes: int
     embedded_bytes: int
     openjpeg_bytes: int
-    lost: dict[float, float]
-    lost_embedded: dict[float, float]
+    loss: dict[float, float]
+    loss_embedded: dict[float, float]
 
     def text(self) -> str:
-        """Three lines for readers."""
+        """Three lines to print."""
 
-        def losses(lost: dict[float, float]) -> str:
-            return ", ".join(f"CR {ratio_text(ratio)} {loss:.2f}" for ratio, loss in lost.items())
+        def listed(losses: dict[float, float]) -> str:
+            return ", ".join(f"CR {ratio_text(ratio)} {loss:.2f}" for ratio, loss in losses.items())
 
         return (
             f"threads 1, in layers of one codestream: {self.layers_seconds:.2f} s; dB less than alone: "
-            f"{losses(self.lost)}\n"
+            f"{listed(self.loss)}\n"
             f"threads 1, lossless: {self.lossless_seconds:.2f} s, {self.lossless_bytes} bytes; OpenJPEG "
             f"{self.openjpeg_seconds:.2f} s, {self.openjpeg_bytes} bytes\n"
             f"with the ladder as its first layers {self.embedded_bytes} bytes; dB less than alone: "
-            f"{losses(self.lost_embedded)}"
+            f"{listed(self.loss_embedded)}"
         )
 
 
 def measure_layers(image: Image, ratios: Sequence[float], repeats: int) -> LayerTrial:
-    """Encode an image in layers and without loss, and compare what the layers show.
+    """Encode an image in layers and losslessly, and measure the quality of each layer.
 
     Raises
     ------
     codec.LayerError
-        The ratios are too near each other for layers of this image.
+        The ratios are too close to each other for layers of this image.
     """
     pixels, bits = image.pixels, image.bits_stored
-    (layers_seconds, lossless_seconds, openjpeg_seconds), (made, lossless, theirs) = least_seconds(
+    (layers_seconds, lossless_seconds, openjpeg_seconds), (layered, lossless, openjpeg) = shortest_times(
         repeats,
         [
             lambda: codec.encode_layers(pixels, ratios, bits_stored=bits),
@@ -77,16 +77,16 @@ def measure_layers(image: Image, ratios: Sequence[float], repeats: int) -> Layer
     embedded = codec.encode_layers(pixels, ratios, bits_stored=bits, lossless=True)
     alone = {
         single.ratio: psnr(pixels, cast(np.ndarray, single.reconstruction), bits)
-        for single in codec.encode_ladder(pixels, made.ratios, bits_stored=bits)
+        for single in codec.encode_ladder(pixels, layered.ratios, bits_stored=bits)
     }
 
-    def lost(layered: codec.Layered) -> dict[float, float]:
+    def loss(encoded: codec.Layered) -> dict[float, float]:
         return {
-            ratio: alone[ratio] - psnr(pixels, codec.decode(layered.codestream, layers=number), bits)
-            for number, ratio in enumerate(layered.ratios, 1)
+            ratio: alone[ratio] - psnr(pixels, codec.decode(encoded.codestream, layers=number), bits)
+            for number, ratio in enumerate(encoded.ratios, 1)
         }
 
     return LayerTrial(
         layers_seconds, lossless_seconds, openjpeg_seconds, len(lossless.codestream), len(embedded.codestream),
-        len(theirs), lost(made), lost(embedded),
+        len(openjpeg), loss(layered), loss(embedded),
     )  # fmt: skip

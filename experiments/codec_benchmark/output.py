@@ -19,7 +19,7 @@ from mammo_jax.files import atomic_path
 from mammo_jax.ratios import ratio_text
 
 QUALITIES = [field.name for field in fields(Quality)]
-MOST_DECIBELS = 8  # that the plot shows
+MAX_DECIBELS = 8  # shown by the plot
 COLUMNS = [
     *("image", "group", "codec", "threads", "ratio", "target_bytes", "codestream_bytes", "size_error"),
     *("encode_seconds", "encode_megapixels_a_second", "encode_times_ours"),
@@ -29,7 +29,7 @@ COLUMNS = [
 
 
 def rows(image: Image, trials: Sequence[Trial], equal: Mapping[int, Quality]) -> list[dict[str, Any]]:
-    """One dict of `COLUMNS` a trial; times ours: this codec's time over ours at the same ratio and threads."""
+    """One dict of `COLUMNS` per trial; "times_ours" is its time over ours at the same ratio and number of threads."""
     own = {(trial.threads, trial.ratio): trial for trial in trials if trial.group == "ours"}
     megapixels = image.pixels.size / 1e6
     result = []
@@ -40,8 +40,8 @@ def rows(image: Image, trials: Sequence[Trial], equal: Mapping[int, Quality]) ->
             seconds = row[f"{work}_seconds"]
             row[f"{work}_megapixels_a_second"] = megapixels / seconds
             row[f"{work}_times_ours"] = seconds / getattr(ours, f"{work}_seconds") if ours else math.nan
-        asked = trial.codestream_bytes and trial.target_bytes
-        row["size_error"] = trial.codestream_bytes / trial.target_bytes - 1 if asked else math.nan
+        has_target = trial.codestream_bytes and trial.target_bytes
+        row["size_error"] = trial.codestream_bytes / trial.target_bytes - 1 if has_target else math.nan
         if trial.quality is not None:
             row |= asdict(trial.quality)
             row |= {f"ours_at_equal_bytes_{name}": v for name, v in asdict(equal[trial.codestream_bytes]).items()}
@@ -50,7 +50,7 @@ def rows(image: Image, trials: Sequence[Trial], equal: Mapping[int, Quality]) ->
 
 
 def write_csv(path: Path, table: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write dicts as a CSV file that appears whole."""
+    """Write dicts as a CSV file, complete or not at all."""
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
@@ -58,7 +58,7 @@ def write_csv(path: Path, table: Sequence[Mapping[str, Any]], columns: Sequence[
 
 
 def print_table(table: Sequence[Mapping[str, Any]]) -> None:
-    """Print the trials, those of one number of threads and ratio together."""
+    """Print the trials, grouped by number of threads and ratio."""
     print(
         f"{'':38}{'T':>2}{'CR':>7}{'bytes':>9}{'off by':>8}{'encode':>9}{'MP/s':>6}{'×':>6}{'decode':>9}{'MP/s':>6}"
         f"{'×':>6}{'PSNR':>7}{'breast':>7}{'SSIM':>7}{'breast':>7}{'ours at equal bytes':>24}"
@@ -85,7 +85,7 @@ def _figures(row: Mapping[str, Any]) -> str:
 
 
 def speed_summary(table: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each number of threads and ratio: how many times faster than the fastest OpenJPEG we are."""
+    """For each number of threads and ratio: the time of the fastest OpenJPEG over ours."""
     lines = []
     for threads, ratio in sorted({(row["threads"], row["ratio"]) for row in table if row["group"] == "OpenJPEG"}):
         here = [row for row in table if (row["threads"], row["ratio"], row["group"]) == (threads, ratio, "OpenJPEG")]
@@ -98,7 +98,7 @@ def speed_summary(table: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def cheapest_pairs(table: Sequence[Mapping[str, Any]], threads: int) -> float:
-    """Seconds for an encode and a decode at every ratio, one OpenJPEG for all of it, the one that is fastest."""
+    """Seconds that the fastest OpenJPEG takes to encode and decode at every ratio."""
     totals: dict[str, float] = {}
     for row in table:
         if row["group"] == "OpenJPEG" and row["threads"] == threads:
@@ -108,7 +108,7 @@ def cheapest_pairs(table: Sequence[Mapping[str, Any]], threads: int) -> float:
 
 
 def print_stages(stages: Sequence[Stage], ratio: float) -> None:
-    """Print where an encode's time goes, beside the least that each stage could take."""
+    """Print the time of each stage of an encode, and a lower bound of it where one is known."""
     print(f"stages of our encode at CR {ratio_text(ratio)} with its reconstruction, one thread, profiled:")
     for stage in stages:
         floor = f"{1e3 * stage.floor:8.1f} ms = {stage.floor_is}" if stage.floor else ""
@@ -117,7 +117,7 @@ def print_stages(stages: Sequence[Stage], ratio: float) -> None:
 
 
 def plot(path: Path, table: Sequence[Mapping[str, Any]], title: str) -> None:
-    """Draw time against ratio, and what each codec loses to ours at equal bytes."""
+    """Plot speed against ratio, and the PSNR against ours at equal bytes."""
     figure = Figure(figsize=(13, 5.2), layout="constrained")
     time_axes, decode_axes, quality_axes = figure.subplots(1, 3)
     names = list(dict.fromkeys(row["codec"] for row in table))
@@ -129,11 +129,11 @@ def plot(path: Path, table: Sequence[Mapping[str, Any]], title: str) -> None:
             axes.plot(ratios, [row[f"{work}_megapixels_a_second"] for row in mine], label=name, **style)
         seen = [row for row in mine if "psnr_breast" in row]
         gains = [row["psnr_breast"] - row["ours_at_equal_bytes_psnr_breast"] for row in seen]
-        quality_axes.plot([row["ratio"] for row in seen], np.clip(gains, -MOST_DECIBELS, MOST_DECIBELS), **style)
+        quality_axes.plot([row["ratio"] for row in seen], np.clip(gains, -MAX_DECIBELS, MAX_DECIBELS), **style)
     for axes, label in (
         (time_axes, "encode, MPixel/s, one thread"),
         (decode_axes, "decode, MPixel/s, one thread"),
-        (quality_axes, f"PSNR in the breast against ours, dB (±{MOST_DECIBELS})"),
+        (quality_axes, f"PSNR in the breast against ours, dB (±{MAX_DECIBELS})"),
     ):
         axes.set_xscale("log")
         axes.set_xlabel("compression ratio asked for")

@@ -1,4 +1,4 @@
-"""What has to be measured in fresh processes: peak memory, and the start-up of code that is compiled at first use."""
+"""Measurements in fresh processes: peak memory, and the start-up time of code that is compiled at first use."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from pathlib import Path
 import numpy as np
 
 import codec
-from experiments.codec_benchmark.peers import PEERS, Peer
+from experiments.codec_benchmark.timed_codecs import TIMED_CODECS
 from experiments.codec_benchmark.trials import Image
-from mammo_jax.compression.ladder import OURS
+from mammo_jax.compression.codecs import OURS, ImageCodec
 
-WARM_UP = 512  # side of the image on which everything is loaded and compiled before memory is measured
+WARM_UP_SIZE = 512  # side of the image on which all code is loaded and compiled before memory is measured
 LADDER_FACTORS = (1, 2, 10, 50)
 
 
 def peak_memory(name: str, image: Image, ratio: float, folder: Path) -> dict[str, float]:
-    """Bytes a pixel that a call takes at its peak, beyond its input and what was there before it; one thread.
+    """Peak memory of a call with one thread, in bytes per pixel, above the memory in use before the call.
 
     Parameters
     ----------
     name : str
-        A key of `PEERS`.
+        A key of `TIMED_CODECS`.
     image : Image
     ratio : float
     folder : Path
-        For files that the processes read.
+        For temporary files.
 
     Returns
     -------
     dict
-        For "encode" and "decode", and of ours for a "ladder" of four ratios from `ratio` up.
+        Of "encode" and "decode", and for our codec of a "ladder" of four ratios from `ratio` up.
     """
-    peer = PEERS[name](1, folder)
-    setting = peer.setting(image.pixels, image.bits_stored, ratio)
-    codestream = peer.encode(image.pixels, image.bits_stored, setting)
+    measured = TIMED_CODECS[name](folder)
+    setting = measured.setting_for(image.pixels, image.bits_stored, ratio)
+    codestream = measured.encode(image.pixels, image.bits_stored, setting, 1)
     np.save(folder / "pixels.npy", image.pixels)
     peaks = {}
     for work in ("encode", "decode", "ladder") if name == OURS else ("encode", "decode"):
@@ -62,26 +62,29 @@ class _Task:
 
 
 def _measure_peak(task: _Task) -> int:
-    """Do it in a process that has done nothing else of that size, whose freed memory would hide what is taken."""
+    """Peak memory of the task in bytes.
+
+    The process must be fresh: memory that an earlier call of this size has freed would be used again, and not counted.
+    """
     pixels = np.load(task.folder / "pixels.npy")
-    peer = PEERS[task.name](1, task.folder)
-    small = np.ascontiguousarray(pixels[:WARM_UP, :WARM_UP])
-    small_codestream = peer.encode(small, task.bits_stored, task.setting)
-    _run(task, peer, small, small_codestream)
+    measured = TIMED_CODECS[task.name](task.folder)
+    small = np.ascontiguousarray(pixels[:WARM_UP_SIZE, :WARM_UP_SIZE])
+    small_codestream = measured.encode(small, task.bits_stored, task.setting, 1)
+    _run(task, measured, small, small_codestream)
     before = _reset_peak()
-    _run(task, peer, pixels, task.codestream)
+    _run(task, measured, pixels, task.codestream)
     return _peak() - before
 
 
-def _run(task: _Task, peer: Peer, pixels: np.ndarray, codestream: bytes) -> None:
+def _run(task: _Task, measured: ImageCodec, pixels: np.ndarray, codestream: bytes) -> None:
     if task.work == "decode":
-        peer.decode(codestream)
+        measured.decode(codestream, task.bits_stored, 1)
     elif task.work == "encode":
-        peer.encode(pixels, task.bits_stored, task.setting)
+        measured.encode(pixels, task.bits_stored, task.setting, 1)
     else:
         ratios = [task.setting * factor for factor in LADDER_FACTORS]
-        for made in codec.encode_ladder(pixels, ratios, bits_stored=task.bits_stored):
-            del made
+        for encoded in codec.encode_ladder(pixels, ratios, bits_stored=task.bits_stored):
+            del encoded
 
 
 def _status(field: str) -> int:
@@ -91,7 +94,7 @@ def _status(field: str) -> int:
 
 
 def _reset_peak() -> int:
-    """Set the process's peak to what it holds now, and return that, in bytes (Linux)."""
+    """Set the peak memory of the process to its current memory, and return that, in bytes (Linux)."""
     Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")
 
@@ -115,9 +118,9 @@ print(json.dumps([imported - start, encoded - imported, time.perf_counter() - en
 
 
 def start_up(cache: Path | None) -> list[float]:
-    """Seconds for the import, the first encode and the first decode of a new process with this Numba cache.
+    """Seconds that import, first encode and first decode take in a new process.
 
-    None stands for the cache in use.
+    `cache` is its folder for Numba's cache; None stands for that of this process.
     """
     root = str(Path(codec.__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": root} | ({"NUMBA_CACHE_DIR": str(cache)} if cache else {})

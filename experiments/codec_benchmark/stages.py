@@ -11,28 +11,28 @@ from pathlib import Path
 import numpy as np
 
 import codec
-from codec.mq_coder import CONTEXTS, encode_symbols, start_encoder
-from experiments.codec_benchmark.decisions import count_decisions
+from codec.encoding.mq_encoder import encode_decisions
 from experiments.codec_benchmark.trials import Image
 
 # Modules of the codec by the stage that their functions belong to.
 STAGES = {
-    "wavelet transform": {"wavelet", "reversible_wavelet"},
+    "wavelet transform": {"forward_97", "forward_53"},
     "quantisation": {"quantizer"},
-    "what bit-planes promise": {"slope_prediction", "block_survey"},
-    "block coding": {"code_blocks", "block_coder", "block_passes", "mq_coder", "workers"},
+    "slope prediction": {"slope_prediction", "bit_plane_statistics"},
+    "block coding": {"code_blocks", "block_coder", "block_passes", "mq_encoder", "workers"},
     "rate control": {
         "rate_control",
         "block_changes",
         "padding",
-        "packets",
-        "packet_headers",
+        "packet_division",
+        "packet_header_writer",
         "codeword_segments",
     },
-    "assembly": {"encoder", "coded_image", "codestream", "packet_writer"},
-    "reconstruction": {"reconstruction", "inverse_wavelet", "synthesis_97", "synthesis_53", "wavelet_rows"},
+    "assembly": {"encoder", "coded_image", "codestream_writer", "packet_writer"},
+    "reconstruction": {"reconstruction", "inverse_transform", "synthesis_97", "synthesis_53", "wavelet_rows"},
 }
 OTHER = "other"
+CONTEXTS = 19  # T.800 Table D.7
 SAMPLE_DECISIONS = 1 << 21
 FLOAT = 4
 
@@ -65,13 +65,10 @@ def seconds_a_decision() -> float:
     contexts = rng.integers(0, CONTEXTS, SAMPLE_DECISIONS)
     rare = rng.uniform(0.05, 0.5, CONTEXTS)
     symbols = (contexts << 1 | (rng.random(SAMPLE_DECISIONS) < rare[contexts])).astype(np.uint8)
-    registers, states = np.empty(4, np.int32), np.empty(CONTEXTS, np.int32)
-    output = np.zeros(SAMPLE_DECISIONS, np.uint8)
     best = float("inf")
     for _ in range(4):
-        start_encoder(registers, states)
         start = time.perf_counter()
-        encode_symbols(symbols, SAMPLE_DECISIONS, registers, states, output)
+        encode_decisions(symbols)
         best = min(best, time.perf_counter() - start)
     return best / SAMPLE_DECISIONS
 
@@ -89,14 +86,14 @@ def measure_stages(image: Image, ratio: float, repeats: int) -> list[Stage]:
             seconds[name] = min(seconds[name], taken)
     assert made is not None
     bandwidth, pace = memory_bandwidth(image.pixels.size), seconds_a_decision()
-    decisions = count_decisions(made.codestream)
+    decisions = sum(subband.decisions for subband in codec.inspect_codestream(made.codestream))
     pixels, itemsize = image.pixels.size, image.pixels.itemsize
     # Each decomposition leaves a quarter of the samples to the next, which are read and written again.
     transform = pixels * (itemsize + FLOAT) + pixels * 2 * FLOAT / 3
     moved = {
         "wavelet transform": transform,
         "quantisation": pixels * 2 * FLOAT,
-        "what bit-planes promise": pixels * FLOAT,
+        "slope prediction": pixels * FLOAT,
         "reconstruction": transform + pixels * 2 * FLOAT,
     }
     stages = []
@@ -117,5 +114,5 @@ def _by_stage(profile: cProfile.Profile) -> dict[str, float]:
     seconds = dict.fromkeys([*STAGES, OTHER], 0.0)
     for (file, _, _), (_, _, own, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         path = Path(file)
-        seconds[owner.get(path.stem, OTHER) if path.parent == folder else OTHER] += own
+        seconds[owner.get(path.stem, OTHER) if path.is_relative_to(folder) else OTHER] += own
     return seconds

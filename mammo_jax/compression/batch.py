@@ -1,12 +1,10 @@
-"""Compressing many files: which, by several processes, going on after an interruption, listing what is left out."""
+"""Compress many files in several processes: resume after an interruption, and list the files that are left out."""
 
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,72 +15,78 @@ from tqdm import tqdm
 import codec
 from mammo_jax.compression.files import COLUMNS, CompressionPlan, InputFile, compress_file, identifier
 from mammo_jax.compression.ladder import CompressionError
-from mammo_jax.compression.resumable_csv import GrowingTable
+from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.files import atomic_path, read_json, write_json
-from mammo_jax.processes import reporting_lost_workers
+from mammo_jax.processes import results_in_order
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.dicom import is_dicom
 from mammo_jax.sources.identifiers import keyed_hash
 
 
 def list_files(inputs: Iterable[Path], plan: CompressionPlan) -> list[InputFile]:
-    """List the files given and those in the folders given, at any depth, but for hidden ones and earlier results.
+    """List the input files, and all files below the input folders except hidden ones and earlier results.
 
     Raises
     ------
     SourceError
-        There are none, two would have one result, or one would be overwritten.
+        There is no file, two files would have the same result, or a result would overwrite a file.
     """
-    found = [
+    files = [
         InputFile(
             path, _result(path, relative, plan), identifier(str(relative), plan.key, "image"), _version(path, plan)
         )
-        for given in inputs
-        for path, relative in _files_below(given, plan.out)
+        for file_or_folder in inputs
+        for path, relative in _files_below(file_or_folder, plan.out)
     ]
-    if not found:
+    if not files:
         raise SourceError(f"{', '.join(map(str, inputs))}: no file there; give image files or a folder of them")
-    paths = {file.path.resolve() for file in found}
-    seen: dict[Path, Path] = {}
-    for file in found:
-        if (other := seen.setdefault(file.result, file.path)) is not file.path:
+    paths = {file.path.resolve() for file in files}
+    path_of_result: dict[Path, Path] = {}
+    for file in files:
+        if (other := path_of_result.setdefault(file.result, file.path)) is not file.path:
             raise SourceError(f"{other} and {file.path} would both become {file.result}; rename one")
         for folder in plan.folders.values():
             if (folder / file.result).resolve() in paths:
                 raise SourceError(f"{file.path}: would be overwritten by a result; choose another --out")
-    return found
+    return files
 
 
-def _files_below(given: Path, out: Path) -> Iterator[tuple[Path, Path]]:
-    if not given.is_dir():
-        yield given, Path(given.name)
+def _files_below(file_or_folder: Path, out: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the path of every file, and its path relative to the folder."""
+    if not file_or_folder.is_dir():
+        yield file_or_folder, Path(file_or_folder.name)
         return
-    for folder, folders, names in os.walk(given):
-        here = Path(folder)
-        folders[:] = sorted(name for name in folders if name[0] != "." and (here / name).resolve() != out.resolve())
+    for walked, subfolders, names in os.walk(file_or_folder):
+        folder = Path(walked)
+        # os.walk goes only into the subfolders that stay in its list, in this order.
+        subfolders[:] = sorted(
+            name for name in subfolders if name[0] != "." and (folder / name).resolve() != out.resolve()
+        )
         for name in sorted(names):
             if name[0] != ".":
-                yield here / name, (here / name).relative_to(given)
+                yield folder / name, (folder / name).relative_to(file_or_folder)
 
 
 def _version(path: Path, plan: CompressionPlan) -> str:
+    """`InputFile.version`."""
     try:
         status = path.stat()
-    except OSError:  # compressing it will say why
+    except OSError:  # reading the file to compress it will raise the error that says why
         return ""
     return identifier(f"{status.st_size}-{status.st_mtime_ns}", plan.key, "version")
 
 
 def _result(path: Path, relative: Path, plan: CompressionPlan) -> Path:
+    """`InputFile.result`: a DICOM file keeps its name, any other gets the extension of its new format."""
     if path.is_file() and is_dicom(path):
         return relative
     return relative.with_suffix(".jp2" if plan.jp2 else ".j2k")
 
 
 def compress_files(plan: CompressionPlan, files: list[InputFile], workers: int) -> list[tuple[InputFile, str]]:
-    """Compress what is not done yet, into OUT; writes OUT/sizes.csv and OUT/left_out.csv too.
+    """Compress the files that are not done yet into OUT, and write OUT/sizes.csv and OUT/left_out.csv.
 
-    Done is what OUT/sizes.csv tells of, if all its results are there and the file has not changed since.
+    A file is done if OUT/sizes.csv has its rows, all its results exist, and it has not changed since.
 
     Returns
     -------
@@ -92,30 +96,30 @@ def compress_files(plan: CompressionPlan, files: list[InputFile], workers: int) 
     Raises
     ------
     CompressionError
-        OUT holds results that were made with other settings.
+        OUT holds results of other settings.
     """
     _check_settings(plan)
     left_out = []
-    with GrowingTable(plan.out / "sizes.csv", COLUMNS, plan.rows_a_file) as table:
-        not_done = _missing_or_changed(plan, files, table.rows)
-        table.keep(lambda row: row["image_id"] not in not_done)
+    with ResumableCsv(plan.out / "sizes.csv", COLUMNS, plan.rows_per_file) as table:
+        outdated = _outdated_ids(plan, files, table.rows)
+        table.keep(lambda row: row["image_id"] not in outdated)
         done = {row["image_id"] for row in table.rows}
-        missing = [file for file in files if file.image_id not in done]
-        with tqdm(total=len(files), initial=len(files) - len(missing), desc="compressing", unit="image") as bar:
-            for file, (rows, problem) in zip(missing, _attempts(plan, missing, workers)):
+        remaining = [file for file in files if file.image_id not in done]
+        with tqdm(total=len(files), initial=len(files) - len(remaining), desc="compressing", unit="image") as bar:
+            for file, (rows, reason) in zip(remaining, _compress_each(plan, remaining, workers)):
                 table.add(rows)
-                if problem is not None:
-                    left_out.append((file, problem))
+                if reason is not None:
+                    left_out.append((file, reason))
                 bar.update()
     with atomic_path(plan.out / "left_out.csv") as temporary, temporary.open("w", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("image_id", "reason"))
-        writer.writerows((file.image_id, problem) for file, problem in left_out)
+        writer.writerows((file.image_id, reason) for file, reason in left_out)
     return left_out
 
 
-def _missing_or_changed(plan: CompressionPlan, files: list[InputFile], rows: list[dict[str, str]]) -> set[str]:
-    """Ids of files that the table tells of, but of an older version, or whose results are not all there."""
+def _outdated_ids(plan: CompressionPlan, files: list[InputFile], rows: list[dict[str, str]]) -> set[str]:
+    """Ids of files with rows of an older version, or with rows but without some of their results."""
     versions = {row["image_id"]: row.get("input_version") for row in rows}
     return {
         file.image_id
@@ -129,7 +133,7 @@ def _missing_or_changed(plan: CompressionPlan, files: list[InputFile], rows: lis
 
 
 def _check_settings(plan: CompressionPlan) -> None:
-    """Write settings.json, or refuse a folder whose results were made with other settings."""
+    """Write settings.json, or refuse a folder with results of other settings."""
     settings = {name: value for name, value in asdict(plan).items() if name not in ("out", "key")}
     settings |= {"ratios": list(plan.ratios), "id_key": plan.key and keyed_hash("", plan.key, "key")}
     path = plan.out / "settings.json"
@@ -139,20 +143,20 @@ def _check_settings(plan: CompressionPlan) -> None:
     write_json(path, settings)
 
 
-def _attempts(
+def _compress_each(
     plan: CompressionPlan, files: list[InputFile], workers: int
 ) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
-    """For each file its rows, or none and the reason."""
+    """Yield what `_compress_or_explain` returns for each file, in order."""
     if workers == 1 or len(files) == 1:
-        yield from map(partial(_attempt, plan), files)
+        yield from map(partial(_compress_or_explain, plan), files)
         return
-    with reporting_lost_workers(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(partial(_attempt, plan), files)
+    yield from results_in_order(partial(_compress_or_explain, plan), files, workers)
 
 
-def _attempt(plan: CompressionPlan, file: InputFile) -> tuple[list[dict[str, Any]], str | None]:
+def _compress_or_explain(plan: CompressionPlan, file: InputFile) -> tuple[list[dict[str, Any]], str | None]:
+    """Compress one file: its rows and None, or no rows and the reason why it is left out."""
     try:
         return compress_file(plan, file), None
     except (SourceError, codec.CodecError) as error:
-        # File names may hold what hashed ids are there to hide.
+        # A file's name may identify the patient, whom the hashed ids are to protect.
         return [], str(error).removeprefix(f"{file.path}: ").replace(str(file.path), file.image_id)

@@ -1,4 +1,4 @@
-"""DICOM objects that carry a codestream of ours, and what the standard wants them to say (PS3.3 C.7.6.1.1.5)."""
+"""DICOM objects with one of our codestreams, and the attributes that the standard requires (PS3.3 C.7.6.1.1.5)."""
 
 from __future__ import annotations
 
@@ -17,56 +17,57 @@ from pydicom.sr.coding import Code
 from mammo_jax.files import atomic_path
 from mammo_jax.sources.mammogram import SourceError
 
-LOSSY = "01"  # (0028,2110), which is never reset
-METHOD = "ISO_15444_1"  # (0028,2114), Part 1 of JPEG 2000
+LOSSY = "01"  # Lossy Image Compression (0028,2110); once set, it is never reset
+METHOD = "ISO_15444_1"  # Lossy Image Compression Method (0028,2114): JPEG 2000 Part 1
 OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
-# What lossy pixels make wrong: their smallest and largest value, and signatures of what was there before.
-NO_LONGER_TRUE = (
+# Attributes that are wrong after lossy compression: the range of the pixel values, and signatures over the old pixels.
+INVALIDATED = (
     "SmallestImagePixelValue", "LargestImagePixelValue", "MACParametersSequence", "DigitalSignaturesSequence",
 )  # fmt: skip
 
 
 def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool, ratio: float) -> Dataset:
-    """Put a codestream into a copy of a DICOM object.
+    """Return a copy of a DICOM object whose pixel data are a codestream.
 
-    A lossy one is a new object: it has a UID of its own, made from the old one and the codestream (the same again in
-    every run), names its predecessor, and says how it was compressed, after what was said so before.
+    With lossy compression the copy is a new, derived object. Its UID comes from the old UID and the codestream, so
+    that every run gives the same one. It references its predecessor, and adds how it was compressed to the record of
+    earlier compressions.
 
     Parameters
     ----------
     instance : pydicom.Dataset
         As from `mammo_jax.sources.dicom.read_instance`.
     codestream : bytes
-        JPEG 2000, of the object's own pixels. The byte that makes its fragment even lies outside of it.
+        JPEG 2000 codestream of the object's own pixels. A byte that pads its fragment to an even length lies outside.
     lossless : bool
-        Whether it gives these pixels back exactly.
+        Whether the codestream reproduces these pixels exactly.
     ratio : float
-        Compression ratio reached, for (0028,2112).
+        Compression ratio reached, for Lossy Image Compression Ratio (0028,2112).
 
     Raises
     ------
     SourceError
-        The object is big-endian, or keeps an overlay in unused bits of its pixels, where it would be lost.
+        The object is big-endian, or has an overlay in unused bits of its pixels, which would be lost.
     """
-    _refuse_what_would_be_lost(instance)
-    made = copy.deepcopy(instance)
-    made.file_meta.TransferSyntaxUID = uid.JPEG2000Lossless if lossless else uid.JPEG2000
-    made.file_meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
-    made.file_meta.pop("ImplementationVersionName", None)
+    _check_convertible(instance)
+    compressed = copy.deepcopy(instance)
+    compressed.file_meta.TransferSyntaxUID = uid.JPEG2000Lossless if lossless else uid.JPEG2000
+    compressed.file_meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
+    compressed.file_meta.pop("ImplementationVersionName", None)
     if not lossless:
-        _derive(made, codestream, ratio)
-    made.PixelData = encapsulate([codestream])
-    made["PixelData"].VR = "OB"
-    return made
+        _mark_as_derived(compressed, codestream, ratio)
+    compressed.PixelData = encapsulate([codestream])
+    compressed["PixelData"].VR = "OB"
+    return compressed
 
 
 def write_instance(path: Path, instance: Dataset) -> None:
-    """Write a DICOM file, whole or not at all."""
+    """Write a DICOM file, complete or not at all."""
     with atomic_path(path) as temporary, disable_value_validation():
         instance.save_as(temporary, enforce_file_format=True)
 
 
-def _refuse_what_would_be_lost(instance: Dataset) -> None:
+def _check_convertible(instance: Dataset) -> None:
     if not instance.original_encoding[1]:
         raise SourceError("is big-endian, which the standard has retired; convert it to Explicit VR Little Endian")
     for group in OVERLAY_GROUPS:
@@ -74,35 +75,38 @@ def _refuse_what_would_be_lost(instance: Dataset) -> None:
             raise SourceError("keeps an overlay in unused bits of its pixels; move it to OverlayData first")
 
 
-def _derive(made: Dataset, codestream: bytes, ratio: float) -> None:
-    """Say what lossy compression made of an object (PS3.3 C.7.6.1.1.2 to C.7.6.1.1.5)."""
+def _mark_as_derived(instance: Dataset, codestream: bytes, ratio: float) -> None:
+    """Set the attributes of an object derived by lossy compression (PS3.3 C.7.6.1.1.2 to C.7.6.1.1.5)."""
     predecessor = Dataset()
-    predecessor.ReferencedSOPClassUID, predecessor.ReferencedSOPInstanceUID = made.SOPClassUID, made.SOPInstanceUID
-    if made.get("LossyImageCompression") != LOSSY:
-        predecessor.PurposeOfReferenceCodeSequence = [_coded(codes.DCM.UncompressedPredecessor)]
+    predecessor.ReferencedSOPClassUID = instance.SOPClassUID
+    predecessor.ReferencedSOPInstanceUID = instance.SOPInstanceUID
+    if instance.get("LossyImageCompression") != LOSSY:
+        predecessor.PurposeOfReferenceCodeSequence = [_code_item(codes.DCM.UncompressedPredecessor)]
     digest = hashlib.sha256(codestream).hexdigest()
-    name = uuid.uuid5(uuid.NAMESPACE_OID, f"{made.SOPInstanceUID} {digest}")
-    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = uid.UID(f"2.25.{name.int}")
-    made.ImageType = ["DERIVED", *(_values(made, "ImageType")[1:] or ["PRIMARY"])]
-    made.LossyImageCompression = LOSSY
-    made.LossyImageCompressionRatio = [*_values(made, "LossyImageCompressionRatio"), f"{ratio:.8g}"]
-    made.LossyImageCompressionMethod = [*_values(made, "LossyImageCompressionMethod"), METHOD]
+    number = uuid.uuid5(uuid.NAMESPACE_OID, f"{instance.SOPInstanceUID} {digest}")
+    instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = uid.UID(f"2.25.{number.int}")
+    instance.ImageType = ["DERIVED", *(_values(instance, "ImageType")[1:] or ["PRIMARY"])]
+    instance.LossyImageCompression = LOSSY
+    instance.LossyImageCompressionRatio = [*_values(instance, "LossyImageCompressionRatio"), f"{ratio:.8g}"]
+    instance.LossyImageCompressionMethod = [*_values(instance, "LossyImageCompressionMethod"), METHOD]
     description = f"lossy JPEG 2000, compression ratio {ratio:.8g}"
-    made.DerivationDescription = "; ".join([*_values(made, "DerivationDescription"), description])
-    made.DerivationCodeSequence = [*made.get("DerivationCodeSequence", []), _coded(codes.DCM.LossyCompression)]
-    made.SourceImageSequence = [*made.get("SourceImageSequence", []), predecessor]
-    for keyword in NO_LONGER_TRUE:
-        if keyword in made:
-            del made[keyword]
+    instance.DerivationDescription = "; ".join([*_values(instance, "DerivationDescription"), description])
+    derivation = _code_item(codes.DCM.LossyCompression)
+    instance.DerivationCodeSequence = [*instance.get("DerivationCodeSequence", []), derivation]
+    instance.SourceImageSequence = [*instance.get("SourceImageSequence", []), predecessor]
+    for keyword in INVALIDATED:
+        if keyword in instance:
+            del instance[keyword]
 
 
 def _values(instance: Dataset, keyword: str) -> list:
-    """Values of an element, which may be missing, empty, one or several."""
+    """Values of an element as a list: none if it is missing or empty."""
     value = instance.get(keyword)
     return list(value) if isinstance(value, MultiValue) else [] if value in (None, "") else [value]
 
 
-def _coded(code: Code) -> Dataset:
+def _code_item(code: Code) -> Dataset:
+    """Item of a code sequence (PS3.3 section 8.8)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme_designator, code.meaning
     return item

@@ -1,6 +1,6 @@
-"""Compressing files to exact ratios: DICOM to DICOM, PNG, TIFF and PGM to JPEG 2000, and a table of their sizes.
+"""Compress files to exact ratios: DICOM to DICOM; PNG, TIFF and PGM to JPEG 2000; and a table of their sizes.
 
-Results keep the names of the files they come from; the tables know images and patients by keyed hashes only.
+Results keep the names of their input files. The table identifies images and patients by keyed hashes only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from pydicom import Dataset
 
 import codec
-from codec.ratio import target_bytes
+from codec.ratio import bits_per_pixel, exact_ratio, image_bytes, ratio_of
 from mammo_jax.compression.dicom import compressed_instance, write_instance
 from mammo_jax.compression.image_quality import psnr
 from mammo_jax.compression.ladder import CompressionError
@@ -29,7 +29,7 @@ COLUMNS = (
     "codestream_bytes", "header_bytes", "padding_bytes", "file_bytes", "ratio_allocated", "ratio_stored",
     "bits_per_pixel", "psnr",
 )  # fmt: skip
-MOST_BITS = 16
+MAX_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,20 @@ class CompressionPlan:
     Attributes
     ----------
     out : Path
-        The results' folder; with several ratios, unless in layers, each has a folder of its own there.
+        Folder of the results. Several ratios have a folder each in it, unless they are layers.
     ratios : tuple of float
     layers : bool
-        Write one codestream whose layers are the ratios.
+        Write one codestream with a quality layer for each ratio.
     lossless : bool
-        Write one that gives every pixel back, with the ratios as its first layers.
+        Write one lossless codestream, whose first layers are the ratios.
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed size counts.
     bits_stored : int or None
-        Of PNG and TIFF files, which do not tell; None takes all that are allocated.
+        Of PNG and TIFF files, which do not say; None stands for all bits allocated.
     jp2 : bool
         Write JP2 files instead of bare codestreams. In DICOM a codestream is always bare.
     key : bytes or None
-        Key of the ids' hashes; None keeps file names and patient ids as they are.
+        Key of the hashed ids; None keeps file names and patient ids as they are.
     """
 
     out: Path
@@ -65,26 +65,26 @@ class CompressionPlan:
     key: bytes | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Raise `CompressionError` or `codec.InvalidRatioError` for invalid or contradictory settings."""
         for ratio in self.ratios:
-            target_bytes(0, ratio)
+            exact_ratio(ratio)
         if len(set(self.ratios)) < len(self.ratios):
             raise CompressionError("ratios: write each once")
         if not self.ratios and (self.layers or not self.lossless):
             raise CompressionError("ratios: write at least one, or ask for lossless files alone")
         if self.ratios and self.lossless and not self.layers:
             raise CompressionError("lossless: files with ratios in them too need --layers")
-        if self.bits_stored is not None and not 1 <= self.bits_stored <= MOST_BITS:
-            raise CompressionError(f"bits_stored={self.bits_stored}: must be from 1 to {MOST_BITS}")
+        if self.bits_stored is not None and not 1 <= self.bits_stored <= MAX_BITS:
+            raise CompressionError(f"bits_stored={self.bits_stored}: must be from 1 to {MAX_BITS}")
 
     @property
-    def rows_a_file(self) -> int:
-        """Rows of the table of sizes for each file."""
+    def rows_per_file(self) -> int:
+        """Rows of each file in the table of sizes."""
         return len(self.ratios) + self.lossless
 
     @property
     def folders(self) -> dict[float | None, Path]:
-        """Where results go, by ratio; by None where one codestream holds all."""
+        """Folder of the results by ratio, or by None where one codestream holds all ratios."""
         if self.layers or self.lossless:
             return {None: self.out}
         return {ratio: self.out / split_name(ratio) if len(self.ratios) > 1 else self.out for ratio in self.ratios}
@@ -92,7 +92,7 @@ class CompressionPlan:
 
 @dataclass(frozen=True)
 class _Result:
-    """A codestream, where it goes, whether it is lossless, and its rows of the table of sizes, so far."""
+    """A codestream, its folder, whether it is lossless, and its rows in the table of sizes, not yet complete."""
 
     folder: Path
     codestream: bytes
@@ -108,12 +108,12 @@ class InputFile:
     ----------
     path : Path
     result : Path
-        Its result's, below the folder of a ratio.
+        Path of its result below the folder of a ratio.
     image_id : str
         Its id in the tables.
     version : str
-        Another one where the file's size or time of change is another. (Hashed with the ids' key too: that time may
-        tell of a patient's visit.)
+        Changes with the file's size or modification time. (Hashed with the key of the ids too, because that time may
+        reveal a patient's visit.)
     """
 
     path: Path
@@ -123,17 +123,17 @@ class InputFile:
 
 
 def identifier(text: str, key: bytes | None, kind: str) -> str:
-    """Hash a name; without a key it stays as it is."""
+    """Hash of a name, or the name itself if there is no key."""
     return text if key is None else keyed_hash(text, key, kind)
 
 
 def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]]:
-    """Compress one file; returns its rows of the table of sizes, one for each ratio or layer.
+    """Compress one file, and return its rows of the table of sizes, one for each ratio or layer.
 
     Raises
     ------
     SourceError, codec.CodecError
-        The file cannot be read, or not be compressed so far.
+        The file cannot be read, or cannot be compressed to one of the ratios.
     """
     instance: Dataset | None = None
     pitch = None
@@ -145,7 +145,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         pixels, pitch = stored.pixels, stored.pixel_pitch
         bits = stored.bits_stored or (8 if pixels.itemsize == 1 else plan.bits_stored or 16)
     patient = str(instance.get("PatientID") or "") if instance else ""
-    who = {
+    ids = {
         "image_id": file.image_id,
         "patient_id": identifier(patient, plan.key, "patient") if patient else "",
         "input_version": file.version,
@@ -154,7 +154,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     for result in (_in_layers if plan.layers or plan.lossless else _one_by_one)(plan, pixels, bits):
         path = result.folder / file.result
         if instance:
-            ratio = pixels.nbytes / len(result.codestream)
+            ratio = ratio_of(image_bytes(pixels, bits), len(result.codestream))
             write_instance(
                 path, compressed_instance(instance, result.codestream, lossless=result.lossless, ratio=ratio)
             )
@@ -162,13 +162,13 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
             contents = codec.wrap_jp2(result.codestream, pixel_pitch=pitch) if plan.jp2 else result.codestream
             with atomic_path(path) as temporary:
                 temporary.write_bytes(contents)
-        rows += [who | row | {"file_bytes": path.stat().st_size} for row in result.rows]
+        rows += [ids | row | {"file_bytes": path.stat().st_size} for row in result.rows]
     return rows
 
 
 def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
     for encoded in codec.encode_ladder(pixels, plan.ratios, bits_stored=bits, reference=plan.reference):
-        assert encoded.reconstruction is not None  # the ladder always brings one
+        assert encoded.reconstruction is not None  # encode_ladder always returns one
         row = _row(pixels, bits, len(encoded.codestream), encoded.reconstruction) | {
             "ratio": encoded.ratio,
             "header_bytes": encoded.header_bytes,
@@ -178,32 +178,34 @@ def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterato
 
 
 def _in_layers(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
-    made = codec.encode_layers(pixels, plan.ratios, bits_stored=bits, reference=plan.reference, lossless=plan.lossless)
+    encoded = codec.encode_layers(
+        pixels, plan.ratios, bits_stored=bits, reference=plan.reference, lossless=plan.lossless
+    )
     rows = []
-    for number, size in enumerate(made.layer_bytes, 1):
-        decoded = codec.decode(made.codestream, layers=number, max_pixels=pixels.size)
+    for number, size in enumerate(encoded.layer_bytes, 1):
+        decoded = codec.decode(encoded.codestream, layers=number, max_pixels=pixels.size)
         rows.append(
             _row(pixels, bits, size, decoded.astype(pixels.dtype))
             | {
-                "ratio": made.ratios[number - 1] if number <= len(made.ratios) else "",
+                "ratio": encoded.ratios[number - 1] if number <= len(encoded.ratios) else "",
                 "layer": number,
-                "header_bytes": made.header_bytes[number - 1],
-                "padding_bytes": made.padding_bytes[number - 1],
+                "header_bytes": encoded.header_bytes[number - 1],
+                "padding_bytes": encoded.padding_bytes[number - 1],
             }
         )
-    yield _Result(plan.folders[None], made.codestream, plan.lossless, rows)
+    yield _Result(plan.folders[None], encoded.codestream, plan.lossless, rows)
 
 
 def _row(pixels: np.ndarray, bits: int, size: int, decoded: np.ndarray) -> dict[str, Any]:
-    """What a row tells of the codestream of `size` bytes, or of its part up to there."""
+    """Columns that describe a codestream, or its first layers, of `size` bytes."""
     return {
         "rows": pixels.shape[0],
         "columns": pixels.shape[1],
         "bits_allocated": 8 * pixels.itemsize,
         "bits_stored": bits,
         "codestream_bytes": size,
-        "ratio_allocated": pixels.nbytes / size,
-        "ratio_stored": pixels.size * bits / 8 / size,
-        "bits_per_pixel": 8 * size / pixels.size,
+        "ratio_allocated": ratio_of(image_bytes(pixels, bits), size),
+        "ratio_stored": ratio_of(image_bytes(pixels, bits, "stored"), size),
+        "bits_per_pixel": bits_per_pixel(size, pixels.size),
         "psnr": psnr(pixels, decoded, bits),
     }

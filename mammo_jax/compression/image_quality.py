@@ -1,4 +1,4 @@
-"""How far a reconstruction is from its original: PSNR and SSIM, in the frame and inside the breast."""
+"""Quality of a reconstruction: its PSNR and SSIM against the original, in the whole image and in the breast."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-SSIM_BLOCK = 4  # windows are 8 × 8 pixels, 4 apart, so each is made of 2 × 2 blocks of 4 × 4
+SSIM_BLOCK = 4  # windows are 8 × 8 pixels, 4 pixels apart: each consists of 2 × 2 blocks of 4 × 4
 
 
 @dataclass(frozen=True)
 class Quality:
-    """PSNR in dB (infinite where nothing differs) and mean SSIM, over the frame and over the breast."""
+    """PSNR in dB (infinite for identical images) and mean SSIM, in the whole image and in the breast."""
 
     psnr: float
     ssim: float
@@ -21,10 +21,11 @@ class Quality:
 
 
 def compare(original: np.ndarray, reconstruction: np.ndarray, breast: np.ndarray, bits_stored: int) -> Quality:
-    """Compare two images of one shape.
+    """Compare two images of the same shape.
 
-    SSIM is that of Wang et al. (IEEE Trans Image Process 2004;13:600) with their 8 × 8 square window, here in steps
-    of four pixels, K1 = 0.01, K2 = 0.03; a window counts as breast where more than half of it is.
+    The SSIM is that of Wang et al. (IEEE Trans Image Process 2004;13:600) with their square window of 8 × 8 pixels,
+    K1 = 0.01 and K2 = 0.03; here windows are 4 pixels apart. A window belongs to the breast if more than half of its
+    pixels do.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def compare(original: np.ndarray, reconstruction: np.ndarray, breast: np.ndarray
 
 
 def psnr(original: np.ndarray, reconstruction: np.ndarray, bits_stored: int) -> float:
-    """PSNR over the frame in dB, as in `compare`."""
+    """PSNR of the whole image in dB, as in `compare`."""
     total, _, _ = _squared_errors(original, reconstruction, np.ones(original.shape, bool))
     return _psnr(total / original.size, float((1 << bits_stored) - 1))
 
@@ -56,7 +57,7 @@ def _psnr(mean_squared_error: float, peak: float) -> float:
 
 @numba.njit(nogil=True, cache=True)
 def _squared_errors(original, reconstruction, breast):
-    """Return the sum of squared errors, the same inside the breast, and the breast's pixels."""
+    """Sum of squared errors, the same in the breast, and the number of the breast's pixels."""
     total = np.int64(0)
     inside = np.int64(0)
     pixels = 0
@@ -73,7 +74,7 @@ def _squared_errors(original, reconstruction, breast):
 
 @numba.njit(nogil=True, cache=True)
 def _block_row(original, reconstruction, breast, top, sums):
-    """Fill sums [5, blocks] of one row of blocks: x, y, x² + y², x·y and breast pixels."""
+    """Fill the sums [5, blocks] of one row of blocks: of x, y, x² + y², x·y and the breast's mask."""
     sums[:] = 0
     for row in range(top, top + SSIM_BLOCK):
         for column in range(sums.shape[1] * SSIM_BLOCK):
@@ -89,7 +90,7 @@ def _block_row(original, reconstruction, breast, top, sums):
 
 @numba.njit(nogil=True, cache=True)
 def _ssim_sums(original, reconstruction, breast, peak):
-    """Return the sum of SSIM over all windows, their number, and both for the windows in the breast."""
+    """Sum of the SSIM over all windows, their number, and the same for the windows in the breast."""
     c1 = (0.01 * peak) ** 2
     c2 = (0.03 * peak) ** 2
     pixels = 4.0 * SSIM_BLOCK * SSIM_BLOCK

@@ -1,8 +1,8 @@
 """Compressing an image to a ladder of ratios, with our codec or another.
 
-Ours hits every size to the byte. None of the others does, and most take no size at all: the setting is searched whose
-result is the largest that fits. Only where a codec's coarsest setting still gives more bytes than asked for, up to
-`TOLERANCE` more, is that taken; what is larger cannot be had at this ratio.
+Our codec reaches every size exactly. The others do not, and most of them take no size as a setting. So the setting is
+searched that gives the largest codestream of at most the target size. Where even the coarsest setting gives more bytes
+than that, up to `TOLERANCE` more are accepted; above, the codec cannot reach this ratio.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from typing import Literal
 import numpy as np
 
 import codec
-from codec.ratio import target_bytes, uncompressed_bytes
-from mammo_jax.compression.other_codecs import RIVALS
+from codec.ratio import image_bytes, max_ratio, ratio_of, target_bytes
+from mammo_jax.compression.codecs import OTHER_CODECS, OUR_CODEC, OURS
+from mammo_jax.errors import UserError
 
 CodecName = Literal["mammo_jax", "openjpeg", "htj2k", "jpegxl", "jpeg", "jpegls"]
-OURS = "mammo_jax"
 TOLERANCE = 0.10
 
 
-class CompressionError(Exception):
-    """A codec that cannot have a ratio; the message names the codec, the image and the largest ratio there is."""
+class CompressionError(UserError):
+    """A codec cannot reach a ratio; the message names the codec, the image and the largest ratio possible."""
 
 
 @dataclass(frozen=True)
-class RivalEncoded:
-    """What another codec made of an image; the fields are those of `codec.Encoded` of the same names.
+class OtherEncoded:
+    """An image compressed by another codec; fields as those of `codec.Encoded` with the same names.
 
     Attributes
     ----------
     codestream : bytes
-        As close to `target_bytes` as the codec comes.
+        The largest of at most `target_bytes`, or at most `TOLERANCE` more.
     ratio : float
         The compression ratio asked for.
     target_bytes : int
     reconstruction : numpy.ndarray
         uint8 or uint16 [rows, columns], as the codec's own library decodes it.
     setting : float
-        What the codec was told.
+        The codec's setting: a ratio, quantisation step, distance, quality or NEAR.
     encodes : int
-        How many trials the search took.
+        How many times the search encoded the image.
     """
 
     codestream: bytes
@@ -55,122 +55,130 @@ class RivalEncoded:
     padding_bytes: int = 0
 
 
-def rival_ladder(
+def other_codec_ladder(
     name: str, pixels: np.ndarray, ratios: Sequence[float], *, bits_stored: int, threads: int = 1
-) -> Iterator[RivalEncoded]:
-    """Compress an image with another codec to every ratio (counting the bits allocated), as near as it comes.
+) -> Iterator[OtherEncoded]:
+    """Compress an image with another codec to every ratio, which counts the bits allocated, as nearly as it can.
 
     Parameters
     ----------
     name : str
-        A key of `RIVALS`.
+        A key of `OTHER_CODECS`.
     pixels : numpy.ndarray
         uint8 or uint16 [rows, columns].
     ratios : sequence of float
     bits_stored : int
         Bits of a pixel that carry its value.
     threads : int
-        For the codecs that can use some.
+        Of the codecs that can use more than one.
 
     Raises
     ------
     codec.InvalidImageError
-        The codec cannot hold samples of so many bits.
+        The codec cannot code samples of so many bits.
     codec.UnreachableRatioError
-        Its coarsest setting gives more than `TOLERANCE` too many bytes.
+        Even its coarsest setting gives a codestream that is more than `TOLERANCE` too long.
     """
     search = _Search(name, pixels, bits_stored, threads)
-    uncompressed = uncompressed_bytes(*pixels.shape, bits_allocated=8 * pixels.itemsize, bits_stored=bits_stored)
+    uncompressed = image_bytes(pixels, bits_stored)
     for ratio in ratios:
         target = target_bytes(uncompressed, ratio)
-        before = len(search.made)
-        index = search.nearest(target, ratio * bits_stored / (8 * pixels.itemsize))
-        data = search.made[index]
-        if len(data) > target * (1 + TOLERANCE):
-            largest = pixels.nbytes / len(data)
+        encodes_before = len(search.codestreams)
+        index = search.nearest(target, ratio)
+        codestream = search.codestreams[index]
+        if len(codestream) > target * (1 + TOLERANCE):
+            largest = max_ratio(uncompressed, len(codestream))
             raise codec.UnreachableRatioError(
-                f"{search.rival.title} cannot compress this image {ratio:g} times: {target} bytes are asked for, and"
-                f" its coarsest setting gives {len(data)}; the largest ratio that it can have is {largest:.6g}",
+                f"{search.codec.title} cannot compress this image {ratio:g} times: {target} bytes are asked for, and"
+                f" its coarsest setting gives {len(codestream)}; the largest ratio that it can have is {largest:.6g}",
                 largest,
             )
-        yield RivalEncoded(
-            codestream=data,
+        yield OtherEncoded(
+            codestream=codestream,
             ratio=ratio,
             target_bytes=target,
-            reconstruction=search.decoded(data),
+            reconstruction=search.decoded(codestream),
             setting=float(search.settings[index]),
-            encodes=len(search.made) - before,
+            encodes=len(search.codestreams) - encodes_before,
         )
 
 
 def codec_ladder(
     name: CodecName, pixels: np.ndarray, ratios: Sequence[float], *, bits_stored: int
-) -> Iterator[codec.Encoded | RivalEncoded]:
-    """Compress an image to every ratio, with our codec or another; see `codec.encode_ladder` and `rival_ladder`."""
+) -> Iterator[codec.Encoded | OtherEncoded]:
+    """Compress an image to every ratio, with our codec (`codec.encode_ladder`) or another (`other_codec_ladder`)."""
     if name == OURS:
         return codec.encode_ladder(pixels, ratios, bits_stored=bits_stored)
-    return rival_ladder(name, pixels, ratios, bits_stored=bits_stored)
+    return other_codec_ladder(name, pixels, ratios, bits_stored=bits_stored)
 
 
 def codec_title(name: CodecName) -> str:
     """Name of a codec for readers, with the library and its version."""
-    return "mammo_jax's own JPEG 2000" if name == OURS else RIVALS[name].title
+    return (OUR_CODEC if name == OURS else OTHER_CODECS[name]).title
 
 
 def largest_ratio(name: str, pixels: np.ndarray, bits_stored: int) -> float:
-    """The largest ratio for which `rival_ladder` has a result, from the codec's coarsest setting."""
+    """The largest ratio that `other_codec_ladder` can reach, which the codec's coarsest setting gives."""
     search = _Search(name, pixels, bits_stored, 1)
-    return pixels.nbytes * (1 + TOLERANCE) / search.size(len(search.settings) - 1)
+    return (1 + TOLERANCE) * ratio_of(image_bytes(pixels, bits_stored), search.size(len(search.settings) - 1))
 
 
 class _Search:
-    """Trials of one codec on one image; what is made once serves all ratios."""
+    """Search for the settings of one codec on one image; each is encoded once, for all ratios."""
 
     def __init__(self, name: str, pixels: np.ndarray, bits: int, threads: int):
-        self.rival, self.pixels, self.bits, self.threads = RIVALS[name], pixels, bits, threads
-        if bits > self.rival.most_bits:
+        self.codec, self.pixels, self.bits, self.threads = OTHER_CODECS[name], pixels, bits, threads
+        if bits > self.codec.max_bits:
             raise codec.InvalidImageError(
-                f"{self.rival.title} holds samples of at most {self.rival.most_bits} bits, and these have {bits}"
+                f"{self.codec.title} holds samples of at most {self.codec.max_bits} bits, and these have {bits}"
             )
-        self.settings = self.rival.settings(bits)
-        self.made: dict[int, bytes] = {}
+        self.settings = self.codec.settings(bits)
+        self.codestreams: dict[int, bytes] = {}  # by the index of their setting
 
     def size(self, index: int) -> int:
-        """Bytes that the setting at `index` gives."""
-        if index not in self.made:
+        """Bytes of the codestream with the setting at `index`."""
+        if index not in self.codestreams:
             setting = float(self.settings[index])
-            self.made[index] = self.rival.encode(self.pixels, self.bits, setting, self.threads)
-        return len(self.made[index])
+            self.codestreams[index] = self.codec.encode(self.pixels, self.bits, setting, self.threads)
+        return len(self.codestreams[index])
 
-    def decoded(self, data: bytes) -> np.ndarray:
-        """Pixels as the codec's library decodes them, of the image's own dtype."""
-        samples = self.rival.decode(data, self.bits, self.threads)
+    def decoded(self, codestream: bytes) -> np.ndarray:
+        """Pixels as the codec's library decodes them, with the dtype of the image."""
+        samples = self.codec.decode(codestream, self.bits, self.threads)
         return np.clip(samples, 0, (1 << self.bits) - 1).astype(self.pixels.dtype).reshape(self.pixels.shape)
 
-    def nearest(self, target: int, stored_ratio: float) -> int:
-        """Index of the setting with the largest result of at most `target` bytes; the last where none is so small."""
+    def nearest(self, target: int, ratio: float) -> int:
+        """Index of the setting with the largest codestream of at most `target` bytes; the last if none is so small.
+
+        Between an index known to be too large and one known to fit, linear interpolation and bisection alternate;
+        until both are known, steps grow by a factor of 4.
+        """
         last = len(self.settings) - 1
-        below = max((index for index in self.made if self.size(index) > target), default=-1)
-        fits = min((index for index in self.made if self.size(index) <= target), default=last + 1)
-        step, between = 1, False
-        while fits - below > 1:
-            if below < 0 and fits > last:
-                told = self.rival.told_ratios
-                index = int(np.searchsorted(self.settings, stored_ratio)) if told else last // 2
-            elif below < 0 or fits > last:
-                index = fits - step if below < 0 else below + step
+        too_large = max((index for index in self.codestreams if self.size(index) > target), default=-1)
+        fits = min((index for index in self.codestreams if self.size(index) <= target), default=last + 1)
+        step, bisect = 1, False
+        while fits - too_large > 1:
+            if too_large < 0 and fits > last:
+                index = self._first_guess(ratio)
+            elif too_large < 0 or fits > last:
+                index = fits - step if too_large < 0 else too_large + step
                 step *= 4
             else:
-                index = (below + fits) // 2 if between else self._interpolated(below, fits, target)
-                between = not between
-            index = min(max(index, below + 1), fits - 1)
+                index = (too_large + fits) // 2 if bisect else self._interpolated(too_large, fits, target)
+                bisect = not bisect
+            index = min(max(index, too_large + 1), fits - 1)
             if self.size(index) <= target:
                 fits = index
             else:
-                below = index
+                too_large = index
         return min(fits, last)
 
-    def _interpolated(self, below: int, fits: int, target: int) -> int:
-        """Where the size would be `target` if its logarithm fell evenly."""
-        sizes = np.log([self.size(below), self.size(fits), max(target, 1)])
-        return round(below + (fits - below) * (sizes[0] - sizes[2]) / max(sizes[0] - sizes[1], 1e-9))
+    def _first_guess(self, ratio: float) -> int:
+        if not self.codec.takes_ratio:
+            return (len(self.settings) - 1) // 2
+        return int(np.searchsorted(self.settings, self.codec.setting_for(self.pixels, self.bits, ratio)))
+
+    def _interpolated(self, too_large: int, fits: int, target: int) -> int:
+        """Index where the size would be `target` if its logarithm were linear in the index."""
+        sizes = np.log([self.size(too_large), self.size(fits), max(target, 1)])
+        return round(too_large + (fits - too_large) * (sizes[0] - sizes[2]) / max(sizes[0] - sizes[1], 1e-9))

@@ -1,4 +1,4 @@
-"""A CSV file that grows while a long job runs, and tells a job that was interrupted what is done."""
+"""A CSV file to which a long job adds rows, and from which an interrupted job resumes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 from mammo_jax.files import atomic_path
 
 
-class GrowingTable:
-    """A CSV file to which groups of rows are added; use as a context manager.
+class ResumableCsv:
+    """A CSV file to which groups of rows are added; use it as a context manager.
 
     Parameters
     ----------
     path : Path
-        Made if it is missing. What an interruption left of a group is dropped.
+        Created if it is missing. An incomplete last group, from an interruption, is dropped.
     columns : sequence of str
     group : int
-        How many rows are added at a time.
+        Rows that are added at a time.
 
     Attributes
     ----------
     rows : list of dict
-        What was in the file before, as text.
+        The rows that were in the file before, as text.
     """
 
     def __init__(self, path: Path, columns: Sequence[str], group: int):
@@ -34,15 +34,15 @@ class GrowingTable:
         self._file = path.open("a+", encoding="utf-8", newline="")
         self._file.seek(0)
         lines = [line for line in self._file.read().splitlines(keepends=True) if line.endswith("\n")]
-        kept = lines[: 1 + max(len(lines) - 1, 0) // group * group]
-        self._file.truncate(len("".join(kept).encode()))
-        self.rows = list(csv.DictReader(kept))
+        complete = lines[: 1 + max(len(lines) - 1, 0) // group * group]  # the header and whole groups
+        self._file.truncate(len("".join(complete).encode()))
+        self.rows = list(csv.DictReader(complete))
         self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
-        if not kept:
+        if not complete:
             self._writer.writeheader()
 
     def keep(self, wanted: Callable[[Mapping[str, str]], bool]) -> None:
-        """Drop all other rows that were there before, for good."""
+        """Delete all rows from the file that are not wanted."""
         kept = [row for row in self.rows if wanted(row)]
         if len(kept) == len(self.rows):
             return
@@ -56,11 +56,11 @@ class GrowingTable:
         self.rows = kept
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append a group of rows, at once."""
+        """Append a group of rows and flush it to the file."""
         self._writer.writerows(rows)
         self._file.flush()
 
-    def __enter__(self) -> GrowingTable:
+    def __enter__(self) -> ResumableCsv:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

@@ -1,4 +1,4 @@
-"""The same crop of one image at every ratio, for the report."""
+"""Example crops for the report: the same region of one image at every ratio."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ CROP_PIXELS = 256
 
 
 def choose_examples(source: Source) -> tuple[int, ...]:
-    """Indices of the first malignant images of two patients, and of the first benign one."""
-    chosen: list[int] = []
-    patients = source.patients()
+    """Return the indices of the first malignant images of two patients, and of the first benign one of another."""
+    indices: list[int] = []
+    patients, labels = source.patients(), source.labels()
     wanted: tuple[Label, ...] = ("malignant", "malignant", "benign")
     for label in wanted:
-        taken = {patients[index] for index in chosen}
-        chosen += next(
-            ([index] for index, found in enumerate(source.labels()) if found == label and patients[index] not in taken),
-            [],
+        shown_patients = {patients[index] for index in indices}
+        candidates = (
+            index for index in range(len(labels)) if labels[index] == label and patients[index] not in shown_patients
         )
-    return tuple(chosen)
+        first = next(candidates, None)
+        if first is not None:
+            indices.append(first)
+    return tuple(indices)
 
 
 def write_example_crop(
@@ -34,7 +36,7 @@ def write_example_crop(
 ) -> None:
     """Write the crop around the first lesion (or the breast's centre) as an 8-bit PNG `<image_id>_<ratio>.png`.
 
-    The grey-level window comes from the uncompressed image, so that what changes is the image and not the display.
+    The grey-level window comes from the uncompressed image, so that only the image changes and not the display.
     """
     side = min(CROP_PIXELS, *pixels.shape)
     if mammogram.lesions:
@@ -45,6 +47,6 @@ def write_example_crop(
     top, left = (int(edge) for edge in patch_corner(pixels.shape, row, column, side))
     window = np.s_[top : top + side, left : left + side]
     low, high = np.percentile(mammogram.pixels[window], (0.5, 99.5))
-    shown = np.clip((pixels[window].astype(float) - low) / max(high - low, 1.0), 0, 1)
+    crop = np.clip((pixels[window].astype(float) - low) / max(high - low, 1.0), 0, 1)
     with atomic_path(directory / f"{mammogram.image_id}_{ratio_text(ratio)}.png") as temporary:
-        Image.fromarray(np.round(255 * shown).astype(np.uint8)).save(temporary, format="PNG")
+        Image.fromarray(np.round(255 * crop).astype(np.uint8)).save(temporary, format="PNG")

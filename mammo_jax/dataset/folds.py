@@ -1,4 +1,4 @@
-"""Cross-validation folds by patient: made once, stored, and the same for every ratio and model."""
+"""Cross-validation folds by patient: divided once, stored, and the same for every ratio and model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from mammo_jax.errors import UserError
 from mammo_jax.files import write_text
 
 FIELDS = ("patient_id", "fold", "units", "positives")
 
 
-class FoldError(Exception):
+class FoldError(UserError):
     """Folds that cannot be made or used; the message names the patients or the file and the way out."""
 
 
@@ -32,7 +33,7 @@ def make_folds(
     ----------
     patients : sequence of str [units]
     targets : sequence of int [units]
-        What is learnt; usually 0 and 1.
+        The class of each unit; usually 0 and 1.
     n_folds : int, at least 2
     seed : int
 
@@ -44,7 +45,7 @@ def make_folds(
     Raises
     ------
     FoldError
-        A target has fewer patients than there are folds, or is missing from a fold.
+        A target has fewer patients than folds, or is missing from a fold.
     """
     targets = np.asarray(targets)
     names = np.asarray(patients, dtype=str)
@@ -52,13 +53,13 @@ def make_folds(
         raise FoldError(f"{n_folds} folds of {len(names)} patients' ids and {len(targets)} targets cannot be made")
     classes = np.unique(targets)
     if len(classes) < 2:
-        raise FoldError(f"every unit has the target {classes[0]}; both outcomes are needed to learn anything")
+        raise FoldError(f"every unit has the target {classes[0]}; training needs positives and negatives")
     for value in classes:
         count = len(np.unique(names[targets == value]))
         if count < n_folds:
             raise FoldError(
                 f"only {count} patients have the target {value}, too few for {n_folds} folds; "
-                "ask for fewer folds or add patients"
+                "use fewer folds or add patients"
             )
     order = np.lexsort((targets, names))
     splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
@@ -68,7 +69,7 @@ def make_folds(
     for fold in range(n_folds):
         missing = np.setdiff1d(classes, targets[folds == fold])
         if len(missing):
-            raise FoldError(f"fold {fold} has no unit of target {missing[0]}; ask for fewer folds or another seed")
+            raise FoldError(f"fold {fold} has no unit of target {missing[0]}; use fewer folds or another seed")
     return folds
 
 
@@ -80,9 +81,9 @@ def stored_folds(
     n_folds: int = 5,
     seed: int = 0,
 ) -> np.ndarray:
-    """Folds of `path` if it is there, else new ones, which are then stored there.
+    """Read the folds stored at `path`, or divide the units into new folds and store them there.
 
-    Parameters and result are those of `make_folds`. A stored file decides alone: every unit gets its patient's fold,
+    Parameters and result are those of `make_folds`. If the file exists, every unit gets its patient's stored fold,
     whatever the seed. Patients in the file without a unit are allowed, so that a subset keeps its folds.
 
     Raises
@@ -97,12 +98,12 @@ def stored_folds(
         return folds
     by_patient = read_folds(path)
     if set(by_patient.values()) != set(range(n_folds)):
-        found = len(set(by_patient.values()))
-        raise FoldError(f"{path}: holds {found} folds, asked for are {n_folds}; use another run folder or remove it")
+        stored = len(set(by_patient.values()))
+        raise FoldError(f"{path}: has {stored} folds, not {n_folds}; use another run folder or remove it")
     unknown = sorted(set(patients) - by_patient.keys())
     if unknown:
         raise FoldError(
-            f"{path}: lacks {len(unknown)} patients, first {unknown[0]}: it was made from other images; "
+            f"{path}: lacks {len(unknown)} patients, first {unknown[0]}: it belongs to other images; "
             "use another run folder or remove it"
         )
     return np.array([by_patient[patient] for patient in patients], dtype=np.int64)
@@ -111,7 +112,7 @@ def stored_folds(
 def write_folds(
     path: Path | str, patients: Sequence[str], targets: Sequence[int] | np.ndarray, folds: np.ndarray
 ) -> None:
-    """Store one line a patient (patient_id, fold, units, positives), atomically.
+    """Store one line per patient (patient_id, fold, units, positives), atomically.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def write_folds(
 
 
 def read_folds(path: Path | str) -> dict[str, int]:
-    """Read patient id → fold from a file of `write_folds`; FoldError where it is damaged."""
+    """Read the fold of each patient id from a file of `write_folds`; FoldError if it is damaged."""
     folds: dict[str, int] = {}
     with Path(path).open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
@@ -151,42 +152,42 @@ def read_folds(path: Path | str) -> dict[str, int]:
 
 
 def hash_pixels(pixels: np.ndarray) -> str:
-    """SHA-256 of an image's size and grey levels; the same for 8 and 16 bits allocated and either byte order."""
+    """Return the SHA-256 of an image's size and grey levels, the same for 8 or 16 bits and either byte order."""
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels, dtype="<u2").tobytes())
     return digest.hexdigest()
 
 
 def check_duplicates(image_ids: Sequence[str], patients: Sequence[str], hashes: Sequence[str]) -> list[tuple[str, ...]]:
-    """Look for one image under several names.
+    """Find images with equal pixels.
 
     Parameters
     ----------
     image_ids, patients : sequences of str [images]
     hashes : sequence of str [images]
-        Of `hash_pixels`.
+        From `hash_pixels`.
 
     Returns
     -------
     list of tuple of str
-        Image ids of each set of equal images within one patient, who stays in one fold with all of them.
+        Image ids of each set of equal images of one patient; a patient is in one fold, so they do no harm.
 
     Raises
     ------
     FoldError
-        Equal pixels under two patients: one woman's image would be trained on and tested on.
+        Two patients have equal pixels: the image could be in the training and in the test data.
     """
     groups = defaultdict(list)
     for image_id, patient, pixel_hash in zip(image_ids, patients, hashes):
         groups[pixel_hash].append((image_id, patient))
     equal = [group for group in groups.values() if len(group) > 1]
-    across = [group for group in equal if len({patient for _, patient in group}) > 1]
-    if across:
-        shown = "; ".join(
-            " = ".join(f"{image} (patient {patient})" for image, patient in group) for group in across[:5]
+    across_patients = [group for group in equal if len({patient for _, patient in group}) > 1]
+    if across_patients:
+        listed = "; ".join(
+            " = ".join(f"{image} (patient {patient})" for image, patient in group) for group in across_patients[:5]
         )
         raise FoldError(
-            f"{len(across)} images have the same pixels under different patients: {shown}. "
-            "Give them one patient id or leave one out, else training would see test images"
+            f"{len(across_patients)} images have the same pixels under different patients: {listed}. "
+            "Give them one patient id or leave one out; otherwise training data could contain test images"
         )
     return [tuple(image for image, _ in group) for group in equal]

@@ -1,8 +1,8 @@
-"""Normal patches that differ from lesion patches in nothing but the lesion.
+"""Matching: choice of normal patches that differ from lesion patches only in the lesion.
 
-Where a source plants no null sites, normal centres are drawn inside the breast and those are taken whose position in
-the breast, mean grey level and share of breast are nearest to the lesions'. Otherwise a classifier could tell lesion
-patches by where they lie or how bright the tissue is there.
+If a source has no null sites, candidate centres are drawn inside the breast. Those are chosen whose position in the
+breast, mean grey level and share of breast are nearest to the lesions'. Otherwise a classifier could recognise lesion
+patches by their position or by the brightness of the tissue.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from mammo_jax.dataset.units import Target, UnitConfig, lesion_sites, patch_side
 from mammo_jax.preprocess import Framing, breast_mask, find_framing, patch_corner
 from mammo_jax.sources import Mammogram, SourceError
 
-DRAWS = 200  # centres tried in an image; those nearer than half a patch to an earlier one are dropped
-MIN_BREAST = 0.5  # share of a normal patch that must be breast
-MAX_PAIRS = 1 << 26  # of a wanted and a candidate site, whose distances are held at once: 512 MiB
+DRAWS = 200  # centres drawn per image; those nearer than half a patch to an earlier one are dropped
+MIN_BREAST_SHARE = 0.5  # of a normal patch
+MAX_PAIRS = 1 << 26  # of a lesion and a candidate, in one distance matrix: 512 MiB
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Lesion sites and candidate normal sites of one image.
+    """The features of one image's lesion sites and candidate normal sites.
 
     Attributes
     ----------
     image_id : str
     lesions, candidates : float64 arrays [sites, 4]
-        Position along and away from the chest wall (0 … 1 in the breast box), mean grey level (0 … 1), breast share.
+        Position along and away from the chest wall (0 … 1 in the breast's bounding box), mean grey level (0 … 1), share
+        of breast.
     centres : float64 array [candidates, 2]
-        Row and column of each candidate in whole-image pixels.
+        Row and column of each candidate in pixels of the whole image.
     """
 
     image_id: str
@@ -44,25 +45,25 @@ class Survey:
 
 
 def survey_image(mammogram: Mammogram, config: UnitConfig, seed: int) -> Survey:
-    """Describe an image's lesions and candidate normal sites; the draw depends on the seed and the image id alone."""
+    """Compute the features of an image's lesions and candidates, which are drawn by seed and image id only."""
     side = patch_side(mammogram, config)
     breast = breast_mask(mammogram.pixels)
     framing = find_framing(breast)
-    describe = _Describer(mammogram, breast, framing, side)
-    lesions = [describe(site.row, site.column) for site in lesion_sites(mammogram, breast)]
+    features = _SiteFeatures(mammogram, breast, framing, side)
+    lesions = [features(site.row, site.column) for site in lesion_sites(mammogram, breast)]
     centres = _draw_centres(mammogram, breast, side, config.target, seed)
-    described = np.array([describe(*centre) for centre in centres]).reshape(-1, 4)
-    inside = described[:, 3] >= MIN_BREAST
+    candidates = np.array([features(*centre) for centre in centres]).reshape(-1, 4)
+    inside = candidates[:, 3] >= MIN_BREAST_SHARE
     return Survey(
         mammogram.image_id,
         np.array(lesions).reshape(-1, 4),
-        described[inside],
+        candidates[inside],
         np.array(centres).reshape(-1, 2)[inside],
     )
 
 
-class _Describer:
-    """Mean grey level and breast share of a square, from summed-area tables of one image."""
+class _SiteFeatures:
+    """Computes the features of a square from summed-area tables of one image."""
 
     def __init__(self, mammogram: Mammogram, breast: np.ndarray, framing: Framing, side: float):
         self.framing, self.side, self.shape = framing, round(side), mammogram.pixels.shape
@@ -87,7 +88,7 @@ def _summed_area(image: np.ndarray) -> np.ndarray:
 def _draw_centres(
     mammogram: Mammogram, breast: np.ndarray, side: float, target: Target, seed: int
 ) -> list[tuple[float, float]]:
-    """Draw candidate centres inside the breast, at least half a patch apart and clear of every lesion."""
+    """Draw candidate centres inside the breast, at least half a patch apart and without overlap with a lesion."""
     unmarked = mammogram.label != "normal" and not mammogram.lesions
     if unmarked or (mammogram.label != "normal" and target != "lesion"):
         return []
@@ -95,22 +96,22 @@ def _draw_centres(
     generator = np.random.default_rng(int.from_bytes(digest[:8], "little"))
     inside = np.flatnonzero(breast)
     rows, columns = np.unravel_index(generator.choice(inside, DRAWS), breast.shape)
-    taken: list[tuple[float, float]] = []
+    centres: list[tuple[float, float]] = []
     for row, column in zip(rows.astype(float), columns.astype(float)):
         clear = all(
             np.hypot(row - lesion.row, column - lesion.column) > lesion.radius + side / np.sqrt(2)
             for lesion in mammogram.lesions
         )
-        if clear and all(np.hypot(row - other, column - across) >= side / 2 for other, across in taken):
-            taken.append((row, column))
-    return taken
+        if clear and all(np.hypot(row - other[0], column - other[1]) >= side / 2 for other in centres):
+            centres.append((row, column))
+    return centres
 
 
 def match_normals(surveys: list[Survey], per_lesion: int) -> dict[str, list[tuple[float, float]]]:
-    """Choose `per_lesion` normal sites for each lesion so that the summed distance of their descriptions is least.
+    """Choose `per_lesion` normal sites for each lesion with the smallest sum of feature distances (optimal matching).
 
-    In large studies lesions and candidates are dealt out at random into groups of equal size, and the sum is the least
-    within each: memory stays bounded, and a group's candidates are as varied as all of them.
+    In large studies lesions and candidates are divided at random into groups of equal size, and the sum is minimised
+    within each group. This limits the memory, and each group's candidates have the same distribution as all of them.
 
     Parameters
     ----------
@@ -134,27 +135,29 @@ def match_normals(surveys: list[Survey], per_lesion: int) -> dict[str, list[tupl
     per_lesion = min(per_lesion, len(candidates) // len(lesions))
     if per_lesion == 0:
         raise SourceError(
-            f"{len(candidates)} normal sites for {len(lesions)} lesions are too few; ask for smaller --patch-mm"
+            f"{len(candidates)} normal sites for {len(lesions)} lesions are too few; give a smaller --patch-mm"
         )
     scale = np.maximum(lesions.std(0), 1e-6)
-    wanted = np.repeat(lesions / scale, per_lesion, axis=0)
-    chosen = _assign(wanted, candidates / scale, MAX_PAIRS)
-    owners = [survey.image_id for survey in surveys for _ in range(len(survey.candidates))]
+    targets = np.repeat(lesions / scale, per_lesion, axis=0)
+    assigned = _assign(targets, candidates / scale, MAX_PAIRS)
+    image_ids = [survey.image_id for survey in surveys for _ in range(len(survey.candidates))]
     centres = np.concatenate([survey.centres for survey in surveys])
     sites: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for index in sorted(chosen):
-        sites[owners[index]].append((float(centres[index, 0]), float(centres[index, 1])))
+    for index in sorted(assigned):
+        sites[image_ids[index]].append((float(centres[index, 0]), float(centres[index, 1])))
     return dict(sites)
 
 
-def _assign(wanted: np.ndarray, offered: np.ndarray, max_pairs: int) -> np.ndarray:
-    """Indices of `offered` [candidates, 4] assigned to the rows of `wanted` [n, 4], one each, n of them in no order."""
-    groups = int(np.ceil(np.sqrt(len(wanted) * len(offered) / max_pairs)))
-    deal = np.random.default_rng(0).permutation if groups > 1 else np.arange
-    chosen = [
-        offer[linear_sum_assignment(cdist(wanted[want], offered[offer], "sqeuclidean"))[1]]
-        for want, offer in zip(
-            np.array_split(deal(len(wanted)), groups), np.array_split(deal(len(offered)), groups), strict=True
+def _assign(targets: np.ndarray, candidates: np.ndarray, max_pairs: int) -> np.ndarray:
+    """Return the indices of the `candidates` [m, 4] assigned to the `targets` [n, 4], n different ones, unordered."""
+    groups = int(np.ceil(np.sqrt(len(targets) * len(candidates) / max_pairs)))
+    order = np.random.default_rng(0).permutation if groups > 1 else np.arange
+    assigned = [
+        some_candidates[
+            linear_sum_assignment(cdist(targets[some_targets], candidates[some_candidates], "sqeuclidean"))[1]
+        ]
+        for some_targets, some_candidates in zip(
+            np.array_split(order(len(targets)), groups), np.array_split(order(len(candidates)), groups), strict=True
         )
     ]
-    return np.concatenate(chosen)
+    return np.concatenate(assigned)

@@ -11,15 +11,15 @@ from mammo_jax.ratios import split_name
 
 
 class RecordWriter:
-    """A TFDS directory with one split a ratio; TensorFlow is imported here, in the worker, and nowhere before.
+    """Writes a TFDS directory with one split per ratio; TensorFlow is imported here, in the worker process.
 
     Parameters
     ----------
     directory : Path
     ratios : sequence of float
-        1 included.
+        Including 1.
     rows, columns : int
-        Of every image and mask.
+        Size of every image and mask.
     """
 
     def __init__(self, directory: Path, ratios: Sequence[float], rows: int, columns: int):
@@ -57,6 +57,6 @@ class RecordWriter:
             self.writer.add_examples(records)
 
     def close(self) -> None:
-        """Close every split; a part without units has none, and so is not listed by `parts`."""
+        """Close every split. A part without units writes no files, so `parts` does not list it."""
         if not self.empty:
             self.writer.close_all()

@@ -1,7 +1,7 @@
-"""What one example of the study is: a whole view, or a patch around one site.
+"""The study's units, one per example: a whole view, or a patch around one site.
 
-Units are laid out on the uncompressed image and then cut out of every reconstruction alike, so a patch is cut AFTER
-its whole image was compressed and decompressed.
+The positions of units are determined on the uncompressed image and are the same for every reconstruction. So a patch is
+cropped AFTER its whole image was compressed and decompressed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Target = Literal["malignant", "abnormal", "lesion"]
 
 @dataclass(frozen=True)
 class UnitConfig:
-    """What is cut from an image, and what is asked about it.
+    """What is cropped from an image, and which label is the target.
 
     Attributes
     ----------
@@ -30,15 +30,15 @@ class UnitConfig:
         Malignant against the rest; abnormal against normal images; or, for patches, lesion against normal patch
         (then normal patches may also come from abnormal images, away from the lesions).
     input_rows, input_columns : int
-        What the model sees, in pixels.
+        Size of the model's input in pixels.
     input_pitch : float or None
-        Whole views: mm a model pixel, so that scale is the same for every image; None fits each breast to the canvas.
+        Whole views: mm per model pixel, the same scale for every image; None fits each breast to the canvas.
     patch_mm : float
         Side of a patch in mm.
     pixel_pitch : float or None
-        mm a pixel for images that do not say.
+        mm per pixel, for images that do not state it.
     normals_per_lesion : int
-        Matched normal patches for each lesion patch, where the source plants no null sites.
+        Matched normal patches for each lesion patch, if the source has no null sites.
     """
 
     unit: UnitKind = "patch"
@@ -51,16 +51,16 @@ class UnitConfig:
     normals_per_lesion: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Raise ValueError for combinations that make no sense."""
         if self.unit == "whole" and self.target == "lesion":
-            raise ValueError("target 'lesion' is for patches: ask for 'abnormal' or 'malignant' of whole images")
+            raise ValueError("target 'lesion' is for patches: use 'abnormal' or 'malignant' for whole images")
         if self.unit == "patch" and self.input_rows != self.input_columns:
             raise ValueError("patches are square: input_rows and input_columns must be equal")
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where a patch is centred, in whole-image pixels, and what it shows."""
+    """The centre of a patch in pixels of the whole image, with its label and name."""
 
     row: float
     column: float
@@ -70,14 +70,14 @@ class Site:
 
 @dataclass(frozen=True)
 class Unit:
-    """One example: an id, what it shows, and how to cut it from any reconstruction of its image.
+    """One example: its id, label and target, and how to crop it from any reconstruction of its image.
 
     Attributes
     ----------
     unit_id : str
     label : {"normal", "benign", "malignant"}
     target : int
-        1 where the unit is a positive of the study's question.
+        1 for a positive, 0 for a negative.
     """
 
     unit_id: str
@@ -90,37 +90,37 @@ class Unit:
     zoom: float | None
 
     def view(self, pixels: np.ndarray) -> np.ndarray:
-        """Cut this unit out of a whole image [rows, columns]; float32 [input_rows, input_columns]."""
+        """Crop and resample this unit from a whole image [rows, columns]; float32 [input_rows, input_columns]."""
         if self.site is None or self.side is None:
             return whole_view(pixels, self.framing, self.shape, self.zoom)
         return patch_view(pixels, self.site.row, self.site.column, self.side, self.shape[0], self.framing.mirrored)
 
     def record_image(self, pixels: np.ndarray, bits_stored: int) -> np.ndarray:
-        """Cut this unit and scale it as a record holds it; uint16 [input_rows, input_columns]."""
+        """Crop this unit and scale its grey levels for a record; uint16 [input_rows, input_columns]."""
         return to_record(self.view(pixels), bits_stored)
 
     def record_mask(self, lesions: np.ndarray) -> np.ndarray:
-        """Cut this unit out of a lesion mask [rows, columns]; uint8, 255 where at least half a pixel is lesion."""
+        """Crop this unit from a lesion mask [rows, columns]; uint8, 255 if at least half of the pixel is lesion."""
         return np.where(self.view(lesions) >= 0.5, 255, 0).astype(np.uint8)
 
 
 def pitch_of(mammogram: Mammogram, config: UnitConfig) -> float:
-    """Pixel pitch in mm, from the image or else from the config; raises SourceError where neither knows it."""
+    """Return the pixel pitch in mm, from the image or else from the config; SourceError if neither has it."""
     pitch = mammogram.pixel_pitch or config.pixel_pitch
     if pitch is None:
         raise SourceError(
-            f"{mammogram.image_id}: pixel_pitch is unknown, so a size in mm means nothing; say --pixel-pitch"
+            f"{mammogram.image_id}: pixel_pitch is unknown, but sizes are in mm; give it with --pixel-pitch"
         )
     return pitch
 
 
 def patch_side(mammogram: Mammogram, config: UnitConfig) -> float:
-    """Side of a patch in pixels of the image; raises SourceError where it is unknown or larger than the image."""
+    """Return the side of a patch in pixels of the image; SourceError if it is unknown or larger than the image."""
     side = config.patch_mm / pitch_of(mammogram, config)
     if side > min(mammogram.pixels.shape):
         raise SourceError(
             f"{mammogram.image_id}: a patch of {config.patch_mm} mm is {side:.0f} pixels, larger than the image "
-            f"{mammogram.pixels.shape}; ask for a smaller --patch-mm"
+            f"{mammogram.pixels.shape}; give a smaller --patch-mm"
         )
     return side
 
@@ -137,7 +137,7 @@ def lay_out(
         Its breast mask.
     config : UnitConfig
     normal_sites : sequence of (row, column)
-        Matched centres of normal patches, for sources that plant no null sites.
+        Matched centres of normal patches, for sources without null sites.
     """
     framing = find_framing(breast)
     shape = (config.input_rows, config.input_columns)
@@ -166,9 +166,9 @@ def lay_out(
 
 
 def lesion_sites(mammogram: Mammogram, breast: np.ndarray) -> list[Site]:
-    """One site for each marked lesion whose centre lies in the breast mask [rows, columns].
+    """Return one site for each marked lesion whose centre is inside the breast mask [rows, columns].
 
-    A mark outside is a mistake of the table (mini-MIAS has two), and its patch would show background.
+    A mark outside is an error in the table (mini-MIAS has two), and its patch would show background.
     """
     return [
         Site(lesion.row, lesion.column, lesion.label, f"lesion{number}")
@@ -180,7 +180,7 @@ def lesion_sites(mammogram: Mammogram, breast: np.ndarray) -> list[Site]:
 
 
 def is_positive(label: Label, target: Target) -> int:
-    """Return 1 where a unit with this label is a positive of the question, else 0."""
+    """Return 1 if a unit with this label is a positive for the target, else 0."""
     return int(label == "malignant" if target == "malignant" else label != "normal")
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,16 +20,19 @@ import pandas as pd
 from tqdm import tqdm
 
 import codec
+from codec.ratio import bits_per_pixel, image_bytes, ratio_of
 from mammo_jax.compression.image_quality import Quality, compare
-from mammo_jax.compression.ladder import CodecName, RivalEncoded, codec_ladder, codec_title
+from mammo_jax.compression.ladder import CodecName, OtherEncoded, codec_ladder, codec_title
 from mammo_jax.dataset.example_crops import write_example_crop
 from mammo_jax.dataset.folds import hash_pixels
 from mammo_jax.dataset.records import RecordWriter
 from mammo_jax.dataset.units import Unit, UnitConfig, is_positive, label_number, lay_out
 from mammo_jax.files import atomic_directory, atomic_path, read_json
 from mammo_jax.preprocess import breast_mask
-from mammo_jax.processes import reporting_lost_workers
+from mammo_jax.processes import results_as_completed
 from mammo_jax.ratios import split_name
+from mammo_jax.run_folder import RunFolder
+from mammo_jax.runtime import quiet_tensorflow
 from mammo_jax.sources import Mammogram, Source, SourceError
 
 PART_IMAGES = 32  # what an interruption can cost at most, for each worker
@@ -53,8 +55,8 @@ class DatasetPlan:
     normal_sites : dict
         Image id → centres of matched normal patches.
     examples : tuple of int
-        Indices of the images whose crops go into `directory`/../examples.
-    directory : Path
+        Indices of the images whose crops the report shows.
+    run : RunFolder
     """
 
     source: Source
@@ -64,7 +66,7 @@ class DatasetPlan:
     folds: Mapping[str, int]
     normal_sites: Mapping[str, Sequence[tuple[float, float]]]
     examples: tuple[int, ...]
-    directory: Path
+    run: RunFolder
 
 
 def write_dataset(plan: DatasetPlan, workers: int) -> None:
@@ -76,9 +78,9 @@ def write_dataset(plan: DatasetPlan, workers: int) -> None:
     workers : int
         Processes; each takes one core and works on one image at a time.
     """
-    plan.directory.mkdir(parents=True, exist_ok=True)
+    plan.run.dataset.mkdir(parents=True, exist_ok=True)
     _drop_parts_to_try_again(plan)
-    missing = [part for part in range(part_count(plan.source)) if not part_path(plan.directory, part).exists()]
+    missing = [part for part in range(part_count(plan.source)) if not part_path(plan.run.dataset, part).exists()]
     if missing:
         _write_parts(plan, missing, workers)
     _merge_tables(plan)
@@ -101,7 +103,7 @@ def parts(directory: Path) -> list[Path]:
 
 def _drop_parts_to_try_again(plan: DatasetPlan) -> None:
     """Remove parts that left out an image which can be used by now: a file that was put right, a disk that is back."""
-    for path in plan.directory.glob("part-*"):
+    for path in plan.run.dataset.glob("part-*"):
         left_out = [int(row["index"]) for row in read_json(path / "tables.json")["left_out"]]
         if any(_can_be_cut(plan, index) for index in left_out):
             dropped = path.with_name(f".{path.name}.dropped")
@@ -120,46 +122,30 @@ def _can_be_cut(plan: DatasetPlan, index: int) -> bool:
 
 def _write_parts(plan: DatasetPlan, missing: list[int], workers: int) -> None:
     """Spread the missing parts over processes; the first exception stops the rest and is raised."""
-    context = multiprocessing.get_context("spawn")
-    done = context.Value("q", 0)
+    images_done = multiprocessing.get_context("spawn").Value("q", 0)
     total = sum(len(_part_indices(plan.source, part)) for part in missing)
-    with (
-        reporting_lost_workers(),
-        ProcessPoolExecutor(min(workers, len(missing)), context, _start_worker, (done,)) as pool,
-        tqdm(total=total, desc="compressing", unit="image") as bar,
-    ):
-        futures = {pool.submit(_write_part, plan, part) for part in missing}
-        try:
-            while futures:
-                finished, futures = wait(futures, timeout=0.5, return_when=FIRST_EXCEPTION)
-                bar.update(done.value - bar.n)
-                for future in finished:
-                    future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-_progress: Any = None  # the shared counter of images done; set once in each worker process
-
-
-def _start_worker(counter: Any) -> None:
-    global _progress
-    _progress = counter
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # announces itself on the terminal otherwise
+    with tqdm(total=total, desc="compressing", unit="image") as bar:
+        parts_done = results_as_completed(
+            partial(_write_part, plan, images_done),
+            missing,
+            workers,
+            set_up=quiet_tensorflow,
+            while_waiting=lambda: bar.update(images_done.value - bar.n),
+        )
+        for _ in parts_done:
+            pass
 
 
 def _part_indices(source: Source, part: int) -> range:
     return range(part * PART_IMAGES, min((part + 1) * PART_IMAGES, len(source)))
 
 
-def _write_part(plan: DatasetPlan, part: int) -> None:
-    """Compress the images of one part and write their records and audit rows."""
+def _write_part(plan: DatasetPlan, images_done: Any, part: int) -> None:
+    """Compress the images of one part and write their records and audit rows; counts the images in a shared value."""
     audit: list[dict[str, Any]] = []
     images: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
-    with atomic_directory(part_path(plan.directory, part)) as directory:
+    with atomic_directory(part_path(plan.run.dataset, part)) as directory:
         writer = RecordWriter(directory, (1.0, *plan.ratios), plan.units.input_rows, plan.units.input_columns)
         for index in _part_indices(plan.source, part):
             try:
@@ -171,9 +157,8 @@ def _write_part(plan: DatasetPlan, part: int) -> None:
                 writer.add(records)
                 audit += rows
                 images.append(_image_row(mammogram))
-            if _progress is not None:
-                with _progress.get_lock():
-                    _progress.value += 1
+            with images_done.get_lock():
+                images_done.value += 1
         writer.close()
         tables = {"audit": audit, "images": images, "left_out": left_out}
         (directory / "tables.json").write_text(json.dumps(tables))
@@ -226,7 +211,7 @@ def _process(
 
     def record_all(ratio: float, pixels: np.ndarray, codestream_bytes: int, psnr: float) -> list[dict]:
         if is_example:
-            write_example_crop(plan.directory.parent / "examples", mammogram, breast, ratio, pixels)
+            write_example_crop(plan.run.examples, mammogram, breast, ratio, pixels)
         return [_record(mammogram, unit, cut, pixels, fold, codestream_bytes, psnr) for unit, cut in zip(units, masks)]
 
     records = {split_name(1): record_all(1, mammogram.pixels, mammogram.pixels.nbytes, float("inf"))}
@@ -245,10 +230,10 @@ def _lay_out(plan: DatasetPlan, mammogram: Mammogram, breast: np.ndarray) -> lis
 
 
 def _audit_row(
-    mammogram: Mammogram, ratio: float, encoded: codec.Encoded | RivalEncoded, quality: Quality, breast: np.ndarray
+    mammogram: Mammogram, ratio: float, encoded: codec.Encoded | OtherEncoded, quality: Quality, breast: np.ndarray
 ) -> dict[str, Any]:
     size = len(encoded.codestream)
-    pixels = mammogram.pixels.size
+    pixels, bits = mammogram.pixels, mammogram.bits_stored
     return {
         "image_id": mammogram.image_id,
         "ratio": ratio,
@@ -256,10 +241,10 @@ def _audit_row(
         "codestream_bytes": size,
         "padding_bytes": encoded.padding_bytes,
         "header_bytes": encoded.header_bytes,
-        "ratio_allocated": pixels * mammogram.bits_allocated / 8 / size,
-        "ratio_stored": pixels * mammogram.bits_stored / 8 / size,
-        "bits_per_pixel": 8 * size / pixels,
-        "bits_per_breast_pixel": 8 * size / max(int(breast.sum()), 1),
+        "ratio_allocated": ratio_of(image_bytes(pixels, bits), size),
+        "ratio_stored": ratio_of(image_bytes(pixels, bits, "stored"), size),
+        "bits_per_pixel": bits_per_pixel(size, pixels.size),
+        "bits_per_breast_pixel": bits_per_pixel(size, max(int(breast.sum()), 1)),
         **asdict(quality),
     }
 
@@ -288,8 +273,8 @@ def _record(
 
 def _merge_tables(plan: DatasetPlan) -> None:
     """Merge the parts' tables into audit.csv, images.csv and left_out.csv in the run folder."""
-    tables = [read_json(part_path(plan.directory, part) / "tables.json") for part in range(part_count(plan.source))]
-    for name in ("audit", "images", "left_out"):
+    tables = [read_json(part_path(plan.run.dataset, part) / "tables.json") for part in range(part_count(plan.source))]
+    for name, path in (("audit", plan.run.audit), ("images", plan.run.images), ("left_out", plan.run.left_out)):
         frame = pd.DataFrame([row for table in tables for row in table[name]])
-        with atomic_path(plan.directory.parent / f"{name}.csv") as temporary:
+        with atomic_path(path) as temporary:
             frame.to_csv(temporary, index=False)

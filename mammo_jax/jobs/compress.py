@@ -20,12 +20,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-import codec
 from mammo_jax.compression.batch import compress_files, list_files
 from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
-from mammo_jax.processes import WorkerError
-from mammo_jax.sources import SourceError
+from mammo_jax.jobs.run_job import run_job
 from mammo_jax.sources.identifiers import load_key
 
 
@@ -71,26 +69,37 @@ class CompressConfig:
     workers: int | None = None
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job."""
-    config = tyro.cli(CompressConfig, args=arguments, description=__doc__)
-    try:
-        plan = CompressionPlan(
-            out=config.out,
-            ratios=config.ratios,
-            layers=config.layers,
-            lossless=config.lossless,
-            reference=config.reference,
-            bits_stored=config.bits_stored,
-            jp2=config.jp2,
-            key=None if config.plain_ids else load_key(config.id_key),
-        )
-        files = list_files(config.inputs, plan)
-        left_out = compress_files(plan, files, config.workers or len(os.sched_getaffinity(0)))
-    except (SourceError, CompressionError, WorkerError, codec.CodecError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
+    """Compress all files, and print what was left out and where the sizes are.
+
+    Raises
+    ------
+    CompressionError
+        No file could be compressed, or the folder holds results of other settings.
+    """
+    plan = CompressionPlan(
+        out=config.out,
+        ratios=config.ratios,
+        layers=config.layers,
+        lossless=config.lossless,
+        reference=config.reference,
+        bits_stored=config.bits_stored,
+        jp2=config.jp2,
+        key=None if config.plain_ids else load_key(config.id_key),
+    )
+    files = list_files(config.inputs, plan)
+    left_out = compress_files(plan, files, config.workers or len(os.sched_getaffinity(0)))
     for file, problem in left_out:
         print(f"left out: {file.path}: {problem}")
     if len(left_out) == len(files):
-        raise SystemExit("error: no file could be compressed")
+        raise CompressionError("no file could be compressed")
     print(f"{len(files) - len(left_out)} of {len(files)} files: {config.out / 'sizes.csv'}")
+
+
+def _parse(flags: list[str]) -> CompressConfig:
+    return tyro.cli(CompressConfig, args=flags, description=__doc__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    run_job(compress, _parse, arguments, networks=False)

@@ -4,59 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import os
-import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from mammo_jax.compression.ladder import CodecName, CompressionError
-from mammo_jax.dataset.folds import FoldError
-from mammo_jax.dataset.input_pipeline import DatasetError
+from mammo_jax.compression.ladder import CodecName
 from mammo_jax.dataset.units import UnitConfig
-from mammo_jax.files import read_json, sha256_json, write_json
-from mammo_jax.models import ModelError
-from mammo_jax.models.pretrained import PretrainedError
-from mammo_jax.processes import WorkerError
-from mammo_jax.provenance import environment, log_event
 from mammo_jax.ratios import LADDER, MIXED
-from mammo_jax.report.sections import ReportError
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import Method
-from mammo_jax.saliency.stage import SaliencyError
-from mammo_jax.sources import SourceError
-from mammo_jax.statistics.evaluation import check_settings
-from mammo_jax.statistics.prediction_grid import StatisticsError
-from mammo_jax.statistics.predictions import PredictionsError
-from mammo_jax.training.checkpoints import CheckpointError
-from mammo_jax.training.loop import TrainingError
+from mammo_jax.statistics.evaluation import RESAMPLES, check_settings
+from mammo_jax.statistics.verdict import MARGIN
 from mammo_jax.training_config import TrainingConfig
 
-EXPECTED = (
-    SourceError,
-    FoldError,
-    DatasetError,
-    CompressionError,
-    TrainingError,
-    ModelError,
-    PretrainedError,
-    CheckpointError,
-    PredictionsError,
-    StatisticsError,
-    ReportError,
-    SaliencyError,
-    WorkerError,
-)
-"""Errors whose message already names the file, the field and the way out."""
-
-ELSEWHERE = ("out", "workers", "distributed", "saliency")
-"""Settings that say where a run is made and whether a stage is asked for, not what comes out."""
-
-LARGEST_SEED = 2**32 - 2
+MAX_SEED = 2**32 - 2
 """Of 32 bits; saliency may take the next one as well."""
 
 SourceName = Literal["phantom", "mias", "folder", "hybrid"]
@@ -156,8 +120,8 @@ class StudyConfig:
     folds: int = 5
     seeds: tuple[int, ...] = (0,)
     fold_seed: int = 0
-    margin: float = 0.05
-    resamples: int = 2000
+    margin: float = MARGIN
+    resamples: int = RESAMPLES
     features_from: Path | None = None
     workers: int | None = None
     distributed: bool = False
@@ -175,14 +139,19 @@ class StudyConfig:
             raise ValueError(f"folds: {self.folds} is too few; models of the others score a fold, so take 2")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {self.seeds}; give at least one, and none twice")
-        if min(self.seeds) < 0 or max(self.seeds) > LARGEST_SEED:
-            raise ValueError(f"seeds: {self.seeds}; each must be a whole number from 0 to {LARGEST_SEED}")
+        if min(self.seeds) < 0 or max(self.seeds) > MAX_SEED:
+            raise ValueError(f"seeds: {self.seeds}; each must be a whole number from 0 to {MAX_SEED}")
         if not self.ratios or any(not 1 < ratio < float("inf") for ratio in self.ratios):
             raise ValueError("ratios: each must be a finite number above 1; 1 itself is always part of the study")
         if list(self.ratios) != sorted(set(self.ratios)):
             raise ValueError("ratios: write them once each and in rising order")
         if unknown := set(self.train_ratios or ()) - {1.0, *self.ratios}:
             raise ValueError(f"train_ratios: {sorted(unknown)} are not among the ratios")
+
+    @property
+    def run(self) -> RunFolder:
+        """The run's files."""
+        return RunFolder(self.out)
 
     @property
     def processes(self) -> int:
@@ -231,46 +200,3 @@ def _flag(arguments: list[str], name: str, default: str) -> str:
         if argument.startswith(f"--{name}="):
             return argument.split("=", 1)[1]
     return default
-
-
-@contextmanager
-def reporting_errors() -> Iterator[None]:
-    """End the job with one line for what the user can mend; anything else is ours and keeps its traceback."""
-    try:
-        yield
-    except EXPECTED as error:
-        raise SystemExit(f"error: {error}") from error
-
-
-def start_run(config: StudyConfig, job: str, arguments: Sequence[str]) -> None:
-    """Write config.json on the first start; on a later one refuse a run folder that was made with other settings."""
-    settings = as_json(config)
-    path = config.out / "config.json"
-    if path.exists():
-        before = read_json(path)["config"]
-        changed = [name for name in settings if settings[name] != before.get(name) and name not in ELSEWHERE]
-        if changed:
-            raise SystemExit(
-                f"error: {config.out} holds a run with another {', '.join(changed)}; "
-                "choose another --out, or delete that folder"
-            )
-    else:
-        write_json(
-            path,
-            {
-                "config": settings,
-                "sha256": sha256_json(settings),
-                "command": shlex.join(["mammo-jax", "study", *_of_a_study(arguments)]),
-            },
-        )
-    log_event(config.out, "start", job=job, config_sha256=sha256_json(settings), **environment())
-
-
-def _of_a_study(arguments: Sequence[str]) -> list[str]:
-    """Flags of any job as those that make the same run by `mammo-jax study`, which knows no --distributed."""
-    return [argument for argument in arguments if argument not in ("--distributed", "--no-distributed")]
-
-
-def as_json(config: Any) -> dict[str, Any]:
-    """Return the config as JSON types."""
-    return json.loads(json.dumps(dataclasses.asdict(config), default=str))

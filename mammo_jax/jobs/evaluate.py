@@ -11,7 +11,6 @@ Cost: seconds. Writes OUT/metrics.json, OUT/report.html and OUT/figures/.
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,12 @@ from typing import Annotated, Any
 import tyro
 
 from mammo_jax.files import sha256_file, write_json
-from mammo_jax.report import ReportError, build_report
+from mammo_jax.jobs.run_job import run_job
+from mammo_jax.report import build_report
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.evaluation import RESAMPLES, evaluate
 from mammo_jax.statistics.prediction_grid import StatisticsError
-from mammo_jax.statistics.predictions import PredictionsError, read_predictions
+from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.verdict import MARGIN
 
 
@@ -69,8 +70,9 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     PredictionsError, StatisticsError
         If the table cannot be used, or `out` holds a run with predictions of its own.
     """
-    own = config.out / "predictions.parquet"
-    if (own.exists() or (config.out / "config.json").exists()) and own.resolve() != config.predictions.resolve():
+    run = RunFolder(config.out)
+    own = run.predictions
+    if (own.exists() or run.config.exists()) and own.resolve() != config.predictions.resolve():
         raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
     metrics = evaluate(
         read_predictions(config.predictions),
@@ -82,18 +84,22 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         frozen=config.frozen,
     )
     metrics |= {"command": command, "predictions_sha256": sha256_file(config.predictions)}
-    write_json(config.out / "metrics.json", metrics)
+    write_json(run.metrics, metrics)
     return metrics
+
+
+def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> None:
+    """Evaluate, build the report, and print the verdict and the report's path."""
+    metrics = evaluate_predictions(config, shlex.join(["mammo-jax", "evaluate", *flags]))
+    report = build_report(config.out)
+    print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
+    print(f"report: {report}")
+
+
+def _parse(flags: list[str]) -> EvaluateConfig:
+    return tyro.cli(EvaluateConfig, args=flags, description=__doc__)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    config = tyro.cli(EvaluateConfig, args=given, description=__doc__)
-    try:
-        metrics = evaluate_predictions(config, shlex.join(["mammo-jax", "evaluate", *given]))
-        report = build_report(config.out)
-    except (PredictionsError, StatisticsError, ReportError) as error:
-        raise SystemExit(f"error: {error}") from error
-    print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
-    print(f"report: {report}")
+    run_job(evaluate_and_report, _parse, arguments, networks=False)

@@ -5,14 +5,14 @@ mammo-jax report --run runs/study
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from mammo_jax.report import ReportError, build_report
+from mammo_jax.jobs.run_job import run_job
+from mammo_jax.report import build_report
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,15 @@ class ReportConfig:
     run: Path = Path("runs/study")
 
 
+def report(config: ReportConfig, _flags: Sequence[str]) -> None:
+    """Build the report and print its path."""
+    print(f"report: {build_report(config.run)}")
+
+
+def _parse(flags: list[str]) -> ReportConfig:
+    return tyro.cli(ReportConfig, args=flags, description=__doc__)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    config = tyro.cli(ReportConfig, args=sys.argv[1:] if arguments is None else arguments, description=__doc__)
-    try:
-        print(f"report: {build_report(config.run)}")
-    except ReportError as error:
-        raise SystemExit(f"error: {error}") from error
+    run_job(report, _parse, arguments, networks=False)

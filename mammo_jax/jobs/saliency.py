@@ -9,7 +9,6 @@ summary.json, panels/; and the report anew.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,13 +17,14 @@ import pandas as pd
 
 from mammo_jax.dataset.input_pipeline import DatasetError, Examples, read_examples
 from mammo_jax.dataset.writing import parts
-from mammo_jax.devices import keep_memory
 from mammo_jax.files import write_json
-from mammo_jax.jobs.config import StudyConfig, parse, reporting_errors, start_run
+from mammo_jax.jobs.config import StudyConfig
+from mammo_jax.jobs.study_run import run_study_job
 from mammo_jax.provenance import log_event
 from mammo_jax.report import build_report
+from mammo_jax.run_folder import fold_model
 from mammo_jax.saliency.panels import write_panels
-from mammo_jax.saliency.randomisation import by_heart, read_with_permuted_targets
+from mammo_jax.saliency.randomisation import memorisation_config, read_with_permuted_targets
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, TRAINED, SaliencyError, SaliencyPlan, measure_saliency
 from mammo_jax.saliency.summary import summarise
 from mammo_jax.training.checkpoints import read_metadata
@@ -34,16 +34,15 @@ from mammo_jax.training_config import TrainingConfig
 
 def measure(config: StudyConfig) -> bool:
     """Run the whole stage; return False where it was done before."""
-    directory = config.out / "saliency"
-    summary = directory / "summary.json"
-    if summary.exists():
+    folder = config.run.saliency
+    if folder.summary.exists():
         return False
-    if not (config.out / "predictions.parquet").exists():
+    if not config.run.predictions.exists():
         raise DatasetError(f"{config.out}: no trained models; run `mammo-jax study` with the same flags first")
-    dataset = parts(config.out / "dataset")
+    dataset = parts(config.run.dataset)
     _check_marks(config, read_examples(dataset, 1.0, masks=True))
     plan = SaliencyPlan(
-        directory=directory,
+        folder=folder,
         read=partial(read_examples, dataset, masks=True),
         ratios=(1.0, *config.ratios),
         folds=config.folds,
@@ -51,8 +50,8 @@ def measure(config: StudyConfig) -> bool:
         model_folders=_models(config, dataset),
     )
     images = measure_saliency(plan)
-    write_panels(directory, images, config.saliency_method)
-    faithfulness = pd.read_parquet(directory / "faithfulness.parquet")
+    write_panels(folder, images, config.saliency_method)
+    faithfulness = pd.read_parquet(folder.faithfulness)
     figures = summarise(
         images,
         faithfulness,
@@ -60,8 +59,8 @@ def measure(config: StudyConfig) -> bool:
         resamples=config.resamples,
         label_aurocs=[_training_auroc(plan.model_folders[RANDOM_LABELS], fold) for fold in range(config.folds)],
     )
-    write_json(summary, figures)
-    log_event(config.out, "saliency", **figures["counts"])
+    write_json(folder.summary, figures)
+    log_event(config.run, "saliency", **figures["counts"])
     return True
 
 
@@ -77,21 +76,23 @@ def _check_marks(config: StudyConfig, examples: Examples) -> None:
 def _models(config: StudyConfig, dataset: list[Path]) -> dict[str, Path]:
     """Folders of the models trained at CR 1: the study's first seed, another seed, and one on permuted labels."""
     seed = config.seeds[0]
-    folders = {TRAINED: config.out / "checkpoints" / f"seed_{seed}" / "ratio_1"}
+    folders = {TRAINED: config.run.models(seed, 1)}
     if len(config.seeds) > 1:
-        folders[OTHER_SEED] = config.out / "checkpoints" / f"seed_{config.seeds[1]}" / "ratio_1"
+        folders[OTHER_SEED] = config.run.models(config.seeds[1], 1)
     elif config.features_from is None:  # else there are no features of that seed to start from
         folders[OTHER_SEED] = _train(config, config.training, OTHER_SEED, partial(read_examples, dataset), seed + 1)
     permuted = partial(read_with_permuted_targets, dataset, seed)
     unlike = max(config.seeds) + 2  # no other model's: with the same initial weights maps are alike for that alone
-    return folders | {RANDOM_LABELS: _train(config, by_heart(config.training), RANDOM_LABELS, permuted, unlike)}
+    return folders | {
+        RANDOM_LABELS: _train(config, memorisation_config(config.training), RANDOM_LABELS, permuted, unlike)
+    }
 
 
 def _train(
     config: StudyConfig, training: TrainingConfig, name: str, read: Callable[[float], Examples], seed: int
 ) -> Path:
     """Train one model a fold at CR 1 into RUN/saliency/NAME, from the features of the study's first seed if any."""
-    run_dir = config.out / "saliency" / name
+    run = config.run.saliency.run(name)
     run_grid(
         read,
         range(config.folds),
@@ -99,27 +100,25 @@ def _train(
         [1.0],
         [seed],
         training,
-        run_dir,
+        run.path,
         initial_features=config.features_from,
         features_seed=config.seeds[0],
         workers=config.workers,
     )
-    return run_dir / "checkpoints" / f"seed_{seed}" / "ratio_1"
+    return run.models(seed, 1)
 
 
 def _training_auroc(folder: Path, fold: int) -> float:
     """AUROC of a model that was validated on its own training examples, on those."""
-    return float(read_metadata(folder / f"fold_{fold}" / "model")["validation_auroc"])
+    return float(read_metadata(fold_model(folder, fold).checkpoint)["validation_auroc"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    config = parse(given, __doc__ or "")
-    keep_memory()
-    with reporting_errors():
-        start_run(config, "saliency", given)
-        measured = measure(config)
-        if (config.out / "metrics.json").exists():
-            report = build_report(config.out) if measured else config.out / "report.html"
-            print(f"report: {report}")
+    run_study_job("saliency", _measure_and_report, arguments, __doc__ or "", networks=True)
+
+
+def _measure_and_report(config: StudyConfig) -> None:
+    measured = measure(config)
+    if config.run.metrics.exists():
+        print(f"report: {build_report(config.out) if measured else config.run.report}")

@@ -6,15 +6,17 @@ RUN/report.html. Interrupted, it goes on where it was; finished, it only prints 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from mammo_jax.devices import keep_memory
+from mammo_jax.errors import UserError
 from mammo_jax.files import read_json, sha256_file, write_json
-from mammo_jax.jobs.config import StudyConfig, parse, reporting_errors, start_run
+from mammo_jax.jobs.config import StudyConfig, parse
 from mammo_jax.jobs.prepare import prepare
+from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.saliency import measure
+from mammo_jax.jobs.study_run import start_run
 from mammo_jax.jobs.train import train
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
@@ -26,47 +28,46 @@ from mammo_jax.training.starting_weights import origin
 
 def study(config: StudyConfig) -> None:
     """Run every stage that is not done yet, and print the verdict and the report's path before saliency is begun."""
-    if config.features_from is None and not (config.out / "predictions.parquet").exists():
+    if config.features_from is None and not config.run.predictions.exists():
         origin(config.training, None)  # refuses now what training would refuse after all is compressed
     prepare(config)
     train(config)
     metrics = evaluate_run(config)
-    report = config.out / "report.html"
-    if not report.exists():
+    if not config.run.report.exists():
         build_report(config.out)
-        log_event(config.out, "reported")
+        log_event(config.run, "reported")
     print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
-    if notice := lossy_notice(config.out):
+    if notice := lossy_notice(config.run):
         print(notice)
-    print(f"report: {report}", flush=True)
+    print(f"report: {config.run.report}", flush=True)
     if config.saliency and measure(config):
         build_report(config.out)
-        log_event(config.out, "reported")
+        log_event(config.run, "reported")
 
 
 def evaluate_run(config: StudyConfig) -> dict[str, Any]:
     """Metrics of the run's own predictions; those of any others are made anew, and the report with them."""
-    path, predictions = config.out / "metrics.json", config.out / "predictions.parquet"
+    path, predictions = config.run.metrics, config.run.predictions
     table_hash = sha256_file(predictions)
     if path.exists():
-        found: dict[str, Any] = read_json(path)
-        if found.get("predictions_sha256") == table_hash:
-            return found
-    made = evaluate(
+        metrics: dict[str, Any] = read_json(path)
+        if metrics.get("predictions_sha256") == table_hash:
+            return metrics
+    metrics = evaluate(
         read_predictions(predictions), margin=config.margin, resamples=config.resamples, target=config.units.target
     )
-    (config.out / "report.html").unlink(missing_ok=True)
-    write_json(path, made | {"predictions_sha256": table_hash})
-    return made
+    config.run.report.unlink(missing_ok=True)
+    write_json(path, metrics | {"predictions_sha256": table_hash})
+    return metrics
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    config = parse(given, __doc__ or "")
+    run_job(_start, partial(parse, description=__doc__), arguments, networks=True)
+
+
+def _start(config: StudyConfig, flags: list[str]) -> None:
     if config.distributed:
-        raise SystemExit("error: distributed is for training; run mammo-jax prepare, then train, then study without it")
-    keep_memory()
-    with reporting_errors():
-        start_run(config, "study", given)
-        study(config)
+        raise UserError("distributed is for training; run mammo-jax prepare, then train, then study without it")
+    start_run(config, "study", flags)
+    study(config)

@@ -5,26 +5,28 @@ Several machines share each model with --distributed, after `mammo-jax prepare` 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 
 from mammo_jax.dataset.input_pipeline import DatasetError, read_examples
 from mammo_jax.dataset.writing import parts
-from mammo_jax.devices import join_processes, keep_memory, writes_files
-from mammo_jax.jobs.config import StudyConfig, parse, reporting_errors, start_run
+from mammo_jax.devices import join_processes, writes_files
+from mammo_jax.jobs.config import StudyConfig, parse
+from mammo_jax.jobs.run_job import run_job
+from mammo_jax.jobs.study_run import start_run
 from mammo_jax.training.grid import run_grid
 
 
 def train(config: StudyConfig) -> None:
     """Train and test every model that is missing; skipped where the predictions table is there."""
-    if (config.out / "predictions.parquet").exists():
+    if config.run.predictions.exists():
         return
-    dataset = config.out / "dataset"
-    if not (dataset / "complete.json").exists():
-        raise DatasetError(f"{dataset} is missing or unfinished; run `mammo-jax prepare` with the same flags first")
+    if not config.run.dataset_complete.exists():
+        raise DatasetError(
+            f"{config.run.dataset} is missing or unfinished; run `mammo-jax prepare` with the same flags first"
+        )
     run_grid(
-        partial(read_examples, parts(dataset)),
+        partial(read_examples, parts(config.run.dataset)),
         range(config.folds),
         config.trained_ratios,
         (1.0, *config.ratios),
@@ -39,12 +41,12 @@ def train(config: StudyConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    config = parse(given, __doc__ or "")
-    keep_memory()
-    with reporting_errors():
-        if config.distributed:
-            join_processes()
-        if writes_files():
-            start_run(config, "train", given)
-        train(config)
+    run_job(_start, partial(parse, description=__doc__), arguments, networks=True)
+
+
+def _start(config: StudyConfig, flags: list[str]) -> None:
+    if config.distributed:
+        join_processes()
+    if writes_files():
+        start_run(config, "train", flags)
+    train(config)

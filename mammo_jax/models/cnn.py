@@ -1,4 +1,4 @@
-"""The small network of the study: three convolutional and three fully connected layers."""
+"""The study's small network: three convolutional and three fully connected layers."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ class CNN(nn.Module):
     """Three convolutional and three fully connected layers, as in Jo et al. (Sci Rep 2021;11:7924).
 
     The paper gives the number of layers and nothing more; the rest is our choice. The convolutions are 3×3, each
-    followed by batch normalisation, 2×2 max pooling and ReLU. What is left is divided into 4×4 places, of which the
-    maximum is taken, so that a network trained on patches also takes whole images of any size and still knows roughly
-    where in the image a pattern lies.
+    followed by batch normalisation, 2×2 max pooling and ReLU. The last feature map is max-pooled to a grid of 4×4.
+    So a network trained on patches accepts images of any size and still knows roughly where a pattern lies.
 
     Attributes
     ----------
     filters : tuple of 3 int
-        Filters of the convolutional layers.
+        Number of filters of each convolutional layer.
     dense : tuple of 2 int
-        Units of the hidden fully connected layers.
+        Number of units of each hidden fully connected layer.
     dropout : float
-        Rate before each hidden fully connected layer.
+        Dropout rate before each hidden fully connected layer.
     axis_name : str or None
         The mapped axis of the devices in a data-parallel step.
     dtype : dtype or None
-        What is computed in; None takes the wider of images and weights. Batch statistics are never narrower than
-        float32.
+        Type of the computation; None takes the promoted type of images and weights. Batch statistics are float32 or
+        wider.
     """
 
     filters: tuple[int, int, int] = (16, 32, 64)
@@ -40,20 +39,20 @@ class CNN(nn.Module):
     dtype: jax.typing.DTypeLike | None = None
 
     head = ("Dense_0", "Dense_1", "Dense_2")
-    """The layers after the features."""
+    """The layers after the feature extractor."""
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False, mask: jax.Array | None = None) -> jax.Array:
-        """Logits of the positive class.
+        """Return the logits of the positive class.
 
         Parameters
         ----------
         images : float [batch, rows, columns, 1]
             Standardised; rows and columns at least 8.
         train : bool
-            Normalise by the batch and drop features; else by the running statistics.
+            True: normalise by the batch statistics and apply dropout. False: normalise by the running statistics.
         mask : bool [batch] or None
-            False for rows that only fill the batch up.
+            False for padding rows.
 
         Returns
         -------

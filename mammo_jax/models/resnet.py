@@ -1,4 +1,4 @@
-"""ResNet18, laid out and named like torchvision's, so that weights for it can be used (He et al., CVPR 2016)."""
+"""ResNet18 with torchvision's layout and names, so that its weights can be loaded (He et al., CVPR 2016)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mammo_jax.models.ops.pooling import overlapping_max_pool
 
 KERNEL_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")  # He et al., ICCV 2015, as torchvision
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
-"""Features and first stride of the four stages, two blocks each."""
+"""Number of features and first stride of each of the four stages, which have two blocks each."""
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions around which the input is added.
+    """Two 3×3 convolutions with a shortcut connection.
 
-    Where the shape changes, the input goes through a 1×1 convolution with the same stride. The names are torchvision's
-    with "_" for ".".
+    If the shape changes, the shortcut is a 1×1 convolution with the same stride. The names are torchvision's, with "_"
+    for ".".
     """
 
     features: int
@@ -46,12 +46,12 @@ class ResNet18(nn.Module):
     Attributes
     ----------
     channels : {1, 3}
-        Of the first kernel. With 3 the grey image is given three times.
+        Input channels of the first kernel. With 3 the grey image is repeated three times.
     axis_name : str or None
         The mapped axis of the devices in a data-parallel step.
     dtype : dtype or None
-        What is computed in; None takes the wider of images and weights. Batch statistics are never narrower than
-        float32.
+        Type of the computation; None takes the promoted type of images and weights. Batch statistics are float32 or
+        wider.
     """
 
     channels: int = 1
@@ -59,20 +59,20 @@ class ResNet18(nn.Module):
     dtype: jax.typing.DTypeLike | None = None
 
     head = ("fc",)
-    """The layers that are new where the others come from a pretrained network."""
+    """The layers that are initialised randomly when the others come from a pretrained network."""
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False, mask: jax.Array | None = None) -> jax.Array:
-        """Logits of the positive class.
+        """Return the logits of the positive class.
 
         Parameters
         ----------
         images : float [batch, rows, columns, 1]
             Standardised.
         train : bool
-            Normalise by the batch; else by the running statistics.
+            True: normalise by the batch statistics. False: by the running statistics.
         mask : bool [batch] or None
-            False for rows that only fill the batch up.
+            False for padding rows.
 
         Returns
         -------
@@ -83,13 +83,13 @@ class ResNet18(nn.Module):
         x = relu(overlapping_max_pool(MaskedBatchNorm(self.axis_name, name="bn1")(x, train, mask)))
         for number, (features, stride) in enumerate(STAGES, start=1):
             for block in (0, 1):
-                step = stride if block == 0 else 1
+                block_stride = stride if block == 0 else 1
                 name = f"layer{number}_{block}"
-                x = BasicBlock(features, step, self.axis_name, self.dtype, name=name)(x, train, mask)
+                x = BasicBlock(features, block_stride, self.axis_name, self.dtype, name=name)(x, train, mask)
         x = x.mean((1, 2))
         return nn.Dense(1, name="fc", dtype=self.dtype)(x)[:, 0]
 
 
 def _conv(features: int, size: int, stride: int, dtype: jax.typing.DTypeLike | None, name: str) -> Conv:
-    """Padded on every side by half the kernel, where "SAME" would pad a strided convolution on one side more."""
+    """Build a convolution padded by half the kernel on every side; "SAME" pads strided ones more on one side."""
     return Conv(features, size, stride, size // 2, dtype, KERNEL_INIT, name=name)

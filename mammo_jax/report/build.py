@@ -16,6 +16,7 @@ from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, perform
 from mammo_jax.report.provenance import provenance
 from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.evaluation import SCHEMA
 from mammo_jax.statistics.verdict import verdict_sentence
 
@@ -39,8 +40,8 @@ def build_report(run_dir: Path) -> Path:
     ReportError
         If metrics.json is missing or of another version, or another file is damaged.
     """
-    run_dir = Path(run_dir)
-    metrics = load_metrics(run_dir)
+    run = RunFolder(Path(run_dir))
+    metrics = load_metrics(run)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,  # ids and names come from outside
@@ -49,13 +50,13 @@ def build_report(run_dir: Path) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {"ratio": display_ratio, "bytes": display_bytes, "signed": display_signed}
-    page = environment.get_template("template.html").render(**_context(run_dir, metrics))
-    _write_figures(run_dir, metrics)
-    write_text(run_dir / "report.html", page)
-    return run_dir / "report.html"
+    page = environment.get_template("template.html").render(**_context(run, metrics))
+    _write_figures(run, metrics)
+    write_text(run.report, page)
+    return run.report
 
 
-def load_metrics(run_dir: Path) -> dict[str, Any]:
+def load_metrics(run: RunFolder) -> dict[str, Any]:
     """Read metrics.json.
 
     Raises
@@ -63,7 +64,7 @@ def load_metrics(run_dir: Path) -> dict[str, Any]:
     ReportError
         If it is missing, damaged, or of another version.
     """
-    path = run_dir / "metrics.json"
+    path = run.metrics
     if not path.exists():
         raise ReportError(f"{path}: no such file; mammo-jax evaluate makes it from a predictions table")
     try:
@@ -77,13 +78,13 @@ def load_metrics(run_dir: Path) -> dict[str, Any]:
     return metrics
 
 
-def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
     """Gather everything that the template shows."""
-    audit = sections.audit_summary(run_dir)
-    examples, refused = sections.example_rows(run_dir / "examples")
-    saliency = saliency_section(run_dir)
-    classes = sections.classes_by_fold(run_dir)
-    origin = provenance(run_dir, metrics)
+    audit = sections.audit_summary(run)
+    examples, refused = sections.example_rows(run.examples)
+    saliency = saliency_section(run)
+    classes = sections.classes_by_fold(run)
+    origin = provenance(run, metrics)
     missing = {
         "the compression audit (audit.csv)": audit is None,
         "example crops (examples/)": not examples,
@@ -96,8 +97,8 @@ def _context(run_dir: Path, metrics: dict[str, Any]) -> dict[str, Any]:
         "storage": storage_sentence(metrics["verdict"], audit),
         "models": [_model_context(model, metrics["frozen"]) for model in models],
         "audit": audit,
-        "left_out": sections.left_out(run_dir),
-        "lossy": sections.lossy_notice(run_dir),
+        "left_out": sections.left_out(run),
+        "lossy": sections.lossy_notice(run),
         "saliency": saliency,
         "examples": examples,
         "refused_crops": refused,
@@ -167,15 +168,15 @@ def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | N
     return f"In storage: at this ratio an image of this study takes {sizes} on average, and {terabyte}."
 
 
-def _write_figures(run_dir: Path, metrics: Mapping[str, Any]) -> None:
+def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
     """Write the primary model's figures, and those on saliency, as figures/auroc.svg, .png and so on."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
     figures = {metric: performance_figure(model, metric) for metric in ("auroc", "auprc")}
     if is_matrix(model):
         figures["matrix"] = matrix_figure(model)
-    for name, figure in (figures | saliency_figures(run_dir)).items():
+    for name, figure in (figures | saliency_figures(run)).items():
         for kind in ("svg", "png"):
-            with atomic_path(run_dir / "figures" / f"{name}.{kind}") as temporary:
+            with atomic_path(run.figures / f"{name}.{kind}") as temporary:
                 temporary.write_bytes(figure_bytes(figure, kind))
 
 

@@ -10,20 +10,21 @@ from typing import Any
 
 from mammo_jax.files import read_json, sha256_file
 from mammo_jax.ratios import ratio_text
+from mammo_jax.run_folder import RunFolder
 
 
-def provenance(run_dir: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(run: RunFolder, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Collect the command, settings, versions and hashes from config.json, log.jsonl and the metrics.
 
     Folders may be named after people: of a path only the last part is shown, unless the run keeps plain ids.
     """
-    path = run_dir / "config.json"
+    path = run.config
     config = read_json(path) if path.exists() else {}
     settings = config.get("config")
     show = str if (settings or {}).get("folder", {}).get("plain_ids") else without_folders
     command = config.get("command") or metrics.get("command")
-    starts, prepared, weights, damaged = _events(run_dir / "log.jsonl")
-    table = run_dir / "predictions.parquet"
+    starts, prepared, weights, damaged = _events(run.log)
+    table = run.predictions
     facts = [
         ("SHA-256 of the configuration", config.get("sha256")),
         ("SHA-256 of the images", prepared.get("data_sha256")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -12,11 +11,12 @@ from mammo_jax.files import read_json
 from mammo_jax.report.plots import figure_bytes
 from mammo_jax.report.saliency_plots import SHOWN, drift_figure, faithfulness_figure, localization_figure
 from mammo_jax.report.sections import ReportError, data_uri, example_rows
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.localisation import MEASURES, PRIMARY_MEASURE
 from mammo_jax.saliency.methods import CONTROL, METHODS, TITLES
-from mammo_jax.saliency.randomisation import LEARNT
+from mammo_jax.saliency.randomisation import MEMORISED
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
-from mammo_jax.saliency.summary import MANY_PLACES, RANDOM_WEIGHTS, SCHEMA
+from mammo_jax.saliency.summary import MANY_POSITIONS, RANDOM_WEIGHTS, SCHEMA
 
 FEW = 150
 """Below this many patients the report says that they are few."""
@@ -36,7 +36,7 @@ FIGURES: dict[str, tuple[Callable[[Mapping[str, Any]], Figure], str]] = {
 }
 
 
-def load_summary(run_dir: Path) -> dict[str, Any] | None:
+def load_summary(run: RunFolder) -> dict[str, Any] | None:
     """Read saliency/summary.json; None where the run has no saliency.
 
     Raises
@@ -44,7 +44,7 @@ def load_summary(run_dir: Path) -> dict[str, Any] | None:
     ReportError
         If it is damaged or of another version.
     """
-    path = run_dir / "saliency" / "summary.json"
+    path = run.saliency.summary
     if not path.exists():
         return None
     try:
@@ -56,18 +56,18 @@ def load_summary(run_dir: Path) -> dict[str, Any] | None:
     return summary
 
 
-def saliency_figures(run_dir: Path) -> dict[str, Figure]:
+def saliency_figures(run: RunFolder) -> dict[str, Figure]:
     """Draw the section's figures; none where the run has no saliency."""
-    summary = load_summary(run_dir)
+    summary = load_summary(run)
     return {} if summary is None else {name: draw(summary) for name, (draw, _) in FIGURES.items()}
 
 
-def saliency_section(run_dir: Path) -> dict[str, Any] | None:
+def saliency_section(run: RunFolder) -> dict[str, Any] | None:
     """Gather what the section shows; None where the run has no saliency."""
-    summary = load_summary(run_dir)
+    summary = load_summary(run)
     if summary is None:
         return None
-    panels, refused = example_rows(run_dir / "saliency" / "panels")
+    panels, refused = example_rows(run.saliency.panels)
     return {
         "summary": summary,
         "primary": TITLES[summary["primary"]],
@@ -78,7 +78,7 @@ def saliency_section(run_dir: Path) -> dict[str, Any] | None:
                 "caption": FIGURES[name][1],
                 "description": describe(summary, name),
             }
-            for name, figure in saliency_figures(run_dir).items()
+            for name, figure in saliency_figures(run).items()
         ],
         "comparisons": _comparisons(summary),
         "primary_measure": MEASURES[summary["primary_measure"]],
@@ -86,7 +86,7 @@ def saliency_section(run_dir: Path) -> dict[str, Any] | None:
         "against_intensity": _against_intensity(summary),
         "opponents": OPPONENTS,
         "methods": _methods(summary),
-        "learnt": LEARNT,
+        "learnt": MEMORISED,
         "failed": [TITLES[row["method"]] for row in summary["sanity"] if row["passed"] is False],
         "has_floor": any(row["model"] == OTHER_SEED for row in summary["drift"]),
         "groups": _groups(summary),
@@ -140,7 +140,7 @@ def _with_many_places(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     for measure in (PRIMARY_MEASURE, "pointing_game"):
         found = _select(summary["localization"], model=TRAINED, ratio=1.0, method=summary["primary"], measure=measure)
         rows.append({"title": MEASURES[measure], **{row["group"]: row for row in found}})
-    return [row for row in rows if MANY_PLACES in row]
+    return [row for row in rows if MANY_POSITIONS in row]
 
 
 def _against_intensity(summary: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

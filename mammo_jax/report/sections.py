@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from mammo_jax.errors import UserError
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.sources.mammogram import LABELS
 
 AUDIT_COLUMNS = (
@@ -31,7 +33,7 @@ LEFT_OUT_SHOWN = 10
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-class ReportError(Exception):
+class ReportError(UserError):
     """A run folder that no report can be made from; the message names the file and the way out."""
 
 
@@ -58,9 +60,9 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
     return table if len(table) else None
 
 
-def audit_summary(run_dir: Path) -> list[dict[str, Any]] | None:
+def audit_summary(run: RunFolder) -> list[dict[str, Any]] | None:
     """Summarise audit.csv: one row a ratio, with counts and medians over the images."""
-    audit = read_table(run_dir / "audit.csv", AUDIT_COLUMNS)
+    audit = read_table(run.audit, AUDIT_COLUMNS)
     if audit is None:
         return None
     rows = []
@@ -79,18 +81,18 @@ def audit_summary(run_dir: Path) -> list[dict[str, Any]] | None:
     return rows
 
 
-def left_out(run_dir: Path) -> dict[str, Any] | None:
+def left_out(run: RunFolder) -> dict[str, Any] | None:
     """Count the images that could not be used, with the first problems; the reasons name files, so they stay there."""
-    table = read_table(run_dir / "left_out.csv", ())
+    table = read_table(run.left_out, ())
     if table is None:
         return None
     shown = table.head(LEFT_OUT_SHOWN if {"image_id", "problem"} <= set(table) else 0)
     return {"count": len(table), "first": shown.to_dict("records")}
 
 
-def lossy_notice(run_dir: Path) -> str | None:
+def lossy_notice(run: RunFolder) -> str | None:
     """Say how many images had been through lossy compression before the study; None where none had."""
-    images = read_table(run_dir / "images.csv", ("patient_id", "label"))
+    images = read_table(run.images, ("patient_id", "label"))
     if images is None or "already_lossy" not in images:
         return None
     lossy = int((images["already_lossy"].astype(str) == "True").sum())
@@ -99,17 +101,15 @@ def lossy_notice(run_dir: Path) -> str | None:
     return f"{lossy} of {len(images)} images had been lossily compressed before; for them CR 1 is not uncompressed."
 
 
-def classes_by_fold(run_dir: Path) -> list[dict[str, Any]] | None:
+def classes_by_fold(run: RunFolder) -> list[dict[str, Any]] | None:
     """Count the mammograms of each class in each fold, from folds.csv and images.csv."""
-    folds = read_table(run_dir / "folds.csv", ("patient_id", "fold"))
-    images = read_table(run_dir / "images.csv", ("patient_id", "label"))
+    folds = read_table(run.folds, ("patient_id", "fold"))
+    images = read_table(run.images, ("patient_id", "label"))
     if folds is None or images is None:
         return None
     joined = images.merge(folds[["patient_id", "fold"]], on="patient_id", how="left", validate="many_to_one")
     if joined["fold"].isna().any():
-        raise ReportError(
-            f"{run_dir / 'folds.csv'}: lacks patients of images.csv; make both again with mammo-jax prepare"
-        )
+        raise ReportError(f"{run.folds}: lacks patients of images.csv; make both again with mammo-jax prepare")
     counts = pd.crosstab(joined["fold"], joined["label"]).reset_index()
     return [
         {"fold": int(row["fold"])} | {label: int(row.get(label, 0)) for label in LABELS}

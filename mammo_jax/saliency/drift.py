@@ -1,4 +1,4 @@
-"""How alike two maps of one image are."""
+"""Similarity of two maps of one image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIMILARITIES = {"spearman": "Spearman's rank correlation", "ssim": "SSIM"}
 
 
 def similarity(one: np.ndarray, other: np.ndarray, breast: np.ndarray) -> dict[str, float]:
-    """Spearman's rank correlation inside the breast, and SSIM, of two smoothed maps (Adebayo et al., NeurIPS 2018).
+    """Compute Spearman's rank correlation in the breast, and SSIM, of smoothed maps (Adebayo et al., NeurIPS 2018).
 
     For SSIM each map is scaled to a largest magnitude of 1, since only its pattern matters.
 
@@ -25,7 +25,7 @@ def similarity(one: np.ndarray, other: np.ndarray, breast: np.ndarray) -> dict[s
     Returns
     -------
     dict
-        "spearman" and "ssim". Spearman's is 0 where a map is constant: it has no ranking to agree with.
+        "spearman" and "ssim". Spearman's is 0 if a map is constant, since it then has no ranking.
     """
     first, second = (smooth(values) for values in (one, other))
     inside = breast if breast.any() else np.ones_like(breast)

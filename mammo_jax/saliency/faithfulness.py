@@ -1,7 +1,7 @@
-"""Do the pixels that a map marks carry the score? Insertion and deletion curves with blur as the replacement.
+"""Faithfulness of a map: insertion and deletion curves, with the blurred image as the replacement.
 
-Blurring takes detail away, which is what strong compression does as well: a model that copes with compressed images
-copes with blurred pixels, so these curves may not be read as independent of the compression ratio.
+Blurring removes detail, as strong compression does: a model that is robust to compression is robust to blurred pixels.
+So these curves are not independent of the compression ratio.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from mammo_jax.saliency.first_layer import apply_module
 from mammo_jax.saliency.localisation import smooth
 
 FRACTIONS = np.linspace(0, 1, 21)
-"""Parts of the breast's pixels that are replaced."""
+"""Fractions of the breast's pixels that are replaced."""
 
 
 def insertion_and_deletion(
     network: nn.Module, variables: Any, image: np.ndarray, blurred: np.ndarray, order: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities while pixels are put in, or taken out, in order (Petsiuk, Das & Saenko, BMVC 2018).
+    """Compute the probabilities while pixels are inserted, or deleted, in order (Petsiuk, Das & Saenko, BMVC 2018).
 
     Parameters
     ----------
     network, variables
         ``network.apply(variables, images) -> logits``.
     image, blurred : float32 [rows, columns, 1]
-        What the network sees, and what replaces it.
+        The network's input and its replacement.
     order : int64 [pixels]
-        Flat indices of the pixels, the most salient first; pixels that are not named stay as in the image.
+        Flat indices of the pixels, the most salient first; other pixels are never replaced.
 
     Returns
     -------
@@ -46,22 +46,22 @@ def insertion_and_deletion(
     ranks = np.full(image.size, len(order))
     ranks[order] = np.arange(len(order))
     rank = ranks.reshape(image.shape)
-    chosen = (rank < counts[:, None, None, None]) & (rank < len(order))
-    inserted = np.where(chosen | (rank == len(order)), image, blurred)
-    deleted = np.where(chosen, blurred, image)
+    most_salient = (rank < counts[:, None, None, None]) & (rank < len(order))
+    inserted = np.where(most_salient | (rank == len(order)), image, blurred)
+    deleted = np.where(most_salient, blurred, image)
     logits = np.asarray(_scores(network)(variables, np.concatenate([inserted, deleted])), np.float64)
     probabilities = 1 / (1 + np.exp(-logits))
     return probabilities[: len(counts)], probabilities[len(counts) :]
 
 
-def salient_first(attributions: np.ndarray, breast: np.ndarray) -> np.ndarray:
-    """Flat indices of the breast's pixels from the highest smoothed contribution down; ties keep their place."""
+def order_by_saliency(attributions: np.ndarray, breast: np.ndarray) -> np.ndarray:
+    """Return the flat indices of the breast's pixels by descending smoothed contribution; ties keep their order."""
     inside = np.flatnonzero(breast if breast.any() else np.ones_like(breast))
     return inside[np.argsort(-smooth(attributions).ravel()[inside], kind="stable")]
 
 
-def area(curve: np.ndarray) -> float:
-    """Area under a curve [21] over the fraction replaced."""
+def area_under_curve(curve: np.ndarray) -> float:
+    """Return the area under a curve [21] over the fraction of replaced pixels."""
     return float(np.trapezoid(curve, FRACTIONS))
 
 

@@ -1,4 +1,4 @@
-"""The first convolution apart from the rest of a Flax network: an affine layer needs to be run for two points only."""
+"""Split a Flax network into its first convolution and the rest: an affine layer is needed at two points only."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Network = nn.Module | Callable[[Any, jax.Array], jax.Array]
 """A Flax linen module, or any jittable function: (variables, images [n, rows, columns, 1]) → logits [n]."""
 
 CONVOLUTIONS = (nn.Conv, Conv)
-"""Affine layers that may be run apart from the rest."""
+"""Affine layers that can be split off."""
 
 INFERENCE = {"train": False, "mask": None}
-"""What a study's networks are told when they are not trained; given to modules that ask for it."""
+"""Keyword arguments of a study's networks at inference; passed to modules that have them."""
 
 
 def apply_module(module: nn.Module, variables: Any, images: jax.Array) -> jax.Array:
-    """Logits [n] of a module at inference."""
+    """Return the logits [n] of a module at inference."""
     return jnp.asarray(module.apply(variables, images, **inference_options(module)))
 
 
 def inference_options(module: nn.Module) -> dict[str, Any]:
-    """Return those of `INFERENCE` that a module's call asks for."""
-    asked = inspect.signature(type(module).__call__).parameters
-    return {name: value for name, value in INFERENCE.items() if name in asked}
+    """Return the items of `INFERENCE` that are parameters of the module's call."""
+    parameters = inspect.signature(type(module).__call__).parameters
+    return {name: value for name, value in INFERENCE.items() if name in parameters}
 
 
 def starts_with_convolution(module: nn.Module, variables: Any, image: Any) -> bool:
-    """Whether the images go through one convolution and nowhere else, found out by tracing."""
+    """Return whether the images are the input of one convolution and of nothing else, by tracing."""
     hidden = jax.eval_shape(lambda v, x: _run(module, v, x, None)[1], variables, image)
     if hidden is None:
         return False
@@ -52,16 +52,16 @@ def _variables(values: Sequence[Any]) -> set[Any]:
     return {value for value in values if not isinstance(value, Literal)}
 
 
-def in_two_parts(network: Network, split: bool, shape: tuple[int, ...]) -> tuple[Callable, Callable]:
-    """Divide F into an affine part and the rest.
+def split_network(network: Network, split: bool, shape: tuple[int, ...]) -> tuple[Callable, Callable]:
+    """Split a network into an affine part and the rest.
 
     Parameters
     ----------
     network : Network
     split : bool
-        Let the first convolution be the affine part (see `starts_with_convolution`); else the affine part does nothing.
+        True: the affine part is the first convolution (see `starts_with_convolution`). False: it is the identity.
     shape : (rows, columns, channels)
-        Of an image.
+        Shape of an image.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def in_two_parts(network: Network, split: bool, shape: tuple[int, ...]) -> tuple
 
 
 def _run(module: nn.Module, variables: Any, images: jax.Array, hidden: jax.Array | None) -> tuple[jax.Array, Any]:
-    """Apply a module; return the logits and the output of the convolution of the images, which `hidden` replaces."""
+    """Apply a module with `hidden`, if given, as its first convolution's output; return the logits and that output."""
     outputs: list[Any] = []
 
     def intercept(call: Callable, arguments: tuple, options: dict, context: nn.module.InterceptorContext) -> Any:

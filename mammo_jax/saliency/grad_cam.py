@@ -11,18 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from mammo_jax.models.windows import OverWindows, lay_windows_back
+from mammo_jax.models.windows import SlidingWindowClassifier, sum_window_maps
 from mammo_jax.saliency.first_layer import apply_module
 
 BATCH = 32
 
 
 def grad_cam(module: nn.Module, variables: Any, images: np.ndarray) -> np.ndarray:
-    """ReLU of the last feature maps, weighted by the mean gradients of the score (Selvaraju et al., ICCV 2017).
+    """Compute Grad-CAM: the feature maps weighted by the score's mean gradients, then ReLU (Selvaraju, ICCV 2017).
 
-    The last feature map is the last output with four axes of any submodule, after a ReLU. A network over windows has
-    one for each window; the score's gradient reaches those of the most suspicious ones alone, whose maps are laid where
-    the windows lie, and added up.
+    The last feature map is the last output with four axes of any submodule, after a ReLU. A classifier of sliding
+    windows has one for each window. The score's gradient is not 0 only for the windows with the highest scores; their
+    maps are added at the windows' positions.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def grad_cam(module: nn.Module, variables: Any, images: np.ndarray) -> np.ndarra
         ``apply(variables, images) -> logits [n]``.
     variables : dict
     images : float [n, rows, columns, channels]
-        What the network sees.
+        Input of the network.
 
     Returns
     -------
@@ -40,14 +40,14 @@ def grad_cam(module: nn.Module, variables: Any, images: np.ndarray) -> np.ndarra
     Raises
     ------
     ValueError
-        If no submodule gives out a feature map.
+        If no submodule has a feature map as its output.
     """
     maps = _compiled(module)
     parts = []
     for first in range(0, len(images), BATCH):
         rows = images[first : first + BATCH]
-        filled = np.pad(rows, [(0, min(BATCH, len(images)) - len(rows)), *[(0, 0)] * 3])
-        parts.append(np.asarray(maps(variables, filled))[: len(rows)])
+        padded = np.pad(rows, [(0, min(BATCH, len(images)) - len(rows)), *[(0, 0)] * 3])
+        parts.append(np.asarray(maps(variables, padded))[: len(rows)])
     return np.concatenate(parts)
 
 
@@ -57,7 +57,7 @@ def _compiled(module: nn.Module) -> Callable:
     def maps(variables: Any, images: jax.Array) -> jax.Array:
         layers = feature_layers(module, variables, images)
         if not layers:
-            raise ValueError(f"{type(module).__name__}: no submodule gives out a feature map, with four axes")
+            raise ValueError(f"{type(module).__name__}: no submodule returns a feature map with four axes")
         name, shape = layers[-1]
 
         def score(offset: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -67,28 +67,28 @@ def _compiled(module: nn.Module) -> Callable:
         gradient, features = jax.grad(score, has_aux=True)(jnp.zeros(shape.shape, shape.dtype))
         weights = gradient.mean((1, 2), keepdims=True)
         cam = nn.relu((weights * nn.relu(features)).sum(-1))
-        if isinstance(module, OverWindows):
+        if isinstance(module, SlidingWindowClassifier):
             sides = (module.window, module.window)
             windows = jax.image.resize(cam, (len(cam), *sides), "bilinear").reshape(len(images), -1, *sides)
-            return lay_windows_back(windows, images, module.step)
+            return sum_window_maps(windows, images, module.step)
         return jax.image.resize(cam, images.shape[:3], "bilinear")
 
     return maps
 
 
 def feature_layers(module: nn.Module, variables: Any, images: Any) -> list[tuple[tuple[str, ...], Any]]:
-    """List the submodules that give out feature maps, in the order of their calls, each with its output's shape."""
-    found = []
+    """List the submodules that return feature maps, in the order of their calls, each with its output's shape."""
+    layers = []
 
     def intercept(call: Callable, arguments: tuple, options: dict, context: nn.module.InterceptorContext) -> Any:
         output = call(*arguments, **options)
         if context.module.path and getattr(output, "ndim", 0) == 4:
-            found.append((context.module.path, jax.ShapeDtypeStruct(output.shape, output.dtype)))
+            layers.append((context.module.path, jax.ShapeDtypeStruct(output.shape, output.dtype)))
         return output
 
     with nn.intercept_methods(intercept):
         jax.eval_shape(partial(apply_module, module), variables, images)
-    return found
+    return layers
 
 
 def _run(

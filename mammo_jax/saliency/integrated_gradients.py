@@ -1,9 +1,9 @@
 """Integrated gradients of any Flax network, in bounded memory, with the completeness gap of every map.
 
-The first layer of a convolutional network is affine, so along the straight path from baseline to image its output is a
-straight path as well: its convolution is done for the two ends alone, and its transpose once, for the summed gradient.
-What is left is a Python loop over compiled chunks of path points: convolutions inside `scan` are several times slower
-on CPU, and memory does not grow with the number of steps.
+The first layer of a convolutional network is affine. So on the straight path from baseline to image its output is also
+a straight path: the convolution is computed for the two ends only, and its transpose once, for the summed gradient. The
+rest is a Python loop over compiled chunks of path points: convolutions inside `scan` are several times slower on CPU,
+and the memory does not grow with the number of steps.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from mammo_jax.saliency.first_layer import Network, in_two_parts, starts_with_convolution
+from mammo_jax.saliency.first_layer import Network, split_network, starts_with_convolution
 
 Rule = Literal["gauss-legendre", "trapezoid"]
 
 GAP_RELATIVE, GAP_ABSOLUTE = 0.01, 1e-3
-"""A map is complete where its sum misses F(image) − F(baseline) by at most 1 % or, if that is more, 0.001."""
+"""A map is complete if its sum differs from F(image) − F(baseline) by at most 1 % or, if that is more, 0.001."""
 
 CHUNK_BYTES = 1 << 22
-"""Size of the first layer's output at the path points of one chunk. On CPU a larger one leaves the cache (16 MiB took
-twice as long for the study's CNN, where memory is not kept); an accelerator is given 64 times as much."""
+"""Size of the first layer's output at the path points of one chunk. On CPU a larger one does not fit the cache (16 MiB
+took twice as long for the study's CNN, without `devices.keep_memory`); on an accelerator it is 64 times as large."""
 
-LARGEST_CHUNK_BYTES = 1 << 26
-"""Where the weights are more than a chunk, it is as large as they are, up to this: it reads and transforms all of them,
-and a ResNet18 takes 1.2 times as long with chunks of a third. Of a network that is not split after its first layer the
-chunk counts images, which are smaller, so that a third of the weights is enough."""
+MAX_CHUNK_BYTES = 1 << 26
+"""If the weights are larger than a chunk, a chunk is as large as the weights, up to this limit: each chunk reads and
+transforms all weights, and a ResNet18 takes 1.2 times as long with chunks of a third of them. For a network that is not
+split after its first layer the chunk consists of images, which are smaller, so a third of the weights is enough."""
 
-CHUNK_STEPS = 32
-"""Path points of one image in a chunk at most."""
+MAX_CHUNK_STEPS = 32
+"""Maximum number of path points of one image in a chunk."""
 
 
 @dataclass(frozen=True)
 class Attributions:
-    """Attribution maps and how good they are.
+    """Attribution maps with their scores and completeness gaps.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Attributions:
     gaps : float [n]
         Sum of the map − (score − baseline_score).
     steps : int64 [n]
-        Path points that were used.
+        Number of path points used.
     complete : bool [n]
         Whether the gap is within the tolerance.
     """
@@ -71,7 +71,7 @@ class Attributions:
 
 @lru_cache(maxsize=64)
 def quadrature(rule: Rule, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights of a rule on [0, 1]; float64 [steps] each, the weights sum to 1. Not to be written to.
+    """Return nodes and weights of a rule on [0, 1], float64 [steps] each; the weights sum to 1. Cached: do not modify.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def quadrature(rule: Rule, steps: int) -> tuple[np.ndarray, np.ndarray]:
         weights = np.full(steps, 1 / (steps - 1))
         weights[[0, -1]] /= 2
         return np.linspace(0, 1, steps), weights
-    raise ValueError(f"rule {rule!r} with {steps} steps: ask for gauss-legendre (1 or more) or trapezoid (2 or more)")
+    raise ValueError(f"rule {rule!r} with {steps} steps: use gauss-legendre (1 or more) or trapezoid (2 or more)")
 
 
 def integrated_gradients(
@@ -98,16 +98,17 @@ def integrated_gradients(
     steps: int = 32,
     max_steps: int = 512,
 ) -> Attributions:
-    """(x − b) · ∫ ∂F/∂x(b + α(x − b)) dα for every image (Sundararajan, Taly & Yan, ICML 2017).
+    """Compute (x − b) · ∫ ∂F/∂x(b + α(x − b)) dα for every image (Sundararajan, Taly & Yan, ICML 2017).
 
     The steps of an image are doubled until its map is complete (see `GAP_RELATIVE`), or `max_steps` are reached.
 
-    `images` are what the network sees. The networks of a study see images standardised one by one, which takes scale
-    and level out of an image: attributing through that from a black baseline would be ill-posed, since every image on
-    the path looks the same to the network. Standardising therefore counts as preprocessing, F is the network on
-    standardised input, and a baseline is expressed in its image's own units (`baselines_for`). A network over windows
-    (`mammo_jax.models.windows`) standardises and chooses them inside F, which jumps where its choice changes along the
-    path: no gradient tells of the jump, so its maps are often incomplete, and flagged.
+    `images` are the network's input. The networks of a study get images that are standardised one by one, which removes
+    scale and level. Attribution through the standardisation from a black baseline would be ill-posed, since every image
+    on the path gives the same input. So standardisation is part of the preprocessing, F is the network on standardised
+    input, and a baseline is expressed in its image's own units (`baselines_for`). A classifier of sliding windows
+    (`mammo_jax.models.windows`) selects and standardises its windows inside F, which is discontinuous where the
+    selection changes along the path. The gradient does not contain the jump, so its maps are often incomplete, and
+    flagged.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def integrated_gradients(
     images, baselines : float [n, rows, columns, channels]
     rule : {"gauss-legendre", "trapezoid"}
     steps, max_steps : int
-        Path points at first, and at most.
+        Number of path points at first, and maximum.
 
     Raises
     ------
@@ -124,32 +125,32 @@ def integrated_gradients(
         If shapes differ or a score is not finite.
     """
     if images.shape != baselines.shape or images.ndim != 4:
-        raise ValueError(f"images {images.shape} and baselines {baselines.shape} must be alike, with four axes")
-    found = _fixed_steps(network, variables, images, baselines, quadrature(rule, steps))
-    while steps < max_steps and not found.complete.all():
+        raise ValueError(f"images {images.shape} and baselines {baselines.shape} must have one shape, with four axes")
+    attributions = _fixed_steps(network, variables, images, baselines, quadrature(rule, steps))
+    while steps < max_steps and not attributions.complete.all():
         steps = min(2 * steps, max_steps)
-        again = np.flatnonzero(~found.complete)
-        better = _fixed_steps(network, variables, images[again], baselines[again], quadrature(rule, steps))
+        incomplete = np.flatnonzero(~attributions.complete)
+        refined = _fixed_steps(network, variables, images[incomplete], baselines[incomplete], quadrature(rule, steps))
         for field in fields(Attributions):
-            getattr(found, field.name)[again] = getattr(better, field.name)
-    return found
+            getattr(attributions, field.name)[incomplete] = getattr(refined, field.name)
+    return attributions
 
 
 def _fixed_steps(
     network: Network, variables: Any, images: np.ndarray, baselines: np.ndarray, rule: tuple[np.ndarray, np.ndarray]
 ) -> Attributions:
-    """Integrated gradients with the nodes and weights of one rule, a few images at a time."""
+    """Compute integrated gradients with the nodes and weights of one rule, in batches of images."""
     path = _path(network, variables, images[:1])
     steps = len(rule[0])
     points = path.points
-    chunks = -(-steps // min(points, CHUNK_STEPS))
+    chunks = -(-steps // min(points, MAX_CHUNK_STEPS))
     size = -(-steps // chunks)
-    # A power of two, so that few shapes are compiled while fewer and fewer images need more steps.
-    at_once = min(1 << (len(images) - 1).bit_length(), max(1, points // size))
+    # A power of two, so that few shapes are compiled when fewer and fewer images need more steps.
+    batch_size = min(1 << (len(images) - 1).bit_length(), max(1, points // size))
     nodes, weights = (np.pad(values, (0, chunks * size - steps)).astype(images.dtype) for values in rule)
     parts = []
-    for first in range(0, len(images), at_once):
-        pair = [_filled(array[first : first + at_once], at_once) for array in (images, baselines)]
+    for first in range(0, len(images), batch_size):
+        pair = [_padded(array[first : first + batch_size], batch_size) for array in (images, baselines)]
         scores, start, change = path.ends(variables, *pair)
         total = jnp.zeros_like(start)
         for chunk in range(0, len(nodes), size):
@@ -166,18 +167,18 @@ def _fixed_steps(
 
 
 def is_complete(gaps: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Whether gaps [n] are within the tolerance for the scores' changes [n]; bool [n]."""
+    """Return whether gaps [n] are within the tolerance for the scores' changes [n]; bool [n]."""
     return np.abs(gaps) <= np.maximum(GAP_RELATIVE * np.abs(change), GAP_ABSOLUTE)
 
 
-def _filled(rows: np.ndarray, count: int) -> np.ndarray:
-    """Repeat the last row until there are `count`, so that every call has one shape."""
+def _padded(rows: np.ndarray, count: int) -> np.ndarray:
+    """Repeat the last row until there are `count` rows, so that every call has the same shape."""
     return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)]) if len(rows) < count else rows
 
 
 @dataclass(frozen=True)
 class _Path:
-    """The compiled parts of one network at one image shape.
+    """The compiled parts of the path integral for one network and one image shape.
 
     ends : (variables, images, baselines) → ((scores, baseline scores), hidden at the baselines, change to the images)
     add : (variables, start, change, nodes, weights, total) → total + Σ weight · gradient at the nodes
@@ -201,7 +202,7 @@ def _path(network: Network, variables: Any, image: np.ndarray) -> _Path:
 def _compiled(network: Network, tree: Any, shapes: tuple[jax.ShapeDtypeStruct, ...]) -> _Path:
     variables_shape, image_shape = jax.tree.unflatten(tree, shapes)
     split = isinstance(network, nn.Module) and starts_with_convolution(network, variables_shape, image_shape)
-    first, rest = in_two_parts(network, split, image_shape.shape[1:])
+    first, rest = split_network(network, split, image_shape.shape[1:])
 
     @jax.jit
     def ends(variables: Any, images: jax.Array, baselines: jax.Array) -> Any:
@@ -211,12 +212,14 @@ def _compiled(network: Network, tree: Any, shapes: tuple[jax.ShapeDtypeStruct, .
     @partial(jax.jit, donate_argnames="total")
     def add(variables: Any, start: Any, change: Any, nodes: Any, weights: Any, total: jax.Array) -> jax.Array:
         count, *hidden = start.shape
-        along = nodes.reshape(1, -1, *(1 for _ in hidden))
-        points = (start[:, None] + along * change[:, None]).reshape(-1, *hidden)
+        alpha = nodes.reshape(1, -1, *(1 for _ in hidden))
+        points = (start[:, None] + alpha * change[:, None]).reshape(-1, *hidden)
         gradients = jax.grad(lambda points: rest(variables, points).sum())(points).reshape(count, -1, *hidden)
         if jax.default_backend() != "cpu":
             return total + jnp.einsum("k,nk...->n...", weights, gradients)
-        for step in range(gradients.shape[1]):  # becomes one loop; XLA's sums over an axis took as long as the network
+        for step in range(
+            gradients.shape[1]
+        ):  # fused into one loop; XLA's sum over an axis took as long as the network
             total += weights[step] * gradients[:, step]
         return total
 
@@ -228,7 +231,7 @@ def _compiled(network: Network, tree: Any, shapes: tuple[jax.ShapeDtypeStruct, .
     point_bytes = _bytes(jax.eval_shape(first, variables_shape, image_shape))
     chunk_bytes = CHUNK_BYTES if jax.default_backend() == "cpu" else 64 * CHUNK_BYTES
     weight_bytes = _bytes(variables_shape) // (1 if split else 3)
-    return _Path(ends, add, back, max(1, max(chunk_bytes, min(weight_bytes, LARGEST_CHUNK_BYTES)) // point_bytes))
+    return _Path(ends, add, back, max(1, max(chunk_bytes, min(weight_bytes, MAX_CHUNK_BYTES)) // point_bytes))
 
 
 def _bytes(shapes: Any) -> int:

@@ -1,4 +1,4 @@
-"""Map files: one a fold and ratio, all methods in it; half precision, scaled, no pickle."""
+"""Map files: one per fold and ratio, with the maps of all methods in half precision and with a scale, no pickle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mammo_jax.files import atomic_path
 
 @dataclass(frozen=True)
 class MapFile:
-    """What a map file holds.
+    """The content of a map file.
 
     Attributes
     ----------
@@ -32,10 +32,10 @@ class MapFile:
 
 
 def save_maps(path: Path, examples: Examples, maps: Mapping[str, np.ndarray]) -> None:
-    """Write maps as NumPy .npz, with what they are maps of, whole or not at all.
+    """Write maps with their images and lesions as NumPy .npz, atomically.
 
-    Beside "image_ids", "images" and "lesions", each method is two arrays: "METHOD" float16 [n, rows, columns], between
-    −1 and 1, and "METHOD_scale" float32 [n], what it is multiplied with.
+    Besides "image_ids", "images" and "lesions", each method has two arrays: "METHOD" float16 [n, rows, columns],
+    between −1 and 1, and "METHOD_scale" float32 [n], the factor to multiply it with.
     """
     assert examples.masks is not None
     arrays = {
@@ -52,7 +52,7 @@ def save_maps(path: Path, examples: Examples, maps: Mapping[str, np.ndarray]) ->
 
 
 def load_maps(path: Path) -> MapFile:
-    """Read a map file; nothing in it is executed."""
+    """Read a map file, without pickle."""
     with np.load(path, allow_pickle=False) as stored:
         methods = [name.removesuffix("_scale") for name in stored.files if name.endswith("_scale")]
         maps = {

@@ -1,4 +1,4 @@
-"""The methods that a study compares, by name, and the plain image as a control."""
+"""The saliency methods that a study compares, by name, and the plain image as a control."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Maps:
     ----------
     maps : float32 [n, rows, columns]
     gaps : float64 [n]
-        Completeness gaps; NaN where the method promises no completeness.
+        Completeness gaps; NaN for a method without the completeness property.
     steps : int64 [n]
-        Path points; 0 where there is no path.
+        Number of path points; 0 for a method without a path.
     complete : bool [n]
-        Whether the gap is within the tolerance; True where none is promised.
+        Whether the gap is within the tolerance; True for a method without the completeness property.
     """
 
     maps: np.ndarray
@@ -55,11 +55,11 @@ def compute_maps(
     Parameters
     ----------
     method : str
-        One of `METHODS`, or `CONTROL`: the standardised image itself, which shows what brightness alone would find.
+        One of `METHODS`, or `CONTROL`: the standardised image itself, a map of brightness without any network.
     network, variables
         ``network.apply(variables, images) -> logits``.
     images : uint16 [n, rows, columns, 1]
-        Records.
+        Grey levels of records.
     mean_image : float [rows, columns, 1]
         Mean of the training images in grey levels.
     """
@@ -75,8 +75,8 @@ def compute_maps(
     return _with_path(integrated_gradients(network, variables, inputs, baselines))
 
 
-def _with_path(found: Attributions) -> Maps:
-    return Maps(found.maps, found.gaps.astype(np.float64), found.steps, found.complete)
+def _with_path(attributions: Attributions) -> Maps:
+    return Maps(attributions.maps, attributions.gaps.astype(np.float64), attributions.steps, attributions.complete)
 
 
 def _without_path(maps: np.ndarray) -> Maps:

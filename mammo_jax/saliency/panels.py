@@ -1,4 +1,4 @@
-"""The picture: an image, its map laid over it, and the lesion's outline, one panel a ratio."""
+"""Panels for the report: an image, the same with its map as overlay, and the lesion's outline, one per ratio."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from scipy import ndimage
 
 from mammo_jax.files import atomic_path
 from mammo_jax.ratios import ratio_text
+from mammo_jax.run_folder import SaliencyFolder
 from mammo_jax.saliency.localisation import smooth
 from mammo_jax.saliency.maps import load_maps
 from mammo_jax.saliency.methods import Method
-from mammo_jax.saliency.stage import TRAINED, map_path
+from mammo_jax.saliency.stage import TRAINED
 from mammo_jax.saliency.summary import THRESHOLD
 
 SIDE = 240
-"""Pixels of the longer side of a panel's two pictures."""
+"""Pixels of the longer side of each of a panel's two images."""
 OUTLINE = (64, 224, 208)
-PATIENTS = 3
-FULL = 99.5
-"""Percentile of the smoothed map at CR 1 that is shown at full strength; single peaks would leave the rest dark."""
+MAX_PATIENTS = 3
+FULL_STRENGTH = 99.5
+"""Percentile of the smoothed map at CR 1 that is shown at full strength; with the maximum the rest would be dark."""
 
 
 def choose_images(images: pd.DataFrame) -> list[str]:
-    """Ids of one image each of at most 3 patients: those called rightly at CR 1 first, then the rest, by id.
+    """Return the ids of one image each of at most 3 patients: first those classified correctly at CR 1, by id.
 
-    The order of ids has nothing to do with how well a map looks.
+    So the choice does not depend on how a map looks.
 
     Parameters
     ----------
     images : DataFrame
-        Rows of the trained model at CR 1, one an image: image_id, patient_id, score.
+        Rows of the trained model at CR 1, one per image: image_id, patient_id, score.
     """
     ordered = images.assign(wrong=images["score"] <= THRESHOLD).sort_values(["wrong", "image_id"])
-    return ordered.drop_duplicates("patient_id")["image_id"].head(PATIENTS).tolist()
+    return ordered.drop_duplicates("patient_id")["image_id"].head(MAX_PATIENTS).tolist()
 
 
 def write_panel(
@@ -48,17 +49,17 @@ def write_panel(
     window: tuple[float, float],
     full: float,
 ) -> None:
-    """Write one panel as PNG: above the image with the lesion's outline, below the same with the map over it.
+    """Write one panel as PNG: at the top the image with the lesion's outline, below the same with the map as overlay.
 
     Parameters
     ----------
     path : Path
     image : uint16 [rows, columns]
     attributions : float [rows, columns]
-        Only what speaks for the finding is shown.
+        Only positive contributions are shown.
     lesion : bool [rows, columns]
     window : (low, high)
-        Grey levels shown black and white.
+        Grey levels shown as black and white.
     full : float
         Smoothed contribution that is shown at full strength.
     """
@@ -72,11 +73,11 @@ def write_panel(
     colours = matplotlib.colormaps["inferno"](0.25 + 0.75 * strength)[..., :3]
     opacity = 0.75 * np.sqrt(strength)[..., None]
     overlaid = plain * (1 - opacity) + colours * opacity
-    shown = np.rint(255 * np.concatenate([plain, np.ones((4, plain.shape[1], 3)), overlaid])).astype(np.uint8)
+    panel = np.rint(255 * np.concatenate([plain, np.ones((4, plain.shape[1], 3)), overlaid])).astype(np.uint8)
     edge = np.concatenate([outline, np.zeros((4, outline.shape[1]), bool), outline])
-    shown[edge] = OUTLINE
+    panel[edge] = OUTLINE
     with atomic_path(path) as temporary:
-        Image.fromarray(shown).save(temporary, format="PNG", optimize=True)
+        Image.fromarray(panel).save(temporary, format="PNG", optimize=True)
 
 
 def _enlarged(values: np.ndarray, factor: int) -> np.ndarray:
@@ -88,20 +89,20 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     return ndimage.binary_dilation(mask, iterations=2) & ~mask
 
 
-def write_panels(directory: Path, images: pd.DataFrame, method: Method) -> None:
-    """Write `panels/IMAGE_RATIO.png` for every ratio of the chosen images; what is there already is left alone.
+def write_panels(folder: SaliencyFolder, images: pd.DataFrame, method: Method) -> None:
+    """Write `panels/IMAGE_RATIO.png` for every ratio of the chosen images; existing files are not written again.
 
-    Grey levels and strength of an image are scaled alike at all ratios, by what it shows at CR 1, so that evidence that
-    fades is seen to fade.
+    Grey levels and strength of an image have the same scale at all ratios, that of CR 1, so that a weaker map is also
+    shown weaker.
 
     Parameters
     ----------
-    directory : Path
-        RUN/saliency, with maps/.
+    folder : SaliencyFolder
+        With maps.
     images : DataFrame
         images.parquet.
     method : str
-        Whose maps are shown.
+        The method whose maps are shown.
     """
     trained = images[(images["model"] == TRAINED) & (images["method"] == method)]
     first = trained[trained["ratio"] == 1].set_index("image_id")
@@ -109,12 +110,12 @@ def write_panels(directory: Path, images: pd.DataFrame, method: Method) -> None:
         fold = int(first["fold"][image_id])
         window, full = (0.0, 0.0), 0.0
         for ratio in sorted(trained["ratio"].unique()):  # 1 comes first
-            stored = load_maps(map_path(directory, fold, ratio))
+            stored = load_maps(folder.maps(ratio, fold))
             index = int(np.flatnonzero(stored.image_ids == image_id)[0])
             image, attributions = stored.images[index], stored.maps[method][index]
             if ratio == 1:
                 low, high = np.percentile(image, (0.5, 99.5))
-                window, full = (float(low), float(high)), float(np.percentile(smooth(attributions), FULL))
-            path = directory / "panels" / f"{image_id}_{ratio_text(ratio)}.png"
+                window, full = (float(low), float(high)), float(np.percentile(smooth(attributions), FULL_STRENGTH))
+            path = folder.panels / f"{image_id}_{ratio_text(ratio)}.png"
             if not path.exists():
                 write_panel(path, image, attributions, stored.lesions[index], window, full)

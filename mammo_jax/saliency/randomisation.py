@@ -1,4 +1,4 @@
-"""Networks that know nothing, whose maps a trained network's must not resemble (Adebayo et al., NeurIPS 2018)."""
+"""Sanity checks: maps should differ from those of random weights and permuted labels (Adebayo et al., NeurIPS 2018)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from mammo_jax.dataset.input_pipeline import Examples, read_examples
 from mammo_jax.saliency.first_layer import apply_module, inference_options
 from mammo_jax.training_config import TrainingConfig
 
-LEARNT = 0.95
-"""AUROC on its own training examples from which a network counts as having learnt their labels."""
+MEMORISED = 0.95
+"""A network has memorised its labels if the AUROC on its own training examples is at least this."""
 
-EPOCHS_BY_HEART = 2
-"""How many times as many epochs as a study's networks those get that learn random labels. The CNN has learnt those of
-512 patches after 25 of its 32 epochs."""
+MEMORISATION_EPOCHS = 2
+"""Factor of the number of epochs for memorisation. The CNN memorises the labels of 512 patches in 25 of 32 epochs."""
 
 
 def parameter_cascade(
     network: nn.Module, variables: dict[str, Any], images: np.ndarray, seed: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a network's weights with ever more layers drawn anew, from the last layer down to the first.
+    """Yield a network's weights with successively more layers randomised, from the last to the first.
 
     Parameters
     ----------
@@ -37,27 +36,27 @@ def parameter_cascade(
     images : float [n, rows, columns, channels]
         Any images of the right shape.
     seed : int
-        Of the fresh weights, which are drawn as before training.
+        Seed of the random weights, which have the distribution of the initial weights.
 
     Yields
     ------
     layer : str
-        The top-level layer that was drawn anew last; a normalisation goes with the layer before it.
+        The top-level layer that was randomised last, with the normalisations after it.
     variables : dict
-        After the last layer no trained weight is left.
+        The weights; after the last layer none of them is trained.
     """
     init = jax.jit(partial(network.init, **inference_options(network)))
-    fresh = jax.device_get(init(jax.random.key(seed), images[:1]))
+    initial = jax.device_get(init(jax.random.key(seed), images[:1]))
     mixed = {collection: dict(values) for collection, values in variables.items()}
     for layer, *norms in reversed(layers_in_order(network, variables, images)):
-        for collection, values in fresh.items():
-            drawn = {name: values[name] for name in (layer, *norms) if name in values}
-            mixed = {**mixed, collection: {**mixed[collection], **drawn}}
+        for collection, values in initial.items():
+            randomised = {name: values[name] for name in (layer, *norms) if name in values}
+            mixed = {**mixed, collection: {**mixed[collection], **randomised}}
         yield layer, mixed
 
 
 def layers_in_order(network: nn.Module, variables: dict[str, Any], images: np.ndarray) -> list[list[str]]:
-    """Names of the top-level layers that have weights, in the order in which an image passes them.
+    """Return the names of the top-level layers with weights, in the order of the forward pass.
 
     Each entry is a layer with kernels, followed by the normalisations between it and the next one.
     """
@@ -81,22 +80,22 @@ def layers_in_order(network: nn.Module, variables: dict[str, Any], images: np.nd
     return groups
 
 
-def by_heart(config: TrainingConfig) -> TrainingConfig:
-    """Return settings with which a network learns its examples by heart, whatever their labels.
+def memorisation_config(config: TrainingConfig) -> TrainingConfig:
+    """Return settings with which a network memorises its examples, whatever their labels.
 
-    Random labels have no rule, so the validation of a study's networks would stop the training near the initial
-    weights; then the maps would be those of random weights over again. Adebayo et al. train until the labels are fitted
-    (theirs to an accuracy above 95 %). So nothing holds the network back here: it has more epochs, no augmentation, no
-    dropout and no weight decay, and it keeps the weights that fit its training examples best.
+    Random labels cannot be generalised, so early stopping would end the training near the initial weights, and the maps
+    would be those of random weights. Adebayo et al. train until the labels are fitted (theirs to an accuracy above
+    95 %). So there is no regularisation here: more epochs, no augmentation, no dropout and no weight decay, and the
+    weights that fit the training examples best are selected.
     """
-    epochs = EPOCHS_BY_HEART * config.epochs
+    epochs = MEMORISATION_EPOCHS * config.epochs
     return replace(
         config, epochs=epochs, patience=epochs, validation_parts=1, augment=False, dropout=0.0, weight_decay=0.0
     )
 
 
 def read_with_permuted_targets(dataset_dirs: list[Path], seed: int, ratio: float) -> Examples:
-    """Read the examples of a ratio with their targets dealt out at random: what is learnt from them is no finding."""
+    """Read the examples of a ratio with randomly permuted targets, which have no relation to the images."""
     examples = read_examples(dataset_dirs, ratio)
     targets = np.random.default_rng(seed).permutation(examples.targets)
     return replace(examples, targets=targets)

@@ -1,14 +1,14 @@
 """The saliency stage of a study: maps and measures of every held-out positive image, cell by cell, resumable.
 
-A cell is one model at one ratio on one fold. The model trained on uncompressed images is followed over all ratios; at
-CR 1 stand beside it a model of another training seed (the floor: what training again changes), a model trained on
-permuted labels, and the model with its layers drawn anew one after the other.
+A cell is one model at one ratio on one fold. The model trained on uncompressed images is measured at all ratios. At
+CR 1 there are also a model of another training seed (the reference: the variation between trainings), a model trained
+on permuted labels, and the model with its layers randomised one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mammo_jax.dataset.input_pipeline import Examples
+from mammo_jax.errors import UserError
 from mammo_jax.files import atomic_path
 from mammo_jax.models import build_model
-from mammo_jax.ratios import split_name
+from mammo_jax.run_folder import SaliencyFolder, fold_model
 from mammo_jax.saliency.baselines import baselines_for, network_inputs
 from mammo_jax.saliency.drift import similarity
-from mammo_jax.saliency.faithfulness import FRACTIONS, insertion_and_deletion, salient_first
-from mammo_jax.saliency.localisation import localize
+from mammo_jax.saliency.faithfulness import FRACTIONS, insertion_and_deletion, order_by_saliency
+from mammo_jax.saliency.localisation import localise
 from mammo_jax.saliency.maps import load_maps, save_maps
 from mammo_jax.saliency.methods import CONTROL, METHODS, Method, compute_maps
 from mammo_jax.saliency.randomisation import parameter_cascade
@@ -36,30 +37,29 @@ RANDOM_ORDER = "random"
 CASCADE_SEED = 1
 
 
-class SaliencyError(Exception):
+class SaliencyError(UserError):
     """A run whose saliency cannot be measured; the message says the way out."""
 
 
 @dataclass(frozen=True)
 class SaliencyPlan:
-    """What the stage works on.
+    """The input and settings of the saliency stage.
 
     Attributes
     ----------
-    directory : Path
-        RUN/saliency.
+    folder : SaliencyFolder
     read : callable
         ratio → `Examples` with masks.
     ratios : tuple of float
         1 first.
     folds : int
     method : str
-        The method that is followed over the ratios, with Grad-CAM and the plain image; at CR 1 all are computed.
+        The method that is computed at all ratios, with Grad-CAM and the plain image; at CR 1 all are computed.
     model_folders : dict
-        TRAINED, RANDOM_LABELS and, where there is one, OTHER_SEED → the folder that holds fold_0, fold_1, ….
+        TRAINED, RANDOM_LABELS and, if there is one, OTHER_SEED → the folder with fold_0, fold_1, ….
     """
 
-    directory: Path
+    folder: SaliencyFolder
     read: Callable[[float], Examples]
     ratios: tuple[float, ...]
     folds: int
@@ -75,12 +75,12 @@ class _Cell:
 
 
 def measure_saliency(plan: SaliencyPlan) -> pd.DataFrame:
-    """Compute every cell that is missing, and merge them into images.parquet and faithfulness.parquet.
+    """Compute every missing cell, and merge all cells into images.parquet and faithfulness.parquet.
 
     Returns
     -------
     DataFrame
-        images.parquet: one row an image, model, ratio and method.
+        images.parquet: one row per image, model, ratio and method.
 
     Raises
     ------
@@ -90,33 +90,23 @@ def measure_saliency(plan: SaliencyPlan) -> pd.DataFrame:
     models = [TRAINED, *(name for name in (OTHER_SEED, RANDOM_LABELS) if name in plan.model_folders), CASCADE]
     cells = [_Cell(model, 1.0, fold) for fold in range(plan.folds) for model in models]
     cells += [_Cell(TRAINED, ratio, fold) for ratio in plan.ratios[1:] for fold in range(plan.folds)]
-    missing = [cell for cell in cells if not _table_path(plan, cell).exists()]
+    missing = [cell for cell in cells if not plan.folder.cell(*astuple(cell)).exists()]
     with tqdm(total=len(cells), initial=len(cells) - len(missing), desc="saliency", unit="cell") as bar:
         folds = _Folds(plan)
         for cell in missing:
             folds.measure(cell)
             bar.update()
-    faithful = [plan.directory / "faithfulness" / f"fold_{fold}.parquet" for fold in range(plan.folds)]
-    merge_tables(faithful, plan.directory / "faithfulness.parquet")
-    return merge_tables([_table_path(plan, cell) for cell in cells], plan.directory / "images.parquet")
-
-
-def map_path(directory: Path, fold: int, ratio: float) -> Path:
-    """Where the maps of the trained model on one fold at one ratio lie."""
-    return directory / "maps" / f"fold_{fold}" / f"{split_name(ratio)}.npz"
-
-
-def _table_path(plan: SaliencyPlan, cell: _Cell) -> Path:
-    return plan.directory / "cells" / f"fold_{cell.fold}" / f"{cell.model}-{split_name(cell.ratio)}.parquet"
+    merge_tables([plan.folder.fold_faithfulness(fold) for fold in range(plan.folds)], plan.folder.faithfulness)
+    return merge_tables([plan.folder.cell(*astuple(cell)) for cell in cells], plan.folder.images)
 
 
 def merge_tables(parts: list[Path], path: Path) -> pd.DataFrame:
-    """Put Parquet tables together into one, if it isn't there yet, and return it."""
+    """Concatenate Parquet tables, write the result if it does not exist yet, and return it."""
     tables = [table for table in (pq.read_table(part) for part in parts) if table.num_rows]
     if not tables:
         raise SaliencyError(
-            f"{path.parent}: no held-out positive image has a lesion mark in it, so there is nothing that a map could"
-            " be held against; leave --saliency out"
+            f"{path.parent}: no held-out positive image has a lesion mark, so localisation cannot be measured;"
+            " leave --saliency out"
         )
     merged = pa.concat_tables(tables)
     if not path.exists():
@@ -130,11 +120,11 @@ def _write_table(path: Path, table: pa.Table) -> None:
 
 
 class _Folds:
-    """Computes cells; keeps the examples of one ratio and what is the same for all cells of a fold."""
+    """Computes cells; caches the examples of one ratio, the models, and the folds' mean images."""
 
     def __init__(self, plan: SaliencyPlan):
         self.plan = plan
-        self.held: Examples | None = None
+        self.cached_examples: Examples | None = None
         self.models: dict[tuple[str, int], TrainedModel] = {}
         self.mean_images: list[np.ndarray] = []
 
@@ -146,25 +136,25 @@ class _Folds:
         ]
         rows = pd.DataFrame([row for table in tables for row in table])
         if cell.model == TRAINED and cell.ratio == 1:
-            path = self.plan.directory / "faithfulness" / f"fold_{cell.fold}.parquet"
+            path = self.plan.folder.fold_faithfulness(cell.fold)
             _write_table(path, pa.Table.from_pandas(self._faithfulness(cell, examples), preserve_index=False))
-        _write_table(_table_path(self.plan, cell), pa.Table.from_pandas(rows, preserve_index=False))
+        _write_table(self.plan.folder.cell(*astuple(cell)), pa.Table.from_pandas(rows, preserve_index=False))
 
     def _examples(self, ratio: float) -> Examples:
-        if self.held is None or float(self.held.ratio) != ratio:
-            self.held = self.plan.read(ratio)
-        return self.held
+        if self.cached_examples is None or float(self.cached_examples.ratio) != ratio:
+            self.cached_examples = self.plan.read(ratio)
+        return self.cached_examples
 
     def _marked(self, cell: _Cell) -> Examples:
-        """Positive images of the held-out fold whose lesion is marked."""
+        """Return the positive images of the held-out fold whose lesion is marked."""
         examples = self._examples(cell.ratio)
         assert examples.masks is not None
         marked = examples.masks.reshape(len(examples), -1).any(1)
         return examples.take(np.flatnonzero((examples.folds == cell.fold) & (examples.targets == 1) & marked))
 
     def _mean_image(self, fold: int) -> np.ndarray:
-        """Mean of the images at CR 1 that the fold's models were trained with, float32 [rows, columns, 1]."""
-        path = self.plan.directory / "maps" / f"fold_{fold}" / "mean_image.npy"
+        """Return the mean training image at CR 1 of the fold's models, float32 [rows, columns, 1]."""
+        path = self.plan.folder.mean_image(fold)
         if not path.exists():
             examples = self._examples(1.0)
             mean = examples.images[examples.folds != fold].mean(0, dtype=np.float64).astype(np.float32)
@@ -174,11 +164,11 @@ class _Folds:
 
     def _model(self, name: str, fold: int) -> TrainedModel:
         if (name, fold) not in self.models:
-            self.models[name, fold] = load_model(self.plan.model_folders[name] / f"fold_{fold}")
+            self.models[name, fold] = load_model(fold_model(self.plan.model_folders[name], fold).path)
         return self.models[name, fold]
 
     def _models(self, cell: _Cell, examples: Examples) -> Iterator[tuple[str, TrainedModel]]:
-        """Yield the models of a cell, each with the layer that was drawn anew last ("" where none was)."""
+        """Yield the models of a cell, each with the layer that was randomised last ("" if none was)."""
         if cell.model != CASCADE:
             yield "", self._model(cell.model, cell.fold)
             return
@@ -194,20 +184,20 @@ class _Folds:
         return [*methods, CONTROL] if cell.model == TRAINED else [*methods]
 
     def _table(self, cell: _Cell, layer: str, model: TrainedModel, examples: Examples) -> list[dict[str, Any]]:
-        """Rows of one model: every image and method. The trained model's maps are written first."""
+        """Return the rows of one model, for every image and method. The trained model's maps are written first."""
         network, mean_image = build_model(model.config), self._mean_image(cell.fold)
-        found = {
+        maps_by_method = {
             name: compute_maps(name, network, model.variables, examples.images, mean_image)
             for name in self._methods(cell)
         }
         if cell.model == TRAINED:
-            path = map_path(self.plan.directory, cell.fold, cell.ratio)
-            save_maps(path, examples, {name: computed.maps for name, computed in found.items()})
-        # From the file, so that a resumed run sees the same half-precision maps.
-        reference = load_maps(map_path(self.plan.directory, cell.fold, 1.0)).maps
+            path = self.plan.folder.maps(cell.ratio, cell.fold)
+            save_maps(path, examples, {name: computed.maps for name, computed in maps_by_method.items()})
+        # From the file, so that a resumed run has the same half-precision maps.
+        reference = load_maps(self.plan.folder.maps(1.0, cell.fold)).maps
         scores = predict(model, examples.images)
         rows = []
-        for name, computed in found.items():
+        for name, computed in maps_by_method.items():
             for index in range(len(examples)):
                 attributions = computed.maps[index]
                 rows.append(
@@ -223,23 +213,23 @@ class _Folds:
                         "gap": float(computed.gaps[index]),
                         "steps": int(computed.steps[index]),
                         "complete": bool(computed.complete[index]),
-                        **localize(attributions, *_masks(examples, index)),
+                        **localise(attributions, *_masks(examples, index)),
                         **similarity(attributions, reference[name][index], _masks(examples, index)[1]),
                     }
                 )
         return rows
 
     def _faithfulness(self, cell: _Cell, examples: Examples) -> pd.DataFrame:
-        """Insertion and deletion curves of the trained model at CR 1: a row an image, order and fraction."""
+        """Compute the trained model's insertion and deletion curves at CR 1: a row per image, order and fraction."""
         model = self._model(TRAINED, cell.fold)
         network = build_model(model.config)
         rows = []
         if len(examples):
-            maps = load_maps(map_path(self.plan.directory, cell.fold, 1.0)).maps
+            maps = load_maps(self.plan.folder.maps(1.0, cell.fold)).maps
             inputs, replacements = network_inputs(examples.images), baselines_for(examples.images, "blurred")
         for index in range(len(examples)):
             breast = _masks(examples, index)[1]
-            orders = {name: salient_first(values[index], breast) for name, values in maps.items()}
+            orders = {name: order_by_saliency(values[index], breast) for name, values in maps.items()}
             random = np.random.default_rng(index)
             orders[RANDOM_ORDER] = random.permutation(orders[CONTROL])
             for name, order in orders.items():
@@ -261,7 +251,7 @@ class _Folds:
 
 
 def _masks(examples: Examples, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lesion and breast of one example; bool [rows, columns]."""
+    """Return the lesion and breast masks of one example; bool [rows, columns]."""
     assert examples.masks is not None
     assert examples.breasts is not None
     return examples.masks[index, ..., 0] > 0, examples.breasts[index, ..., 0] > 0

@@ -1,4 +1,4 @@
-"""From the table of images to figures with patient-clustered intervals: localisation, drift, sanity, faithfulness."""
+"""Summary of the saliency tables with patient-clustered intervals: localisation, drift, sanity checks, faithfulness."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import numpy as np
 import pandas as pd
 
 from mammo_jax.saliency.drift import SIMILARITIES
-from mammo_jax.saliency.faithfulness import FRACTIONS, area
-from mammo_jax.saliency.localisation import FEW_PLACES, MEASURES, PRIMARY_MEASURE
+from mammo_jax.saliency.faithfulness import FRACTIONS, area_under_curve
+from mammo_jax.saliency.localisation import FEW_POSITIONS, MEASURES, PRIMARY_MEASURE
 from mammo_jax.saliency.methods import CONTROL, METHODS, Method
-from mammo_jax.saliency.randomisation import LEARNT
+from mammo_jax.saliency.randomisation import MEMORISED
 from mammo_jax.saliency.stage import CASCADE, OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
 from mammo_jax.statistics.bootstrap import Estimate, draw_patients
 
 SCHEMA = "mammo_jax saliency 2"
 RANDOM_WEIGHTS = "random_weights"
-"""The last step of the cascade: no trained weight is left."""
-MANY_PLACES = "many_places"
-"""The images whose lesion has at least `FEW_PLACES` places: those that chance can be told for."""
+"""The last step of the cascade: all weights are random."""
+MANY_POSITIONS = "many_places"
+"""The group of images whose lesion has at least `FEW_POSITIONS` positions, so that chance differs from the value."""
 THRESHOLD = 0.0
-"""Score from which an image counts as called positive. Both targets weigh the same in training, so a logit of 0 is
-where the network finds them equally likely."""
+"""An image with a score above this is classified as positive. Both targets have the same weight in training, so at a
+logit of 0 they are equally likely for the network."""
 
 
 class _Resampler:
-    """Means over images whose patients are resampled within folds; the same ones in every figure, so all are paired."""
+    """Bootstrap of means over images: patients are resampled within folds, the same for every mean (paired)."""
 
     def __init__(self, images: pd.DataFrame, resamples: int, seed: int):
-        self.images = images  # one row an image, by image_id
+        self.images = images  # one row per image, by image_id
         patients, index = np.unique(images["patient_id"].to_numpy(str), return_inverse=True)
         folds = np.zeros(len(patients), np.int64)
         folds[index] = images["fold"]
         counts = draw_patients(folds, resamples, np.random.default_rng(seed))
         self.weights = np.concatenate([np.ones((len(images), 1)), counts[index]], axis=1)
 
-    def mean(self, values: pd.Series, chosen: np.ndarray | None = None) -> Estimate | None:
-        """Mean of `values`, indexed by image_id, over the chosen images (bool [images]); None where there are none."""
+    def mean(self, values: pd.Series, selected: np.ndarray | None = None) -> Estimate | None:
+        """Estimate the mean of `values`, by image_id, over the selected images (bool [images]); None without images."""
         aligned = values.reindex(self.images.index).to_numpy(np.float64)
-        weights = self.weights if chosen is None else self.weights * chosen[:, None]
+        weights = self.weights if selected is None else self.weights * selected[:, None]
         if not weights[:, 0].any():
             return None
         total = weights.sum(0)
@@ -58,21 +58,21 @@ def summarise(
     label_aurocs: Sequence[float],
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compute everything that the report says about saliency.
+    """Compute all results that the report shows about saliency.
 
-    Figures are means over all held-out positive images with a marked lesion, each seen by the model that did not train
-    on its fold. Intervals are 95 % percentiles of a bootstrap that resamples patients within folds; all figures see the
-    same resampled patients, so differences are paired.
+    Results are means over all held-out positive images with a marked lesion, each explained by the model that was not
+    trained on its fold. Intervals are 95 % percentiles of a bootstrap that resamples patients within folds; all results
+    have the same resampled patients, so differences are paired.
 
     Parameters
     ----------
     images, faithfulness : DataFrame
-        As `measure_saliency` writes them.
+        The tables that `measure_saliency` writes.
     primary : str
         The method that the report's figures show, fixed before the run.
     resamples, seed : int
     label_aurocs : sequence of float
-        Of each model trained on permuted labels, on its own training examples with these labels.
+        AUROC of each model trained on permuted labels, on its own training examples with these labels.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def summarise(
     first = table[(table["model"] == TRAINED) & (table["ratio"] == 1) & (table["method"] == primary)]
     first = first.set_index("image_id").sort_index()
     resampler = _Resampler(first, resamples, seed)
-    found = {
+    cells = {
         (str(model), float(str(ratio)), str(method)): cell.set_index("image_id")
         for (model, ratio, method), cell in table[table["model"] != CASCADE].groupby(["model", "ratio", "method"])
     }
@@ -98,20 +98,20 @@ def summarise(
         "positions": {
             "least": int(first["positions"].min()),
             "median": float(first["positions"].median()),
-            "few_below": FEW_PLACES,
-            "few": int((first["positions"] < FEW_PLACES).sum()),
+            "few_below": FEW_POSITIONS,
+            "few": int((first["positions"] < FEW_POSITIONS).sum()),
         },
-        "localization": _localization(found, resampler),
-        "comparisons": _comparisons(found, resampler),
-        "drift": _drift(found, resampler),
+        "localization": _localisation(cells, resampler),
+        "comparisons": _comparisons(cells, resampler),
+        "drift": _drift(cells, resampler),
         "cascade": _cascade(images, resampler),
-        "sanity": _sanity(found, resampler),
+        "sanity": _sanity(cells, resampler),
         "permuted_labels": {
             "training_aurocs": [float(auroc) for auroc in label_aurocs],
             "least": float(min(label_aurocs)),
-            "learnt": min(label_aurocs) >= LEARNT,
+            "learnt": min(label_aurocs) >= MEMORISED,
         },
-        "completeness": _completeness(found),
+        "completeness": _completeness(cells),
         "faithfulness": _faithfulness(faithfulness, resampler),
     }
 
@@ -120,7 +120,7 @@ Cells = Mapping[tuple[str, float, str], pd.DataFrame]
 
 
 def _with_random_weights(images: pd.DataFrame) -> pd.DataFrame:
-    """Name the rows of the cascade's last step."""
+    """Add the rows of the cascade's last step as those of another model."""
     cascade = images["model"] == CASCADE
     layers = images.loc[cascade, "layer"].unique()
     last = cascade & (images["layer"] == (layers[-1] if len(layers) else ""))
@@ -132,48 +132,48 @@ def _figure(estimate: Estimate) -> dict[str, float]:
     return {"mean": estimate.value, "low": low, "high": high}
 
 
-def _localization(found: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
-    """Each measure of each cell with its chance level; the trained model also for groups of the images.
+def _localisation(cells: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
+    """List each measure of each cell with its chance level, for the trained model also by groups of images.
 
-    These are the ones called rightly, called wrongly, and with at least `FEW_PLACES` places for the lesion.
+    The groups are: classified correctly, classified wrongly, and with at least `FEW_POSITIONS` positions of the lesion.
     """
     rows = []
-    for (model, ratio, method), cell in found.items():
+    for (model, ratio, method), cell in cells.items():
         score = cell["score"].reindex(resampler.images.index).to_numpy()
         groups = {
             "all": None,
             "correct": score > THRESHOLD,
             "wrong": score <= THRESHOLD,
-            MANY_PLACES: (resampler.images["positions"] >= FEW_PLACES).to_numpy(),
+            MANY_POSITIONS: (resampler.images["positions"] >= FEW_POSITIONS).to_numpy(),
         }
-        for group, chosen in groups.items():
+        for group, selected in groups.items():
             if group != "all" and model != TRAINED:
                 continue
             for measure in MEASURES:
-                value = resampler.mean(cell[measure], chosen)
-                chance = resampler.mean(cell[f"{measure}_chance"], chosen)
+                value = resampler.mean(cell[measure], selected)
+                chance = resampler.mean(cell[f"{measure}_chance"], selected)
                 if value is None or chance is None:
                     continue
                 rows.append(
                     {
                         "model": model, "ratio": ratio, "method": method, "group": group, "measure": measure,
-                        "images": len(cell) if chosen is None else int(chosen.sum()),
+                        "images": len(cell) if selected is None else int(selected.sum()),
                         "value": _figure(value), "chance": _figure(chance), "difference": _figure(value - chance),
                     }
                 )  # fmt: skip
     return rows
 
 
-def _comparisons(found: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
-    """At CR 1: the trained model's maps less chance, less maps that know nothing, and less the plain image."""
+def _comparisons(cells: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
+    """Compare the trained model's maps at CR 1 with chance, with maps of untrained models, and with the plain image."""
     rows = []
     for method in METHODS:
-        own = found[TRAINED, 1.0, method]
+        own = cells[TRAINED, 1.0, method]
         others = {
             "chance": own.rename(columns={f"{measure}_chance": f"_{measure}" for measure in MEASURES}),
-            CONTROL: found[TRAINED, 1.0, CONTROL],
-            RANDOM_WEIGHTS: found.get((RANDOM_WEIGHTS, 1.0, method)),
-            RANDOM_LABELS: found.get((RANDOM_LABELS, 1.0, method)),
+            CONTROL: cells[TRAINED, 1.0, CONTROL],
+            RANDOM_WEIGHTS: cells.get((RANDOM_WEIGHTS, 1.0, method)),
+            RANDOM_LABELS: cells.get((RANDOM_LABELS, 1.0, method)),
         }
         for against, other in others.items():
             if other is None:
@@ -184,15 +184,15 @@ def _comparisons(found: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
                 if difference is None:
                     continue
                 figure = _figure(difference)
-                found_to_be = {"better": figure["low"] > 0, "worse": figure["high"] < 0}
-                rows.append({"method": method, "against": against, "measure": measure, **figure, **found_to_be})
+                conclusion = {"better": figure["low"] > 0, "worse": figure["high"] < 0}
+                rows.append({"method": method, "against": against, "measure": measure, **figure, **conclusion})
     return rows
 
 
-def _drift(found: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
-    """Similarity of every cell's maps to the trained model's maps at CR 1."""
+def _drift(cells: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
+    """List the similarity of every cell's maps to the trained model's maps at CR 1."""
     rows = []
-    for (model, ratio, method), cell in found.items():
+    for (model, ratio, method), cell in cells.items():
         for measure in SIMILARITIES:
             mean = resampler.mean(cell[measure])
             if mean is not None:
@@ -201,7 +201,7 @@ def _drift(found: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
 
 
 def _cascade(images: pd.DataFrame, resampler: _Resampler) -> list[dict[str, Any]]:
-    """Similarity to the trained model's maps after each layer of the cascade, in its order."""
+    """List the similarity to the trained model's maps after each layer of the cascade, in its order."""
     cascade = images[images["model"] == CASCADE]
     rows = []
     for (layer, method), cell in cascade.groupby(["layer", "method"], sort=False):
@@ -212,18 +212,18 @@ def _cascade(images: pd.DataFrame, resampler: _Resampler) -> list[dict[str, Any]
     return rows
 
 
-def _sanity(found: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
-    """Whether a method's maps resemble another seed's more than those of networks that know nothing, for each method.
+def _sanity(cells: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
+    """Check for each method whether its maps are more similar to another seed's than to those of untrained models.
 
-    A method passes if, in Spearman's correlation, the lower end of both paired intervals lies above 0; without a second
-    seed nothing can be said, and "passed" is None.
+    A method passes if the lower limits of both paired intervals of the difference in Spearman's correlation are above
+    0. Without a second seed this is unknown, and "passed" is None.
     """
     rows = []
     for method in METHODS:
-        floor = found.get((OTHER_SEED, 1.0, method))
+        floor = cells.get((OTHER_SEED, 1.0, method))
         row: dict[str, Any] = {"method": method, "passed": None, "differences": {}}
         for model in (RANDOM_WEIGHTS, RANDOM_LABELS):
-            other = found.get((model, 1.0, method))
+            other = cells.get((model, 1.0, method))
             if floor is None or other is None:
                 continue
             difference = resampler.mean(floor["spearman"] - other["spearman"])
@@ -235,10 +235,10 @@ def _sanity(found: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
     return rows
 
 
-def _completeness(found: Cells) -> list[dict[str, Any]]:
-    """How many maps of the trained model miss the completeness tolerance at each ratio, and by how much at most."""
+def _completeness(cells: Cells) -> list[dict[str, Any]]:
+    """Count the trained model's maps outside the completeness tolerance at each ratio, with gaps and steps."""
     rows = []
-    for (model, ratio, method), cell in found.items():
+    for (model, ratio, method), cell in cells.items():
         if model == TRAINED and cell["gap"].notna().all():
             rows.append(
                 {
@@ -251,13 +251,13 @@ def _completeness(found: Cells) -> list[dict[str, Any]]:
 
 
 def _faithfulness(table: pd.DataFrame, resampler: _Resampler) -> list[dict[str, Any]]:
-    """Mean insertion and deletion curves of each order, their areas, and the areas less those of a random order."""
+    """Average the insertion and deletion curves of each order, with their areas and the gain over a random order."""
     areas: dict[tuple[str, str], pd.Series] = {}
     curves: dict[tuple[str, str], list[float]] = {}
     for key, part in table.groupby(["method", "curve"]):
         method, kind = map(str, key)
         wide = part.pivot(index="image_id", columns="fraction", values="probability")
-        areas[method, kind] = wide.apply(lambda row: area(row.to_numpy()), axis=1)
+        areas[method, kind] = wide.apply(lambda row: area_under_curve(row.to_numpy()), axis=1)
         curves[method, kind] = wide.mean().tolist()
     rows = []
     for method, kind in curves:

@@ -1,5 +1,5 @@
-"""Where mammograms come from: one file a source, each yielding `Mammogram`."""
+"""Sources of mammograms, one module per source; each is a sequence of `Mammogram`."""
 
-from mammo_jax.sources.mammogram import LABELS, Label, Lesion, Mammogram, Source, SourceError, iterate
+from mammo_jax.sources.mammogram import LABELS, Label, Lesion, Mammogram, Source, SourceError
 
-__all__ = ["LABELS", "Label", "Lesion", "Mammogram", "Source", "SourceError", "iterate"]
+__all__ = ["LABELS", "Label", "Lesion", "Mammogram", "Source", "SourceError"]

@@ -1,4 +1,4 @@
-"""The detector: from log exposure to grey levels, with quantum noise and blur."""
+"""The detector of the phantom: quantum noise, blur, and the conversion of log exposure to grey levels."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BLUR = 0.07
 def detect(
     exposure: np.ndarray, rng: np.random.Generator, pitch: float, offset: float, gain: float, bits_stored: int
 ) -> np.ndarray:
-    """Grey levels of a display-ready image, uint16 [rows, columns]: quantum noise, blur, linear in log exposure.
+    """Return the grey levels, uint16 [rows, columns]: linear in log exposure, with quantum noise and blur.
 
-    The standard deviation of log exposure is one over the root of the quanta in a pixel; a scintillator spreads the
-    noise over its neighbours. Air is 0.
+    The standard deviation of log exposure is 1 / √(quanta in a pixel). The scintillator spreads the noise over
+    neighbouring pixels. Air is 0.
     """
     noise = rng.standard_normal(exposure.shape, dtype=np.float32)
     sigma = 1 / np.sqrt(QUANTA * pitch**2)

@@ -1,8 +1,8 @@
-"""Mammograms in DICOM files: stored values, as an archive would compress them.
+"""Mammograms in DICOM files: the stored values, which an archive would compress.
 
-No window and no rescale is applied: compression works on the stored values. The one change is that MONOCHROME1 is
-turned into the MONOCHROME2 sense. Of the header only the elements in `_ELEMENTS` are read, so that no name, date or
-description ever enters memory.
+No VOI window and no rescale is applied: compression works on the stored values. The only change is that MONOCHROME1 is
+inverted to the MONOCHROME2 sense. Only the header elements in `_ELEMENTS` are read, so that no name, date or
+description is loaded.
 """
 
 from __future__ import annotations
@@ -70,25 +70,25 @@ _VIEW_CODES = {
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell whether a file has the DICOM prefix (PS3.10, section 7.1)."""
+    """Return whether a file has the DICOM prefix (PS3.10, section 7.1)."""
     return read_start(path, 132)[128:] == b"DICM"
 
 
 def read_patient_id(path: Path, key: bytes) -> str | None:
-    """Keyed hash of a file's PatientID, None where it has none; no pixel is read."""
+    """Return the keyed hash of a file's PatientID, or None if it has none, without reading pixels."""
     with _pydicom_errors(path):
         return _hashed_patient_id(_read_header(path), key)
 
 
 def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Dataset, np.ndarray]:
-    """Read a whole DICOM object, identifiers and all, but for its pixel data, and the values that these store.
+    """Read a whole DICOM instance with its identifiers, and its stored pixel values.
 
     Returns
     -------
     instance : pydicom.Dataset
         Without PixelData.
     pixels : uint8 or uint16 array [rows, columns]
-        As they are, in MONOCHROME1 too.
+        The stored values; MONOCHROME1 is not inverted.
 
     Raises
     ------
@@ -116,12 +116,12 @@ def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = 
     -------
     StoredImage
         `pixels` in the MONOCHROME2 sense, without overlays in the bits above BitsStored; `pixel_pitch`
-        in mm from ImagerPixelSpacing, else PixelSpacing, None where it is missing or not square.
+        in mm from ImagerPixelSpacing, else PixelSpacing, None if it is missing or not square.
 
     Raises
     ------
     SourceError
-        The file is damaged, too large, or of a kind that is not supported; the message names the element.
+        The file is damaged, too large, or not supported; the message names the element.
     """
     path = Path(path)
     with _pydicom_errors(path):
@@ -143,10 +143,11 @@ def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = 
 
 @contextmanager
 def _pydicom_errors(path: Path) -> Iterator[None]:
-    """Turn whatever pydicom or a decoder raises into one SourceError.
+    """Convert any exception of pydicom or a decoder to SourceError.
 
-    Damaged files make them raise nearly any class. Their texts and warnings may quote header values, so neither is
-    passed on: only the class is named. In a damaged header any text may hold any other, so ours quote numbers only.
+    Damaged files can cause nearly any exception class. Messages and warnings may quote header values, so they are
+    dropped and only the class is named. In a damaged header any element may contain the text of another, so our
+    messages quote numbers only.
     """
     try:
         with warnings.catch_warnings(), disable_value_validation():
@@ -185,9 +186,9 @@ def _check_kind(path: Path, header: Dataset, max_pixels: int) -> None:
     for element, values in accepted.items():
         value = header.get(element)
         if value not in values:
-            found = int(value) if isinstance(value, int) else "missing or another"
+            actual = int(value) if isinstance(value, int) else "missing or another"
             raise SourceError(
-                f"{path}: {element} is {found}, but {' or '.join(map(str, values))} is needed "
+                f"{path}: {element} is {actual}, but {' or '.join(map(str, values))} is needed "
                 "(unsigned single-frame greyscale); convert it"
             )
     check_size(path, int(header.get("Rows") or 0), int(header.get("Columns") or 0), max_pixels)
@@ -197,11 +198,11 @@ def _check_kind(path: Path, header: Dataset, max_pixels: int) -> None:
     if header.get("HighBit", stored - 1) != stored - 1:
         raise SourceError(f"{path}: HighBit is not BitsStored − 1 = {stored - 1}; correct it")
     if "PixelData" not in header:
-        raise SourceError(f"{path}: has no PixelData; it is no image")
+        raise SourceError(f"{path}: has no PixelData; it is not an image")
 
 
 def _stored_values(path: Path, header: Dataset) -> np.ndarray:
-    """Samples as uint8 or uint16 [rows, columns], each below 2**BitsStored."""
+    """Decode the samples to uint8 or uint16 [rows, columns], each below 2**BitsStored."""
     syntax = header.file_meta.TransferSyntaxUID
     dtype = np.dtype(f"u{header.BitsAllocated // 8}")
     if syntax in _BY_PYDICOM:

@@ -1,4 +1,4 @@
-"""Anybody's mammograms: image files and a CSV that says whose they are and what they show."""
+"""The user's own mammograms: image files, and a CSV with patient, label and lesions of each."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ COLUMNS = (
     "path", "patient_id", "label", "image_id", "laterality", "view", "pixel_pitch", "bits_stored",
     "lesion_row", "lesion_column", "lesion_radius", "lesion_label", "lesion_mask",
 )  # fmt: skip
-_OF_THE_IMAGE = ("patient_id", "image_id", "laterality", "view", "pixel_pitch", "bits_stored")
-_OF_A_LESION = COLUMNS[8:]
+_IMAGE_FIELDS = ("patient_id", "image_id", "laterality", "view", "pixel_pitch", "bits_stored")
+_LESION_FIELDS = COLUMNS[8:]
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """What the table says of one image; a lesion is still a table row, since its mask is a file."""
+    """The table's data of one image; lesions are still table rows, because their masks are files."""
 
     path: Path
     image_id: str
@@ -45,36 +45,36 @@ class _Entry:
 
 
 class Folder:
-    """Image files listed in a CSV as a source.
+    """A source of image files listed in a CSV.
 
-    The CSV has one row an image, or one row a lesion where an image has several. Columns:
+    The CSV has one row per image, or one row per lesion if an image has several. Columns:
 
     - ``path``: PNG, TIFF, PGM or DICOM file, 8- or 16-bit greyscale; relative to the CSV's folder, or absolute
-    - ``patient_id``: may be empty for a DICOM file, whose PatientID is then taken
-    - ``label``: normal, benign or malignant; the worst of an image's rows is its label
+    - ``patient_id``: may be empty for a DICOM file, whose PatientID is then used
+    - ``label``: normal, benign or malignant; the most severe of an image's rows is its label
     - optional ``image_id`` (default: the path), ``laterality`` (L, R), ``view``, ``pixel_pitch`` (mm), ``bits_stored``
     - optional ``lesion_row``, ``lesion_column``, ``lesion_radius`` (pixels from the top left), ``lesion_label``
       (default: the row's label), ``lesion_mask`` (image file of the same size, non-zero inside the lesion)
 
-    What the CSV says goes before what a DICOM header says, but for bits_stored. Ids become keyed hashes.
+    Values in the CSV take precedence over those in a DICOM header, except bits_stored. Ids become keyed hashes.
 
     Parameters
     ----------
     csv_path : path of the table
     bits_stored : int, optional
-        Significant bits of 16-bit PNG and TIFF samples where the table does not say. Without either, all 16 count,
-        and a warning is logged: for 12 bits in 16 that overstates the range of grey levels 16-fold.
+        Significant bits of 16-bit PNG and TIFF samples if the table does not have them. Without either, all 16 count,
+        and a warning is logged: for 12 bits in 16 that overestimates the range of grey levels 16 times.
     id_key : path of a key file, optional
         See `identifiers.load_key`.
     plain_ids : bool
-        Hand the table's ids on as they are. Only for ids that name nobody.
+        Use the table's ids unchanged. Only for ids that do not identify anyone.
     max_pixels : int
         Largest rows × columns that is read.
 
     Raises
     ------
     SourceError
-        The table cannot be used. A bad image file raises only when its image is asked for.
+        The table cannot be used. A bad image file raises only when its image is read.
     """
 
     def __init__(
@@ -95,17 +95,17 @@ class Folder:
             groups.setdefault(row.required("path"), []).append(row)
         key = None if plain_ids else load_key(id_key)
         self._entries = [_entry(group, key) for group in groups.values()]
-        self._refuse_repeated_ids()
+        self._check_unique_ids()
         unknown = [column for column in rows[0].cells if column not in COLUMNS]
         if unknown:
-            logger.warning("%s: columns that mean nothing here: %s", self.csv_path, ", ".join(unknown))
-        silent = sum(1 for entry in self._entries if bits_stored is None and _may_lack_bits(entry))
-        if silent:
+            logger.warning("%s: ignored columns: %s", self.csv_path, ", ".join(unknown))
+        without_bits = sum(1 for entry in self._entries if bits_stored is None and _has_unknown_bits(entry))
+        if without_bits:
             logger.warning(
                 "%s: no bits_stored for %d PNG or TIFF files: in 16-bit ones all bits count as stored; "
-                "if that is not so, add a column bits_stored or give the option",
+                "if that is wrong, add a column bits_stored or give the option",
                 self.csv_path,
-                silent,
+                without_bits,
             )
 
     def __len__(self) -> int:
@@ -113,7 +113,7 @@ class Folder:
         return len(self._entries)
 
     def __getitem__(self, index: int) -> Mammogram:
-        """Read one image; SourceError where its file, its mask or its lesion cannot be used."""
+        """Read one image; SourceError if its file, its mask or its lesion cannot be used."""
         entry = self._entries[index]
         if is_dicom(entry.path):
             stored = read_dicom(entry.path, max_pixels=self.max_pixels)
@@ -141,15 +141,15 @@ class Folder:
         )
 
     def patients(self) -> list[str]:
-        """Patient id of every image."""
+        """Return the patient id of every image."""
         return [entry.patient_id for entry in self._entries]
 
     def labels(self) -> list[Label]:
-        """Label of every image."""
+        """Return the label of every image."""
         return [entry.label for entry in self._entries]
 
     def table(self) -> list[dict[str, Any]]:
-        """One row an image; see `Source.table`."""
+        """Return one row per image; see `Source.table`."""
         return [
             {
                 "image_id": entry.image_id,
@@ -160,12 +160,12 @@ class Folder:
                 "view": entry.view,
                 "pixel_pitch": entry.pixel_pitch,
                 "bits_stored": entry.bits_stored,
-                "lesions": [[row.text(field) for field in _OF_A_LESION] for row in entry.lesions],
+                "lesions": [[row.text(field) for field in _LESION_FIELDS] for row in entry.lesions],
             }
             for entry in self._entries
         ]
 
-    def _refuse_repeated_ids(self) -> None:
+    def _check_unique_ids(self) -> None:
         counts = Counter(entry.image_id for entry in self._entries)
         repeated = [str(entry.path) for entry in self._entries if counts[entry.image_id] > 1]
         if repeated:
@@ -192,16 +192,16 @@ class Folder:
 
 
 def _entry(rows: list[Row], key: bytes | None) -> _Entry:
-    """Join the rows of one image."""
+    """Merge the rows of one image."""
     first = rows[0]
-    for field in _OF_THE_IMAGE:
+    for field in _IMAGE_FIELDS:
         if len({row.text(field) for row in rows}) > 1:
             raise rows[-1].error(field, f"differs between the rows of {first.text('path')}; make them equal")
     bits, pitch = first.number("bits_stored"), first.number("pixel_pitch")
     if bits is not None and bits not in range(1, 17):
-        raise first.error("bits_stored", f"{bits:g} is no whole number from 1 to 16")
+        raise first.error("bits_stored", f"{bits:g} is not a whole number from 1 to 16")
     if pitch is not None and pitch <= 0:
-        raise first.error("pixel_pitch", f"{pitch:g} mm is no distance; give mm above 0 or leave it empty")
+        raise first.error("pixel_pitch", f"{pitch:g} mm is not above 0; give mm above 0 or leave it empty")
     path = _path(first, "path")
     return _Entry(
         path=path,
@@ -217,19 +217,19 @@ def _entry(rows: list[Row], key: bytes | None) -> _Entry:
 
 
 def _path(row: Row, field: str) -> Path:
-    """Path of a file named in the table; a relative one stays inside the table's folder."""
-    given = Path(row.text(field))
-    if given.is_absolute():
-        return given
-    if Path(os.path.normpath(given)).parts[:1] == ("..",):
-        raise row.error(field, f"{given} leads out of the table's folder; give an absolute path if that is meant")
-    return row.table.parent / given
+    """Return the path of a file named in the table; a relative path must stay inside the table's folder."""
+    path = Path(row.text(field))
+    if path.is_absolute():
+        return path
+    if Path(os.path.normpath(path)).parts[:1] == ("..",):
+        raise row.error(field, f"{path} is outside the table's folder; give an absolute path if that is intended")
+    return row.table.parent / path
 
 
 def _masks(entry: _Entry) -> list[str]:
-    """Paths of an image's lesion masks, joined and as the table has them: an error names the one or the other."""
-    given = [(row.table.parent, row.text("lesion_mask")) for row in entry.lesions if row.text("lesion_mask")]
-    return [text for folder, mask in given for text in (str(folder / mask), mask)]
+    """Return the paths of an image's lesion masks, joined and as in the table: an error may name either."""
+    masks = [(row.table.parent, row.text("lesion_mask")) for row in entry.lesions if row.text("lesion_mask")]
+    return [text for folder, mask in masks for text in (str(folder / mask), mask)]
 
 
 def _patient_id(row: Row, path: Path, key: bytes | None) -> str:
@@ -239,7 +239,7 @@ def _patient_id(row: Row, path: Path, key: bytes | None) -> str:
         raise row.error("patient_id", "is empty; fill it in (a DICOM file's own PatientID is only used hashed)")
     patient_id = read_patient_id(path, key) if is_dicom(path) else None
     if patient_id is None:
-        raise row.error("patient_id", f"is empty, and {path} does not tell it either; fill it in")
+        raise row.error("patient_id", f"is empty, and {path} has no PatientID either; fill it in")
     return patient_id
 
 
@@ -258,18 +258,18 @@ def _label(row: Row) -> Label:
 
 
 def _has_lesion(row: Row) -> bool:
-    """Tell whether a row marks a lesion, and refuse one that contradicts itself."""
+    """Return whether a row marks a lesion; raise SourceError if its fields contradict each other."""
     circle = _circle(row)
     if all(value is None for value in circle) and not row.text("lesion_mask"):
         if row.text("lesion_label"):
-            raise row.error("lesion_label", "names a lesion without a place; give row, column and radius, or a mask")
+            raise row.error("lesion_label", "is set without a position; give row, column and radius, or a mask")
         return False
     if any(value is None for value in circle) and not (circle == (None, None, None)):
         raise row.error(
             "lesion_radius", "lesion_row, lesion_column and lesion_radius belong together; give all or none"
         )
     if circle[2] is not None and circle[2] <= 0:
-        raise row.error("lesion_radius", f"{circle[2]:g} is no radius; give pixels above 0")
+        raise row.error("lesion_radius", f"{circle[2]:g} is not above 0; give pixels above 0")
     _lesion_label(row)
     return True
 
@@ -281,19 +281,19 @@ def _circle(row: Row) -> tuple[float | None, float | None, float | None]:
 def _lesion_label(row: Row) -> Label:
     label = row.choice("lesion_label", LABELS[1:]) or _label(row)
     if LABELS.index(_label(row)) < LABELS.index(cast(Label, label)):
-        raise row.error("label", f"is {_label(row)}, but its lesion is {label}; the image's label is its worst finding")
+        raise row.error("label", f"is {_label(row)}, but its lesion is {label}; label is the most severe finding")
     if label == "normal":
         raise row.error("label", "is normal, but a lesion is marked; correct one of them")
     return cast(Label, label)
 
 
 def _enclosing_circle(mask: np.ndarray) -> tuple[float, float, float]:
-    """Centre of mass of a mask, and the radius around it that reaches every pixel of it."""
+    """Return the centre of mass of a mask, and the radius of the circle around it that contains all its pixels."""
     rows, columns = np.nonzero(mask)
     centre_row, centre_column = float(rows.mean()), float(columns.mean())
     radius = float(np.hypot(rows - centre_row, columns - centre_column).max())
     return centre_row, centre_column, max(radius, 0.5)
 
 
-def _may_lack_bits(entry: _Entry) -> bool:
+def _has_unknown_bits(entry: _Entry) -> bool:
     return entry.bits_stored is None and entry.path.suffix.lower() in (".png", ".tif", ".tiff")

@@ -1,4 +1,4 @@
-"""Known lesions in real tissue: the phantom's lesions planted into another source's normal mammograms."""
+"""Simulated lesions in real tissue: the phantom's lesions added to another source's normal mammograms."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from mammo_jax.sources.lesions import Stamp, draw_lesion, label_at, plant
 from mammo_jax.sources.mammogram import Label, Lesion, Mammogram, Source, SourceError
 
 EDGE_MARGIN = 16.0
-"""Distance in mm that a site keeps from skin, film edge and chest wall: a mass with its core lies in the breast."""
+"""Minimum distance in mm of a site from skin, film edge and chest wall, so that a mass's core is in the breast."""
 
 TISSUE_RANGE = 0.85
-"""Log exposure between the 5th and 95th percentile of a breast: that of the default phantom. It turns a lesion's log
-exposure into grey levels of an image whose calibration nobody knows (our choice)."""
+"""Log exposure between the 5th and 95th percentile of a breast, from the default phantom. It converts a lesion's log
+exposure to grey levels of an image whose calibration is unknown (our choice)."""
 
 _SITE, _KIND, _FORM = range(3)
 
 
 @dataclass(frozen=True)
 class Hybrid:
-    """A source that plants lesions into the normal mammograms of another one; patients are kept.
+    """A source that adds lesions to the normal mammograms of another source; patients stay the same.
 
-    Every normal image of the base gives `plantings` images, each with a label, a site and a lesion of its own, all
-    determined by the seed and the image's number. A normal one goes through the same blending with a lesion of zero
-    contrast, which leaves its pixels as they are; its site is recorded.
+    Every normal image of the base gives `plantings` images, each with its own label, site and lesion, which depend only
+    on the seed and the image's number. A normal one is blended in the same way with a lesion of zero contrast, which
+    does not change its pixels; its site is recorded.
 
     Attributes
     ----------
@@ -37,15 +37,15 @@ class Hybrid:
     seed : int
         Not negative.
     plantings : int
-        Images made from each normal image.
+        Number of images generated from each normal image.
     benign, malignant : float
         Share of the images with such a lesion; at most 1 together.
     contrast : float
-        How much the lesions stand out; 1 is life-like (see `lesions`).
+        Contrast of the lesions; 1 is realistic (see `lesions`).
     calcification_share : float
         Share of the lesions that are clusters of microcalcifications.
     pixel_pitch : float or None
-        Size of a pixel in mm where the base does not say.
+        Size of a pixel in mm if the base does not know it.
     """
 
     base: Source
@@ -59,7 +59,7 @@ class Hybrid:
     normals: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be planted, and list the base's normal images."""
+        """Check the fields, and list the base's normal images."""
         if self.plantings < 1 or self.seed < 0:
             raise SourceError(f"hybrid: plantings={self.plantings}, seed={self.seed}; at least 1 and 0 are needed")
         if min(self.benign, self.malignant) < 0 or self.benign + self.malignant > 1:
@@ -76,16 +76,16 @@ class Hybrid:
         return len(self.normals) * self.plantings
 
     def patients(self) -> list[str]:
-        """Patient id of every image: the base's."""
+        """Return the patient id of every image, which is the base's."""
         base = self.base.patients()
         return [base[index] for index in self.normals for _ in range(self.plantings)]
 
     def labels(self) -> list[Label]:
-        """Label of every image."""
+        """Return the label of every image."""
         return [label_at(self.seed, index, self.benign, self.malignant) for index in range(len(self))]
 
     def table(self) -> list[dict[str, Any]]:
-        """One row an image, the base's with the id and the label that the planting gives; see `Source.table`."""
+        """Return one row per image: the base's, with the new id and label; see `Source.table`."""
         base = self.base.table()
         rows = [(base[index], number) for index in self.normals for number in range(self.plantings)]
         return [
@@ -94,7 +94,7 @@ class Hybrid:
         ]
 
     def __getitem__(self, index: int) -> Mammogram:
-        """Read the base's image and plant."""
+        """Read the base's image and add a lesion or null lesion."""
         if not 0 <= index < len(self):
             raise IndexError(f"hybrid: image {index} of {len(self)}")
         base = self.base[self.normals[index // self.plantings]]
@@ -121,19 +121,19 @@ class Hybrid:
         return np.random.default_rng([self.seed, purpose, index])
 
     def _site(self, index: int, base: Mammogram, breast: np.ndarray, pitch: float) -> tuple[int, int]:
-        """Draw the centre of the lesion or null lesion, evenly over the breast away from edges and muscle."""
+        """Draw the centre of the lesion or null lesion uniformly over the breast, away from edges and muscle."""
         step = max(1, int(1 / pitch))
         small = np.pad(breast[::step, ::step], 1)
         depth = distance_transform_edt(small)[1:-1, 1:-1] * step * pitch
         allowed = depth >= EDGE_MARGIN
         if base.view != "CC":
             allowed &= ~_muscle_corner(breast)[::step, ::step]
-        places = np.flatnonzero(allowed)
-        if not len(places):
+        positions = np.flatnonzero(allowed)
+        if not len(positions):
             raise SourceError(
                 f"{base.image_id}: no room for a lesion {EDGE_MARGIN:g} mm inside the breast; leave it out"
             )
-        row, column = np.unravel_index(self._stream(_SITE, index).choice(places), allowed.shape)
+        row, column = np.unravel_index(self._stream(_SITE, index).choice(positions), allowed.shape)
         return int(row) * step, int(column) * step
 
 
@@ -142,21 +142,21 @@ def _planted_id(base_id: str, number: int) -> str:
 
 
 def _muscle_corner(breast: np.ndarray) -> np.ndarray:
-    """Triangle at the top of the chest wall that the pectoral muscle fills in an MLO view, bool [rows, columns].
+    """Return the triangle at the top of the chest wall with the pectoral muscle of an MLO view, bool [rows, columns].
 
-    Its legs are 0.6 of the breast box along the top and 0.6 along the chest wall (our choice, generous).
+    Its legs are 0.6 of the breast's bounding box along the top and along the chest wall (our choice, generous).
     """
     framing = find_framing(breast)
     rows = (np.arange(breast.shape[0]) - framing.top) / (framing.bottom - framing.top)
     columns = (np.arange(breast.shape[1]) - framing.left) / (framing.right - framing.left)
-    away = 1 - columns if framing.mirrored else columns
-    return rows[:, None] + away[None, :] < 0.6
+    from_chest_wall = 1 - columns if framing.mirrored else columns
+    return rows[:, None] + from_chest_wall[None, :] < 0.6
 
 
 def _blend(
     base: Mammogram, breast: np.ndarray, stamp: Stamp, row: int, column: int
 ) -> tuple[np.ndarray, Lesion | None]:
-    """Add a stamp in grey levels and round; pixels outside the stamp's mask stay as they are."""
+    """Add a stamp in grey levels and round; pixels outside the stamp's mask do not change."""
     low, high = np.percentile(base.pixels[breast][::7], [5, 95])
     image = base.pixels.astype(np.float32)
     lesion = plant(image, stamp, row, column, scale=(high - low) / TISSUE_RANGE)

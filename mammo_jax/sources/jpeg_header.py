@@ -1,7 +1,7 @@
-"""Frame size in the header of a JPEG, JPEG-LS or JPEG 2000 codestream, without decoding it.
+"""The frame size in the header of a JPEG, JPEG-LS or JPEG 2000 codestream, read without decoding.
 
-A compressed frame names its own size beside that of the file around it. Asking for it first keeps a decoder from
-taking the memory of a size that nobody checked.
+A compressed frame states its own size, besides that in the DICOM header. It is checked first, because a decoder would
+allocate memory for any size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _JPEG_FRAMES = (set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
 
 
 class FrameHeader(NamedTuple):
-    """Size of a frame in samples."""
+    """The size of a frame in samples."""
 
     rows: int
     columns: int
@@ -24,7 +24,7 @@ class FrameHeader(NamedTuple):
 
 
 def frame_header(codestream: bytes) -> FrameHeader | None:
-    """Read the frame header; None where the bytes start no JPEG, JPEG-LS or JPEG 2000 codestream."""
+    """Read the frame header; None if the bytes are not the start of a JPEG, JPEG-LS or JPEG 2000 codestream."""
     try:
         if codestream.startswith(_J2K_START):
             right, bottom, left, top = struct.unpack_from(">4I", codestream, 8)

@@ -1,8 +1,8 @@
-"""Lesions with a known truth: masses and clusters of microcalcifications, benign and malignant.
+"""Simulated lesions with known masks: masses and clusters of microcalcifications, benign and malignant.
 
-A lesion is a `Stamp`: extra log exposure that is added to a breast, and the mask of where it is. Benign and malignant
-lesions share size, contrast and the share of calcifications; what tells them apart is what tells them apart in BI-RADS
-(ACR BI-RADS Atlas, 5th ed., 2013): margin and shape of a mass, form and arrangement of calcifications.
+A lesion is a `Stamp`: extra log exposure that is added to a breast, and its mask. Benign and malignant lesions have the
+same distributions of size and contrast and the same share of calcifications. They differ in the BI-RADS descriptors
+(ACR BI-RADS Atlas, 5th ed., 2013): margin and shape of a mass, form and distribution of calcifications.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 @dataclass(frozen=True)
 class Stamp:
-    """A lesion's picture around its centre.
+    """The image of a lesion around its centre.
 
     Attributes
     ----------
@@ -55,15 +55,15 @@ class Stamp:
 
 
 def label_at(seed: int, number: int, benign: float, malignant: float) -> Label:
-    """Label of a patient or image, by its number alone.
+    """Return the label of a patient or image, which depends only on seed and number.
 
-    Labels come from a golden-ratio sequence with a random start, so that of every n consecutive numbers nearly the
-    asked shares are benign and malignant.
+    Labels come from a golden-ratio sequence with a random start, so that among any n consecutive numbers the shares of
+    benign and malignant ones are nearly as requested.
     """
-    place = (np.random.default_rng(seed).uniform() + number * GOLDEN_RATIO) % 1
-    if place < malignant:
+    position = (np.random.default_rng(seed).uniform() + number * GOLDEN_RATIO) % 1
+    if position < malignant:
         return "malignant"
-    return "benign" if place < malignant + benign else "normal"
+    return "benign" if position < malignant + benign else "normal"
 
 
 def draw_lesion(
@@ -74,21 +74,21 @@ def draw_lesion(
     contrast: float,
     calcification_share: float,
 ) -> Stamp:
-    """Draw a lesion as one view shows it; for a normal image a null lesion, made alike and scaled to nothing.
+    """Draw a lesion as seen in one view; for a normal image a null lesion, drawn in the same way with contrast 0.
 
     Parameters
     ----------
     kind : numpy.random.Generator
-        Stream that decides mass or cluster, size and contrast; in the same state for all views of a lesion.
+        Random stream of the type (mass or cluster), size and contrast; in the same state for all views of a lesion.
     form : numpy.random.Generator
-        Stream of the outline, the spicules and the grains.
+        Random stream of the outline, the spicules and the grains.
     label : {"normal", "benign", "malignant"}
     pitch : float
         Size of a pixel in mm.
     contrast : float
-        Scale of the extra exposure; 1 is life-like, see MASS_CONTRAST and CALCIUM.
+        Scale of the extra exposure; 1 is realistic, see MASS_CONTRAST and CALCIUM.
     calcification_share : float
-        Probability that it is a cluster of calcifications rather than a mass.
+        Probability of a cluster of calcifications; otherwise it is a mass.
     """
     draw = _cluster if kind.uniform() < calcification_share else _mass
     exposure, mask = draw(kind, form, label, pitch)
@@ -100,12 +100,12 @@ def draw_lesion(
 def _mass(
     kind: np.random.Generator, form: np.random.Generator, label: Label, pitch: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mass with a rough margin and spicules where malignant, smooth and round or oval where benign.
+    """Draw a mass: malignant with a rough margin and spicules, benign smooth and round or oval.
 
     The profile (1 − r²)**v, r relative to the margin in that direction, is Burgess's "designer nodule" (the exponents
-    are ours). The malignant margin, a random harmonic series with spicules, is a plane relative of the Gaussian random
-    sphere with spicules of de Sisternes et al., Med Phys 2015;42:1098; ours do not branch. Both labels carry the same
-    extra exposure in all.
+    are ours). The malignant margin is a random harmonic series with spicules, a two-dimensional version of the Gaussian
+    random sphere with spicules of de Sisternes et al., Med Phys 2015;42:1098, without branching. The total extra
+    exposure does not depend on the label.
     """
     radius = float(np.clip(MASS_MEDIAN * np.exp(kind.normal(0, 0.35)), *MASS_RADIUS))
     mean = kind.uniform(*MASS_CONTRAST)
@@ -124,7 +124,7 @@ def _mass(
 
 
 def _margin(rng: np.random.Generator, angle: np.ndarray, radius: float, rough: float, orders: int) -> np.ndarray:
-    """Radius in mm by direction: a circle times a random harmonic series of relative deviation `rough`."""
+    """Return the radius in mm by direction: a circle times a random harmonic series of relative deviation `rough`."""
     order = np.arange(2, orders + 1, dtype=np.float32)
     weight = rng.normal(0, 1, (2, len(order))) / order
     turn = np.linspace(-np.pi, np.pi, 721, dtype=np.float32)
@@ -134,7 +134,7 @@ def _margin(rng: np.random.Generator, angle: np.ndarray, radius: float, rough: f
 
 
 def _draw_spicules(rng: np.random.Generator, radius: float) -> tuple[np.ndarray, ...]:
-    """Direction, bend, reach (mm), half width (mm) and strength of each spicule; the numbers are our choice."""
+    """Draw direction, bend, reach (mm), half width (mm) and strength of each spicule; the numbers are our choice."""
     count = int(rng.integers(16, 31))
     spicules = (
         rng.uniform(-np.pi, np.pi, count),
@@ -148,7 +148,7 @@ def _draw_spicules(rng: np.random.Generator, radius: float) -> tuple[np.ndarray,
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _spicules(distance, angle, radius, direction, bend, reach, width, strength):  # pragma: no cover - compiled
-    """Curved lines that taper outwards; the strongest one counts where they cross."""
+    """Draw curved lines that taper outwards; where they cross, the maximum counts."""
     out = np.zeros(distance.shape, np.float32)
     for i in range(distance.shape[0]):
         for j in range(distance.shape[1]):
@@ -172,10 +172,10 @@ def _spicules(distance, angle, radius, direction, bend, reach, width, strength):
 def _cluster(
     kind: np.random.Generator, form: np.random.Generator, label: Label, pitch: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster of calcifications over 5–15 mm: few coarse round ones, or many fine ones in a line or wedge.
+    """Draw a cluster of calcifications over 5–15 mm: benign few, coarse and round; malignant many, fine and linear.
 
-    BI-RADS: grouped are five or more within 1 cm, at most 2 cm across; fine pleomorphic and fine linear ones are
-    below 0.5 mm and suspicious, coarse and round ones are typically benign; all are 0.1–1 mm here.
+    BI-RADS: a group is five or more within 1 cm, at most 2 cm across. Fine pleomorphic and fine linear ones are below
+    0.5 mm and suspicious; coarse and round ones are typically benign. Here all are 0.1–1 mm.
     """
     extent = kind.uniform(7, 15)
     if label == "malignant":
@@ -198,7 +198,7 @@ def _cluster(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _grains(half, pitch, centre, diameter, ratio, tilt, calcium):  # pragma: no cover - compiled
-    """Mean over each pixel (by sampling) of ellipsoids' projected thickness times the exposure per mm."""
+    """Average the projected thickness of ellipsoids, times the exposure per mm, over each pixel by supersampling."""
     side = 2 * half + 1
     out = np.zeros((side, side), np.float32)
     fine = max(3, int(np.ceil(pitch / 0.04)))
@@ -222,7 +222,7 @@ def _grains(half, pitch, centre, diameter, ratio, tilt, calcium):  # pragma: no 
 
 
 def _hull(centre: np.ndarray, half: int, pitch: float) -> np.ndarray:
-    """Convex hull of the grains' centres with 1 mm of border, as bool [2 half + 1, 2 half + 1]."""
+    """Return the convex hull of the grains' centres with a border of 1 mm, as bool [2 half + 1, 2 half + 1]."""
     y, x = _grid(half, pitch)
     planes = ConvexHull(centre).equations
     outside = planes[:, 0, None, None] * y + planes[:, 1, None, None] * x + planes[:, 2, None, None]
@@ -230,13 +230,13 @@ def _hull(centre: np.ndarray, half: int, pitch: float) -> np.ndarray:
 
 
 def _grid(half: int, pitch: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [n, 1] and columns [1, n] in mm about the centre, n = 2 half + 1."""
+    """Return rows [n, 1] and columns [1, n] in mm from the centre, n = 2 half + 1."""
     line = np.arange(-half, half + 1, dtype=np.float32) * np.float32(pitch)
     return line[:, None], line[None, :]
 
 
 def plant(image: np.ndarray, stamp: Stamp, row: int, column: int, scale: float = 1.0) -> Lesion | None:
-    """Add a stamp to a float image in place, centred on a pixel, and say where the lesion is; None for a null lesion.
+    """Add a stamp to a float image in place, centred on a pixel, and return the lesion; None for a null lesion.
 
     Parameters
     ----------

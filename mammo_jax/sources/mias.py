@@ -19,13 +19,13 @@ _FIELDS = ("image", "patient", "severity", "x", "row_from_top", "radius")
 
 
 class Mias:
-    """Mini-MIAS as a source.
+    """A source of the mini-MIAS mammograms.
 
-    Expected are ``labels.csv`` (image, patient, severity N/B/M, x, row_from_top, radius; one row a lesion) and
-    ``images/<image>.png``. The label of an image is its worst severity. Ids are public and stay as they are.
+    The folder must have ``labels.csv`` (image, patient, severity N/B/M, x, row_from_top, radius; one row per lesion)
+    and ``images/<image>.png``. The label of an image is its most severe one. Ids are public and stay unchanged.
 
     Four abnormal images (mdb059, 216, 233, 245) have no position, so they have a label and no lesion. The published
-    circles of mdb212 and mdb214 lie outside the breast; they are handed on as published.
+    circles of mdb212 and mdb214 are outside the breast; they are used as published.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Mias:
     Raises
     ------
     SourceError
-        A file or column is missing, or a cell has a value that it cannot have.
+        A file or column is missing, or a cell has an invalid value.
     """
 
     def __init__(self, directory: Path | str):
@@ -59,7 +59,7 @@ class Mias:
         return len(self._image_ids)
 
     def __getitem__(self, index: int) -> Mammogram:
-        """Read one image; SourceError where its file is missing, damaged or not 8 bit."""
+        """Read one image; SourceError if its file is missing, damaged or not 8 bit."""
         image_id = self._image_ids[index]
         path = self._image_path(image_id)
         pixels = read_image(path).pixels
@@ -84,15 +84,15 @@ class Mias:
         )
 
     def patients(self) -> list[str]:
-        """Patient id of every image."""
+        """Return the patient id of every image."""
         return list(self._patients)
 
     def labels(self) -> list[Label]:
-        """Label of every image."""
+        """Return the label of every image."""
         return list(self._labels)
 
     def table(self) -> list[dict[str, Any]]:
-        """One row an image; see `Source.table`."""
+        """Return one row per image; see `Source.table`."""
         columns = zip(self._image_ids, self._patients, self._labels, self._lesions)
         return [
             {
@@ -120,15 +120,15 @@ def _patient(rows: list[Row]) -> str:
         raise rows[0].error("patient", f"{rows[0].text('image')} belongs to several: {', '.join(sorted(patients))}")
     patient = patients.pop()
     if not patient.isdecimal():
-        raise rows[0].error("patient", f"{patient!r} is no whole number")
+        raise rows[0].error("patient", f"{patient!r} is not a whole number")
     return f"{int(patient):03d}"
 
 
 def _laterality(row: Row) -> Literal["L", "R"]:
-    """Side by the image number: even is left, odd is right (Info.txt, note 1)."""
+    """Return the side by the image number: even is left, odd is right (Info.txt, note 1)."""
     digits = row.required("image").removeprefix("mdb")
     if not digits.isdecimal():
-        raise row.error("image", f"{row.text('image')!r} is no id of mini-MIAS such as mdb001")
+        raise row.error("image", f"{row.text('image')!r} is not an id of mini-MIAS such as mdb001")
     return "L" if int(digits) % 2 == 0 else "R"
 
 

@@ -1,4 +1,4 @@
-"""Phantom mammograms with planted lesions: as many as wanted, the truth known, nothing to download."""
+"""Phantom mammograms with simulated lesions: any number of images, with known truth, without download."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mammo_jax.sources.detector import detect
 from mammo_jax.sources.lesions import draw_lesion, label_at, plant
 from mammo_jax.sources.mammogram import Label, Mammogram, SourceError
 from mammo_jax.sources.tissue import (
-    COARSE,
+    COARSE_STEP,
     Geometry,
     draw_breast,
     geometry,
@@ -22,24 +22,24 @@ VIEWS: tuple[tuple[Literal["L", "R"], str], ...] = (("L", "CC"), ("R", "CC"), ("
 """The images of a patient in their order."""
 
 SKIN_MARGIN = 20.0
-"""Distance in mm that a site keeps from the skin, so that a mass lies inside the breast."""
+"""Minimum distance in mm of a site from the skin, so that a mass is inside the breast."""
 
 EDGE_MARGIN = 18.0
-"""Distance in mm that a site keeps from the image's border: half a patch of 36 mm."""
+"""Minimum distance in mm of a site from the image's border: half a patch of 36 mm."""
 
 BITS_STORED = 12
 
-# Streams of random numbers: what an image is made of never depends on what lesion it gets.
+# Separate random streams, so that the background of an image does not depend on its lesion.
 _PATIENT, _SIDE, _IMAGE, _TISSUE, _NOISE, _SITE, _KIND, _FORM = range(8)
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """A source of phantom mammograms, four views a patient; image i is determined by seed and i alone.
+    """A source of phantom mammograms, four views per patient; image i depends only on seed and i.
 
-    A patient has at most one lesion, in one breast, seen in both views of that breast. The lesion's site is drawn
-    for every breast, before and independently of the label; where there is no lesion it is a null site. Overall
-    exposure and display contrast vary from image to image.
+    A patient has at most one lesion, in one breast, visible in both views of that breast. The lesion's site is drawn
+    for every breast, independently of the label; without a lesion it is a null site. Overall exposure and display
+    contrast vary between images.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Phantom:
         Share of the images with such a lesion; at most 0.5 together. The default is that of Jo et al., Sci Rep
         2021;11:7924.
     contrast : float
-        How much the lesions stand out; 1 is life-like (see `lesions`), smaller is harder.
+        Contrast of the lesions; 1 is realistic (see `lesions`), smaller is harder.
     calcification_share : float
         Share of the lesions that are clusters of microcalcifications.
     beta : float
@@ -74,7 +74,7 @@ class Phantom:
     beta: float = 3.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
+        """Check the fields."""
         if self.images < 1 or self.seed < 0:
             raise SourceError(f"phantom: images={self.images}, seed={self.seed}; at least 1 and 0 are needed")
         if self.rows * self.pixel_pitch < 150 or self.columns * self.pixel_pitch < 130:
@@ -92,31 +92,31 @@ class Phantom:
         return self.images
 
     def patients(self) -> list[str]:
-        """Patient id of every image."""
+        """Return the patient id of every image."""
         return [self._patient_id(index // len(VIEWS)) for index in range(self.images)]
 
     def labels(self) -> list[Label]:
-        """Label of every image."""
+        """Return the label of every image."""
         return [self._label(index) for index in range(self.images)]
 
     def table(self) -> list[dict[str, Any]]:
-        """One row an image; see `Source.table`."""
+        """Return one row per image; see `Source.table`."""
         return [
             {"image_id": self._image_id(index), "patient_id": patient, "label": label, "files": []}
             for index, (patient, label) in enumerate(zip(self.patients(), self.labels()))
         ]
 
     def __getitem__(self, index: int) -> Mammogram:
-        """Make one image."""
+        """Generate one image."""
         if not 0 <= index < self.images:
             raise IndexError(f"phantom: image {index} of {self.images}")
         patient, (laterality, view) = index // len(VIEWS), VIEWS[index % len(VIEWS)]
         pitch, height, width = self.pixel_pitch, self.rows * self.pixel_pitch, self.columns * self.pixel_pitch
         breast = draw_breast(self._stream(_PATIENT, patient), self._stream(_IMAGE, index), view, height)
-        where = geometry(breast, height, width)
+        distances = geometry(breast, height, width)
         shape = self.rows, self.columns
-        exposure = log_exposure(breast, where, self._stream(_TISSUE, index), shape, pitch, self.beta)
-        row, column = self._site(index, where)
+        exposure = log_exposure(breast, distances, self._stream(_TISSUE, index), shape, pitch, self.beta)
+        row, column = self._site(index, distances)
         if laterality == "R":
             exposure, column = np.ascontiguousarray(exposure[:, ::-1]), self.columns - 1 - column
         kind, form, label = self._stream(_KIND, self._breast(index)), self._stream(_FORM, index), self._label(index)
@@ -147,35 +147,36 @@ class Phantom:
         return f"phantom-{self.seed}-{patient}"
 
     def _breast(self, index: int) -> int:
-        """Number of the breast that an image shows."""
+        """Return the number of the breast that an image shows."""
         return 2 * (index // len(VIEWS)) + (VIEWS[index % len(VIEWS)][0] == "R")
 
     def _label(self, index: int) -> Label:
-        """Label of an image: the patient's, if its lesion is in this breast.
+        """Return the label of an image: the patient's if the lesion is in this breast, else normal.
 
-        A patient's lesion is in two images of four, hence the factor of two.
+        A patient's lesion is in two of four images, hence the factor of two.
         """
         patient = index // len(VIEWS)
         if self._breast(index) % 2 != self._stream(_SIDE, patient).integers(2):
             return "normal"
         return label_at(self.seed, patient, 2 * self.benign, 2 * self.malignant)
 
-    def _site(self, index: int, where: Geometry) -> tuple[int, int]:
-        """Pixel of the lesion or the null site, as in a left breast.
+    def _site(self, index: int, distances: Geometry) -> tuple[int, int]:
+        """Draw the pixel of the lesion or null site, in the coordinates of a left breast.
 
-        The share of the way to the nipple is nearly the same in both views of a breast; the place across is not.
+        The relative depth towards the nipple is nearly the same in both views of a breast; the other coordinate is
+        independent.
         """
         inward = self._stream(_SITE, self._breast(index)).uniform()
         rng = np.random.default_rng([self.seed, _SITE, self._breast(index), index])
         inward = np.clip(inward + rng.normal(0, 0.04), 0, 1)
-        border = int(np.ceil(EDGE_MARGIN / COARSE))
-        allowed = (where.skin >= SKIN_MARGIN) & (where.muscle <= -5)
+        border = int(np.ceil(EDGE_MARGIN / COARSE_STEP))
+        allowed = (distances.skin >= SKIN_MARGIN) & (distances.muscle <= -5)
         allowed[:border] = allowed[:, :border] = False
-        allowed[int((self.rows * self.pixel_pitch - EDGE_MARGIN) / COARSE) :] = False
+        allowed[int((self.rows * self.pixel_pitch - EDGE_MARGIN) / COARSE_STEP) :] = False
         columns = np.flatnonzero(allowed.any(axis=0))
         if not len(columns):
             raise SourceError(f"phantom: no room for a lesion in image {index}; please report seed {self.seed}")
         column = columns[round(inward * (len(columns) - 1))]
         row = rng.choice(np.flatnonzero(allowed[:, column]))
-        place = (np.array([row, column]) + rng.uniform(-0.5, 0.5, 2)) * COARSE / self.pixel_pitch
-        return int(place[0]), int(place[1])
+        site = (np.array([row, column]) + rng.uniform(-0.5, 0.5, 2)) * COARSE_STEP / self.pixel_pitch
+        return int(site[0]), int(site[1])

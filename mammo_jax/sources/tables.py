@@ -1,4 +1,4 @@
-"""CSV tables whose errors name the file, the line, the field and the way out."""
+"""CSV tables whose errors name the file, the line, the field and what to do."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ class Row:
     cells: Mapping[str, str]
 
     def error(self, field: str, problem: str) -> SourceError:
-        """Make the error for one field of this line; the caller raises it."""
+        """Return the error for one field of this line; the caller raises it."""
         return SourceError(f"{self.table}, line {self.line}, field {field!r}: {problem}")
 
     def text(self, field: str) -> str:
-        """Text of an optional field; empty where the column or the cell is missing."""
+        """Return the text of an optional field; empty if the column or the cell is missing."""
         return self.cells.get(field, "")
 
     def required(self, field: str) -> str:
-        """Text of a field that must not be empty."""
+        """Return the text of a field that must not be empty."""
         text = self.text(field)
         if not text:
             raise self.error(field, "is empty; fill it in")
         return text
 
     def number(self, field: str) -> float | None:
-        """Finite number of an optional field, None where it is empty."""
+        """Return the finite number in an optional field, None if it is empty."""
         text = self.text(field)
         if not text:
             return None
@@ -53,14 +53,14 @@ class Row:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise self.error(field, f"{text!r} is no number")
+            raise self.error(field, f"{text!r} is not a number")
         return value
 
     def choice(self, field: str, choices: Sequence[str]) -> str:
-        """Text of an optional field, which must be one of `choices` or empty."""
+        """Return the text of an optional field, which must be one of `choices` or empty."""
         text = self.text(field)
         if text and text not in choices:
-            raise self.error(field, f"{text!r} is none of {', '.join(choices)}")
+            raise self.error(field, f"{text!r} is not one of {', '.join(choices)}")
         return text
 
 
@@ -75,7 +75,7 @@ def read_table(path: Path | str, required: Sequence[str]) -> list[Row]:
     Raises
     ------
     SourceError
-        The file is missing, no UTF-8 or no CSV, has no row, one of the wrong length, or not the fields asked for.
+        The file is missing, is not UTF-8 or not CSV, has no rows, a row of the wrong length, or lacks a required field.
     """
     path = Path(path)
     try:
@@ -85,7 +85,7 @@ def read_table(path: Path | str, required: Sequence[str]) -> list[Row]:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{path}: is no UTF-8 CSV file ({error}); save it as CSV, UTF-8") from error
+        raise SourceError(f"{path}: is not a UTF-8 CSV file ({error}); save it as CSV, UTF-8") from error
     if len(lines) < 2:
         raise SourceError(f"{path}: has no rows; a header line and at least one row are needed")
     header = lines[0][1]

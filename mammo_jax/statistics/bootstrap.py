@@ -10,19 +10,20 @@ from mammo_jax.statistics.auroc import auroc_and_auprc
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError
 
 CONFIDENCE = 0.95
-_CHUNK = 1 << 22  # weights held at once: 32 MiB
+MAX_WEIGHTS = 1 << 22
+"""Number of weights in memory at once, 32 MiB."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and what it became in each resample.
+    """An estimate with its bootstrap replicates.
 
     Attributes
     ----------
     value : float
-        On the data as they are.
+        The estimate on the original data.
     replicates : float64 [resamples]
-        Column k of every estimate of one model comes from the same resampled patients and seeds, so differences
+        Replicate k of every estimate of one model comes from the same resampled patients and seeds, so differences
         between estimates are paired.
     """
 
@@ -30,23 +31,23 @@ class Estimate:
     replicates: np.ndarray
 
     def __sub__(self, other: Estimate) -> Estimate:
-        """Paired difference."""
+        """Return the paired difference."""
         return Estimate(self.value - other.value, self.replicates - other.replicates)
 
     def interval(self) -> tuple[float, float]:
-        """Two-sided 95 % percentile interval."""
+        """Return the two-sided 95 % percentile interval."""
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(self.replicates, [tail, 1 - tail])
         return float(low), float(high)
 
     def lower_bound(self) -> float:
-        """One-sided 95 % percentile lower bound."""
+        """Return the one-sided 95 % percentile lower bound."""
         return float(np.quantile(self.replicates, 1 - CONFIDENCE))
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Figures of one (train ratio, test ratio).
+    """AUROC and AUPRC of one cell (train ratio, test ratio).
 
     Attributes
     ----------
@@ -62,53 +63,57 @@ class Estimates:
 
 
 def resample_patients(fold: Fold, resamples: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """How often each patient of a fold is drawn, positive and negative patients apart.
+    """Resample the patients of a fold, with positive and negative patients as strata.
 
-    From n patients of a stratum n − 1 are drawn with replacement: then the variance over resamples of a mean is
-    s²/n without bias (Rao & Wu, J Am Stat Assoc 1988;83:231); with n draws it comes out (n − 1)/n too small, which
-    matters where a fold has few positive patients. A stratum of one patient is always drawn.
+    From the n patients of a stratum n − 1 are drawn with replacement. Then the variance of a mean over the resamples is
+    s²/n without bias (Rao & Wu, J Am Stat Assoc 1988;83:231). With n draws it is too small by (n − 1)/n, which matters
+    if a fold has few positive patients. A stratum of one patient is always drawn.
 
-    A resample in which no positive or no negative image is left (possible only where positive patients bring most of
-    the negative images) has no AUROC and is drawn again.
+    A resample without positive images or without negative ones has no AUROC and is drawn again. That is possible only
+    if most of the negative images belong to positive patients.
 
     Returns
     -------
     counts : int64 [patients, resamples]
+        How often each patient is drawn.
     redrawn : int
-        How many resamples had to be drawn again.
+        Number of resamples that were drawn again.
 
     Raises
     ------
     StatisticsError
-        If both classes cannot be had in 100 rounds.
+        If a resample still lacks a class after 100 rounds.
     """
-    counts = _draw(fold, resamples, rng)
+    counts = _draw_from_fold(fold, resamples, rng)
     redrawn = 0
     for _ in range(100):
         drawn = counts[fold.patients] > 0
-        lacking = ~(drawn[fold.labels].any(axis=0) & drawn[~fold.labels].any(axis=0))
-        if not lacking.any():
+        one_class = ~(drawn[fold.labels].any(axis=0) & drawn[~fold.labels].any(axis=0))
+        if not one_class.any():
             return counts, redrawn
-        redrawn += int(lacking.sum())
-        counts[:, lacking] = _draw(fold, int(lacking.sum()), rng)
-    raise StatisticsError(f"fold {fold.number}: too few patients bring both classes to resample them; use fewer folds")
+        redrawn += int(one_class.sum())
+        counts[:, one_class] = _draw_from_fold(fold, int(one_class.sum()), rng)
+    raise StatisticsError(
+        f"fold {fold.number}: too few patients with positive or negative images for a bootstrap; use fewer folds"
+    )
 
 
-def _draw(fold: Fold, resamples: int, rng: np.random.Generator) -> np.ndarray:
+def _draw_from_fold(fold: Fold, resamples: int, rng: np.random.Generator) -> np.ndarray:
     return draw_patients(~fold.positive_patients, resamples, rng)
 
 
 def draw_patients(strata: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each patient is drawn when n − 1 are drawn from the n of each stratum (see `resample_patients`).
+    """Draw n − 1 of the n patients of each stratum with replacement (see `resample_patients`).
 
     Parameters
     ----------
     strata : array [patients]
-        The stratum of each patient; drawn in their sorted order.
+        The stratum of each patient. Strata are drawn in sorted order.
 
     Returns
     -------
     int64 [patients, resamples]
+        How often each patient is drawn.
     """
     counts = np.zeros((len(strata), resamples), np.int64)
     for stratum in np.unique(strata):
@@ -119,27 +124,27 @@ def draw_patients(strata: np.ndarray, resamples: int, rng: np.random.Generator) 
 
 
 def estimates(grid: PredictionGrid, resamples: int, seed: int) -> tuple[dict[Cell, Estimates], int]:
-    """AUROC and AUPRC of every cell of one model, with paired bootstrap replicates.
+    """Compute AUROC and AUPRC of every cell of one model, with paired bootstrap replicates.
 
-    Patients are drawn within folds (`resample_patients`). Training seeds are drawn with replacement, one fewer than
-    there are, for the same reason; one seed stays as it is, and its intervals then leave training noise out.
+    Patients are resampled within folds (`resample_patients`). Of the n training seeds n − 1 are drawn with replacement,
+    for the same reason. A single seed is not resampled; the intervals then do not include training noise.
 
     Returns
     -------
     estimates : dict of Cell to Estimates
     redrawn : int
-        Resamples drawn again for want of a class, summed over the folds.
+        Number of resamples that were drawn again because a class was missing, summed over the folds.
     """
     by_fold: dict[Cell, list[np.ndarray]] = {cell: [] for cell in grid.scores}
     replicates = {cell: np.zeros((2, len(grid.seeds), resamples)) for cell in grid.scores}
     redrawn = 0
     for position, fold in enumerate(grid.folds):
         rng = np.random.default_rng([seed, 1 + position])
-        counts, again = resample_patients(fold, resamples, rng)
-        redrawn += again
+        counts, redrawn_in_fold = resample_patients(fold, resamples, rng)
+        redrawn += redrawn_in_fold
         counts = np.concatenate([np.ones((len(counts), 1), np.int64), counts], axis=1)
         for cell, scores in grid.scores.items():
-            areas = np.stack([_areas(fold, of_seed, counts) for of_seed in scores[position]], axis=1)
+            areas = np.stack([_areas(fold, seed_scores, counts) for seed_scores in scores[position]], axis=1)
             by_fold[cell].append(areas[:, :, 0])
             replicates[cell] += areas[:, :, 1:] / len(grid.folds)
     seeds = _resample_seeds(len(grid.seeds), resamples, np.random.default_rng([seed, 0]))
@@ -147,8 +152,8 @@ def estimates(grid: PredictionGrid, resamples: int, seed: int) -> tuple[dict[Cel
 
 
 def _areas(fold: Fold, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """AUROC and AUPRC, float64 [2, columns of counts], in chunks that bound the memory."""
-    step = max(1, _CHUNK // len(fold.labels))
+    """Compute AUROC and AUPRC, float64 [2, columns of counts], in chunks to limit the memory."""
+    step = max(1, MAX_WEIGHTS // len(fold.labels))
     chunks = [
         auroc_and_auprc(fold.labels, scores, counts[:, start : start + step][fold.patients])
         for start in range(0, counts.shape[1], step)
@@ -157,13 +162,13 @@ def _areas(fold: Fold, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def _resample_seeds(seeds: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Share of each seed in each resample, float64 [seeds, resamples]."""
+    """Draw seeds and return the weight of each in each resample, float64 [seeds, resamples]."""
     draws = max(1, seeds - 1)
     return rng.multinomial(draws, np.full(seeds, 1 / seeds), size=resamples).T / draws
 
 
 def _summarise(by_fold: np.ndarray, replicates: np.ndarray, seeds: np.ndarray) -> Estimates:
-    """Average the folds, then the seeds; `by_fold` [2, seeds, folds], `replicates` [2, seeds, resamples]."""
+    """Average over the folds, then over the seeds; `by_fold` [2, seeds, folds], `replicates` [2, seeds, resamples]."""
     values = by_fold.mean(axis=(1, 2))
-    drawn = (replicates * seeds).sum(axis=1)
-    return Estimates(Estimate(float(values[0]), drawn[0]), Estimate(float(values[1]), drawn[1]), by_fold[0], by_fold[1])
+    auroc, auprc = (replicates * seeds).sum(axis=1)
+    return Estimates(Estimate(float(values[0]), auroc), Estimate(float(values[1]), auprc), by_fold[0], by_fold[1])

@@ -1,4 +1,4 @@
-"""From a predictions table to metrics: AUROC and AUPRC of every ratio, intervals, verdicts."""
+"""Evaluation of a predictions table: AUROC and AUPRC of every ratio, intervals, verdicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, estimates
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
 from mammo_jax.statistics.predictions import check_predictions
-from mammo_jax.statistics.verdict import MARGIN, MINIMUM_AUROC, verdict, verdict_sentence
+from mammo_jax.statistics.verdict import MARGIN, MIN_AUROC, verdict, verdict_sentence
 
 SCHEMA = "mammo_jax metrics 1"
 RESAMPLES = 2000
@@ -29,29 +29,29 @@ def evaluate(
     target: str = "",
     frozen: bool = False,
 ) -> dict[str, Any]:
-    """Compute all figures and verdicts from predictions alone.
+    """Compute all metrics and verdicts from a predictions table.
 
-    The AUROC of a ratio is the mean of the within-fold AUROCs, over the folds and then over the training seeds;
-    scores of different folds come from different models and are never ranked together. Intervals are percentiles of
-    a bootstrap that resamples patients within folds, stratified by outcome, and training seeds.
+    The AUROC of a ratio is the mean of the within-fold AUROCs, first over the folds, then over the training seeds.
+    Scores of different folds come from different models and are never ranked together. Intervals are percentiles of a
+    bootstrap that resamples patients within folds, stratified by outcome, and training seeds.
 
     Parameters
     ----------
     predictions : DataFrame
         Columns model, train_ratio, test_ratio, fold, seed, patient_id, image_id, label, score.
     margin : float
-        Largest loss of AUROC that a verdict puts up with.
+        Largest loss of AUROC that a verdict accepts (non-inferiority margin).
     resamples : int
-        Bootstrap resamples.
+        Number of bootstrap resamples.
     seed : int
-        Of the bootstrap; the same seed gives the same figures.
+        Seed of the bootstrap; the same seed gives the same results.
     primary_model : str, optional
-        The model that the verdict is about, fixed before the run; needed where the table has several.
+        The model that the verdict is about, fixed before the run; required if the table has several models.
     target : str
-        What label 1 stands for, such as "malignant"; recorded.
+        Meaning of label 1, such as "malignant"; only recorded.
     frozen : bool
-        The predictions come from one finished model and the verdict is meant for that one alone, so that a single
-        seed is all there can be. Otherwise a single seed makes the result a demonstration.
+        True if the predictions come from one finished model and the verdict is about that model only, so that there is
+        only one seed. Otherwise a single seed makes the result a demonstration.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def evaluate(
     check_settings(margin, resamples)
     names = sorted(str(name) for name in predictions["model"].unique())
     if primary_model is None and len(names) > 1:
-        raise StatisticsError(f"primary_model: say which of the models {names} the verdict is about")
+        raise StatisticsError(f"primary_model: choose which of the models {names} the verdict is about")
     primary = primary_model if primary_model is not None else names[0]
     if primary not in names:
         raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
@@ -76,30 +76,30 @@ def evaluate(
         _evaluate_model(name, predictions[predictions["model"] == name], margin, resamples, seed, frozen)
         for name in names
     ]
-    chosen = models[names.index(primary)]
+    primary_metrics = models[names.index(primary)]
     return {
         "schema": SCHEMA,
         "primary_model": primary,
         "target": target,
         "margin": margin,
-        "minimum_auroc": MINIMUM_AUROC,
+        "minimum_auroc": MIN_AUROC,
         "confidence": CONFIDENCE,
         "resamples": resamples,
         "seed": seed,
         "frozen": frozen,
-        "demonstration": chosen["demonstration"],
-        "verdict": chosen["verdicts"]["transfer"],
-        "sentence": verdict_sentence(chosen["verdicts"]["transfer"], frozen=frozen),
+        "demonstration": primary_metrics["demonstration"],
+        "verdict": primary_metrics["verdicts"]["transfer"],
+        "sentence": verdict_sentence(primary_metrics["verdicts"]["transfer"], frozen=frozen),
         "models": models,
     }
 
 
 def check_settings(margin: float, resamples: int) -> None:
-    """Raise StatisticsError where no verdict can be given with these."""
+    """Check margin and number of resamples; raise StatisticsError if no verdict is possible with them."""
     if not 0 < margin < 0.5:
         raise StatisticsError(f"margin: {margin} is not between 0 and 0.5")
     if resamples < 100:
-        raise StatisticsError(f"resamples: {resamples} are too few for a 95 % interval; take 2000")
+        raise StatisticsError(f"resamples: {resamples} are too few for a 95 % interval; use 2000")
 
 
 def _evaluate_model(
@@ -130,13 +130,13 @@ def _evaluate_model(
 
 
 def _check_frozen(grid: PredictionGrid) -> None:
-    """Refuse a table that speaks of several models where there is one."""
+    """Raise StatisticsError if the table of a frozen model contains several models."""
     if len(grid.seeds) > 1:
         raise StatisticsError(f"column seed: a frozen model has one seed, and the table has {len(grid.seeds)}")
     if len(grid.folds) > 1:
         raise StatisticsError(
             f"column fold: one frozen model scored every image, so there is one fold, and the table has "
-            f"{len(grid.folds)}; write 0 in every row, or leave --frozen out where each fold has its own model"
+            f"{len(grid.folds)}; write 0 in every row, or leave --frozen out if each fold has its own model"
         )
     others = sorted({train for train, _ in grid.scores} - {"1"})
     if others:
@@ -144,7 +144,7 @@ def _check_frozen(grid: PredictionGrid) -> None:
 
 
 def _reading_order(cell: Cell) -> tuple[float, str, float]:
-    """Training ratios as numbers from the lowest up, then names such as "mixed"."""
+    """Sort key: numeric training ratios in ascending order, then names such as "mixed"."""
     train, test = cell
     try:
         return float(train), "", test
@@ -152,19 +152,19 @@ def _reading_order(cell: Cell) -> tuple[float, str, float]:
         return float("inf"), train, test
 
 
-def _result(cell: Cell, found: Estimates) -> dict[str, Any]:
+def _result(cell: Cell, areas: Estimates) -> dict[str, Any]:
     train, test = cell
     return {
         "train_ratio": train,
         "test_ratio": test,
         "matched": train == ratio_text(test),
         "transfer": train == "1",
-        "auroc": _figure(found.auroc, found.auroc_by_fold),
-        "auprc": _figure(found.auprc, found.auprc_by_fold),
+        "auroc": _with_interval(areas.auroc, areas.auroc_by_fold),
+        "auprc": _with_interval(areas.auprc, areas.auprc_by_fold),
     }
 
 
-def _figure(estimate: Estimate, by_fold: np.ndarray) -> dict[str, Any]:
+def _with_interval(estimate: Estimate, by_fold: np.ndarray) -> dict[str, Any]:
     low, high = estimate.interval()
     return {"mean": estimate.value, "low": low, "high": high, "by_seed_and_fold": by_fold.tolist()}
 
@@ -185,10 +185,10 @@ def _fold_counts(fold: Fold) -> dict[str, int]:
 
 
 def _seed_null(grid: PredictionGrid, cells: Mapping[Cell, Estimates]) -> dict[str, Any] | None:
-    """What training again at CR 1 changes by itself: AUROC differences between seeds, patients fixed.
+    """Compute the AUROC differences between training seeds at CR 1, for the same patients (null distribution).
 
-    The matched comparison sets a model trained at CR beside another trained at 1, so a loss smaller than this says
-    nothing. None with one seed, or without CR 1.
+    The matched comparison is between a model trained at a ratio and another model trained at CR 1, so a loss smaller
+    than these differences is no evidence. None if there is only one seed, or no CR 1.
     """
     reference = cells.get(("1", 1.0))
     if reference is None or len(grid.seeds) < 2:

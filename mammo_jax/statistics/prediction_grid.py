@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mammo_jax.errors import UserError
 from mammo_jax.ratios import ratio_text
 
 Cell = tuple[str, float]
-"""(train ratio, test ratio): "1", 15.0 is the model trained on uncompressed images, tested at CR 15."""
+"""(train ratio, test ratio): ("1", 15.0) is the model trained on uncompressed images and tested at CR 15."""
 
 
-class StatisticsError(ValueError):
+class StatisticsError(UserError, ValueError):
     """A request or predictions table that no honest figure can be computed from; the message says the way out."""
 
 
@@ -40,14 +41,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class PredictionGrid:
-    """Scores of one model, aligned.
+    """The scores of one model, aligned by image.
 
     Attributes
     ----------
     folds : tuple of Fold
     seeds : tuple of int
         Training seeds; every cell has all of them.
-    scores : dict of Cell to tuple of float64 [seeds, images], one array a fold
+    scores : dict of Cell to tuple of float64 [seeds, images], one array per fold
     """
 
     folds: tuple[Fold, ...]
@@ -56,10 +57,10 @@ class PredictionGrid:
 
 
 def prediction_grid(table: pd.DataFrame) -> PredictionGrid:
-    """Align the predictions of ONE model, which `predictions.check_predictions` found sound.
+    """Align the predictions of ONE model by image; the table has passed `predictions.check_predictions`.
 
-    Paired statistics need the same images behind every figure, so nothing may be missing: each (train ratio, test
-    ratio, seed) that occurs must score every image.
+    Paired statistics need the same images in every cell. So each (train ratio, test ratio, seed) that occurs must score
+    every image.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def prediction_grid(table: pd.DataFrame) -> PredictionGrid:
     Raises
     ------
     StatisticsError
-        Naming a fold that has one class only, or a ratio that lacks a seed, a fold or images.
+        If a fold has one class only, or a ratio lacks a seed, a fold or images; the message names it.
     """
     table = table.sort_values("image_id")
     images = table.drop_duplicates("image_id")
@@ -94,7 +95,7 @@ def _fold(number: int, members: pd.DataFrame) -> Fold:
     if labels.all() or not labels.any():
         raise StatisticsError(
             f"fold {number}: all {len(labels)} images are {'positive' if labels.all() else 'negative'}, so it has "
-            "no AUROC; stratify the folds, or make fewer, or, where one model scored several, give them one number"
+            "no AUROC; stratify the folds, use fewer, or, if one model scored several folds, give them one number"
         )
     patients, index = np.unique(members["patient_id"].to_numpy(str), return_inverse=True)
     positive = np.zeros(len(patients), bool)
@@ -103,14 +104,14 @@ def _fold(number: int, members: pd.DataFrame) -> Fold:
 
 
 def _aligned_scores(part: pd.DataFrame | None, members: pd.DataFrame, where: str, seed: int) -> np.ndarray:
-    """Scores [images] in the order of `members`, both sorted by image_id."""
+    """Return the scores [images] in the order of `members`; both are sorted by image_id."""
     expected = members["image_id"].to_numpy(str)
     present = expected[:0] if part is None else part["image_id"].to_numpy(str)
     missing = np.setdiff1d(expected, present)
     if part is None or len(missing):
         raise StatisticsError(
             f"predictions {where}, fold {int(members['fold'].iloc[0])}, seed {seed}: {len(missing)} images missing, "
-            f"{missing[0]!r} first; every ratio needs the same images, since ratios are compared in pairs"
+            f"the first is {missing[0]!r}; every ratio needs the same images, since ratios are compared in pairs"
         )
     return part["score"].to_numpy(float)
 
@@ -120,5 +121,5 @@ def _expect(where: str, what: str, present: pd.Series, expected: Iterable[int]) 
     if missing:
         raise StatisticsError(
             f"predictions {where}: no rows of {what} {missing}; every ratio needs the same ones, since ratios are "
-            "compared in pairs: finish the run, or hand in only what is complete"
+            "compared in pairs: finish the run, or leave incomplete ratios out"
         )

@@ -1,8 +1,8 @@
-"""The predictions table: where a model's work ends and the statistics begin, for our models and for anybody's."""
+"""The predictions table: the interface between any model, ours or another, and the statistics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mammo_jax.errors import UserError
 from mammo_jax.files import atomic_path
 from mammo_jax.ratios import ratio_text
 
@@ -26,28 +27,28 @@ SCHEMA = pa.schema(
         ("score", pa.float64()),
     ]
 )
-"""Columns and types. `train_ratio` is text because "mixed" is one; `label` is the 0/1 target; a higher score is more
-positive, on any scale."""
+"""Columns and types. `train_ratio` is text because "mixed" is a value; `label` is the 0/1 target; a higher score means
+more positive, on any scale."""
 
-LARGEST = 2**53 - 1
-"""Of folds and seeds: above it not every whole number is a double."""
+MAX_INTEGER = 2**53 - 1
+"""Largest fold or seed number: not every integer above it is a float64."""
 COLUMNS = tuple(SCHEMA.names)
 MODEL_KEY = ["model", "train_ratio", "test_ratio", "fold", "seed"]
 ROW_KEY = [*MODEL_KEY, "image_id"]
 
 
-class PredictionsError(Exception):
+class PredictionsError(UserError):
     """A predictions table that cannot be used; the message names the file, the column and the way out."""
 
 
 def write_predictions(path: Path | str, table: pd.DataFrame) -> None:
-    """Check a table and write it as Parquet, whole or not at all, in an order that depends on its content alone.
+    """Check a table and write it as Parquet, atomically, sorted so that equal tables give equal files.
 
     Parameters
     ----------
     path : path
     table : DataFrame
-        The columns of `SCHEMA`; others are refused.
+        With the columns of `SCHEMA`; further columns are dropped.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def write_predictions(path: Path | str, table: pd.DataFrame) -> None:
         If the table breaks a rule of `check_predictions`.
     """
     table = check_predictions(table, str(path)).sort_values(ROW_KEY, kind="stable", ignore_index=True)
-    # The pandas metadata would bring the index and library versions into the file: equal tables, equal bytes.
+    # Without pandas' metadata, which has the index and library versions: equal tables give equal bytes.
     rows = pa.Table.from_pandas(table, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
     with atomic_path(path) as temporary:
         pq.write_table(rows, temporary)
@@ -72,7 +73,7 @@ def read_predictions(path: Path | str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `SCHEMA` in that order; further columns of the file are left out.
+        The columns of `SCHEMA` in that order; further columns of the file are dropped.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def read_predictions(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     if path.is_dir():
-        raise PredictionsError(f"{path}: is a folder; give a file")
+        raise PredictionsError(f"{path}: is a folder; name a .parquet or .csv file")
     if path.suffix not in (".parquet", ".csv"):
         raise PredictionsError(f"{path}: predictions are read from .parquet or .csv files")
     try:
@@ -92,16 +93,16 @@ def read_predictions(path: Path | str) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise PredictionsError(f"{path}: no such file") from error
     except OSError as error:
-        raise PredictionsError(f"{path}: cannot be read ({error.strerror}); give a file") from error
+        raise PredictionsError(f"{path}: cannot be read ({error.strerror}); name a readable file") from error
     except (pa.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise PredictionsError(f"{path}: not a readable {path.suffix[1:]} table ({error})") from error
     return check_predictions(table, str(path))
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV file as it stands: a row longer than the header is an error, not a row with an index before it.
+    """Read a CSV file as text: a patient "007" must not become 7, and a patient "NA" is not a missing value.
 
-    Everything is text at first: a patient "007" must not become 7, and one called "NA" is not missing.
+    A row longer than the header is an error; pandas would take its first cell for an index by default.
     """
     lines = pd.read_csv(
         path,
@@ -135,22 +136,23 @@ def merge_predictions(parts: Iterable[Path], path: Path | str) -> pd.DataFrame:
 
 
 def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the table with the columns and types of `SCHEMA`, or say what is wrong with it.
+    """Check a predictions table and return it with the columns and types of `SCHEMA`.
 
-    The rules: every column of `SCHEMA` is there; no cell is empty; ratios are at least 1; folds and seeds are whole and
-    not negative; labels are 0 or 1; scores are finite; an image is scored once for each (model, train_ratio,
+    The rules: every column of `SCHEMA` is there; no cell is empty; ratios are at least 1; folds and seeds are integers
+    and not negative; labels are 0 or 1; scores are finite; an image is scored once for each (model, train_ratio,
     test_ratio, fold, seed); an image has one label and one patient; a patient is in one fold of a model.
 
     Parameters
     ----------
     table : DataFrame
     name : str
-        The file, for messages.
+        The name of the file, for messages.
 
     Raises
     ------
     PredictionsError
-        Naming file, column, the first offending row (the header of a CSV file is row 1) and the way out.
+        If a rule is broken. The message names the file, the column, the first wrong row (the header of a CSV file is
+        row 1) and what to do.
     """
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
@@ -164,9 +166,9 @@ def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
         table[column] = _text(table, column, name)
     table["test_ratio"] = _numbers(table, "test_ratio", name, "a compression ratio from 1 up", lambda x: x >= 1)
     for column in ("fold", "seed"):
-        wanted = f"a whole number from 0 to {LARGEST}"
-        whole = _numbers(table, column, name, wanted, lambda x: (x >= 0) & (x <= LARGEST) & (x % 1 == 0))
-        table[column] = whole.astype(np.int64)
+        expected = f"a whole number from 0 to {MAX_INTEGER}"
+        integers = _numbers(table, column, name, expected, lambda x: (x >= 0) & (x <= MAX_INTEGER) & (x % 1 == 0))
+        table[column] = integers.astype(np.int64)
     label = _numbers(table, "label", name, "0 (negative) or 1 (positive)", lambda x: (x == 0) | (x == 1))
     table["label"] = label.astype(np.int64)
     table["score"] = _numbers(table, "score", name, "a finite number", np.isfinite)
@@ -177,31 +179,33 @@ def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _text(table: pd.DataFrame, column: str, name: str) -> pd.Series:
     text = table[column].astype("string").str.strip()
-    _refuse(text.isna() | (text == ""), table, column, name, "a text that is not empty")
+    _check_all(~(text.isna() | (text == "")), table, column, name, "a non-empty text")
     return text.astype(object).astype(str)
 
 
-def _numbers(table: pd.DataFrame, column: str, name: str, wanted: str, holds) -> pd.Series:
+def _numbers(
+    table: pd.DataFrame, column: str, name: str, expected: str, is_valid: Callable[[pd.Series], pd.Series]
+) -> pd.Series:
     numbers = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
-    _refuse(~(np.isfinite(numbers) & holds(numbers)), table, column, name, wanted)
+    _check_all(np.isfinite(numbers) & is_valid(numbers), table, column, name, expected)
     return numbers
 
 
 def _train_ratios(table: pd.DataFrame, name: str) -> pd.Series:
-    """Write "15.0" as "15", so that a ratio has one spelling; "mixed" stays."""
+    """Return the training ratios as text with one spelling: "15.0" becomes "15", "mixed" stays."""
     text = _text(table, "train_ratio", name)
     numbers = pd.to_numeric(text, errors="coerce")
-    known = (text == "mixed") | (np.isfinite(numbers) & (numbers >= 1))
-    _refuse(~known, table, "train_ratio", name, 'a compression ratio from 1 up, or "mixed"')
+    valid = (text == "mixed") | (np.isfinite(numbers) & (numbers >= 1))
+    _check_all(valid, table, "train_ratio", name, 'a compression ratio from 1 up, or "mixed"')
     return text.where(text == "mixed", numbers.map(ratio_text))
 
 
-def _refuse(bad: pd.Series, table: pd.DataFrame, column: str, name: str, wanted: str) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
+def _check_all(valid: pd.Series, table: pd.DataFrame, column: str, name: str, expected: str) -> None:
+    if not valid.all():
+        row = int(np.flatnonzero(~valid)[0])
         raise PredictionsError(
-            f"{name}: column {column!r}, row {row + 2}: {table[column].iloc[row]!r} is not {wanted}"
-            f" ({int(bad.sum())} such rows); correct the file and read it again"
+            f"{name}: column {column!r}, row {row + 2}: {table[column].iloc[row]!r} is not {expected}"
+            f" ({int((~valid).sum())} such rows); correct the file and read it again"
         )
 
 
@@ -214,14 +218,15 @@ def _check_keys(table: pd.DataFrame, name: str) -> None:
             " keep one row for each image and model"
         )
     for column in ("label", "patient_id"):
-        _check_one(table, ["image_id"], column, name, f"give the image one {column}")
-    _check_one(table, ["model", "patient_id"], "fold", name, "keep all images of a patient in one fold")
+        _check_unique(table, ["image_id"], column, name, f"give the image one {column}")
+    _check_unique(table, ["model", "patient_id"], "fold", name, "keep all images of a patient in one fold")
 
 
-def _check_one(table: pd.DataFrame, by: list[str], column: str, name: str, way_out: str) -> None:
+def _check_unique(table: pd.DataFrame, by: list[str], column: str, name: str, remedy: str) -> None:
+    """Check that `column` has one value for each combination of the columns `by`."""
     distinct = table[[*by, column]].drop_duplicates()
-    again = distinct[distinct.duplicated(by, keep=False)]
-    if not again.empty:
-        first = again.iloc[0][by].to_dict()
-        values = sorted(again.loc[(again[by] == again.iloc[0][by]).all(axis=1), column].tolist())
-        raise PredictionsError(f"{name}: column {column!r}: {first} has {values[0]!r} and {values[1]!r}; {way_out}")
+    conflicts = distinct[distinct.duplicated(by, keep=False)]
+    if not conflicts.empty:
+        first = conflicts.iloc[0][by].to_dict()
+        values = sorted(conflicts.loc[(conflicts[by] == conflicts.iloc[0][by]).all(axis=1), column].tolist())
+        raise PredictionsError(f"{name}: column {column!r}: {first} has {values[0]!r} and {values[1]!r}; {remedy}")

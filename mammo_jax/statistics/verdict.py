@@ -9,19 +9,19 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.bootstrap import Estimate
 
 MARGIN = 0.05
-MINIMUM_AUROC = 0.70
-"""A model whose one-sided 95 % lower bound at CR 1 is below this has too little to lose for any verdict."""
-MATCHED_SEEDS = 3
+MIN_AUROC = 0.70
+"""Minimum of the one-sided 95 % lower bound of the AUROC at CR 1; below it a model has too little to lose."""
+MIN_MATCHED_SEEDS = 3
 
 Kind = Literal["transfer", "matched"]
 
 
 def verdict(kind: Kind, auroc: Mapping[float, Estimate], *, seeds: int, margin: float = MARGIN) -> dict[str, Any]:
-    """Largest ratio that is not inferior to CR 1, tested in a fixed sequence from the lowest ratio up.
+    """Find the largest ratio that is non-inferior to CR 1 by a fixed-sequence test, from the lowest ratio up.
 
-    A ratio passes when the one-sided 95 % lower bound of AUROC(CR) − AUROC(1), from paired replicates, lies above
-    −margin. The sequence stops at the first ratio that does not pass, whatever comes after; since its order is fixed
-    beforehand, each step may use the full 5 % (Maurer, Hothorn & Lehmacher 1995).
+    A ratio passes if the one-sided 95 % lower bound of AUROC(CR) − AUROC(1), from paired replicates, is above −margin.
+    The sequence stops at the first ratio that does not pass, even if higher ones do. Its order is fixed beforehand, so
+    each step may use the full 5 % (Maurer, Hothorn & Lehmacher 1995).
 
     Parameters
     ----------
@@ -29,16 +29,16 @@ def verdict(kind: Kind, auroc: Mapping[float, Estimate], *, seeds: int, margin: 
     auroc : mapping of test ratio to Estimate
         Ratio 1 is the reference.
     seeds : int
-        Training seeds behind the estimates; a matched verdict needs 3, since each ratio is another training run.
+        Number of training seeds; a matched verdict needs 3, since each ratio is another training run.
     margin : float
-        Largest loss of AUROC that is put up with.
+        Largest loss of AUROC that is accepted (non-inferiority margin).
 
     Returns
     -------
     dict, ready for JSON
         outcome: "ratio", "no ratio passed", "cannot tell" (AUROC at CR 1 too low) or "not given"; reason: why there is
-        none, else None; ratio and first_failed: float or None; auroc_uncompressed: value and lower_bound; steps: one
-        for each ratio, also those behind the break (in_sequence False).
+        no verdict, else None; ratio and first_failed: float or None; auroc_uncompressed: value and lower_bound; steps:
+        one for each ratio, including those after the first failure (in_sequence False).
     """
     result: dict[str, Any] = {"kind": kind, "margin": margin, "outcome": "not given", "reason": None, "ratio": None}
     result |= {"first_failed": None, "auroc_uncompressed": None, "steps": []}
@@ -51,9 +51,9 @@ def verdict(kind: Kind, auroc: Mapping[float, Estimate], *, seeds: int, margin: 
     result["auroc_uncompressed"] = {"value": reference.value, "lower_bound": reference.lower_bound()}
     result["steps"] = steps = _steps(auroc, ratios, margin)
     passed = [step["ratio"] for step in steps if step["in_sequence"] and step["passed"]]
-    if kind == "matched" and seeds < MATCHED_SEEDS:
-        return result | {"reason": f"it takes at least {MATCHED_SEEDS} training seeds, and there are {seeds}"}
-    if reference.lower_bound() < MINIMUM_AUROC:
+    if kind == "matched" and seeds < MIN_MATCHED_SEEDS:
+        return result | {"reason": f"it needs at least {MIN_MATCHED_SEEDS} training seeds, and there are {seeds}"}
+    if reference.lower_bound() < MIN_AUROC:
         return result | {"outcome": "cannot tell", "reason": _too_low(reference)}
     result["first_failed"] = next((step["ratio"] for step in steps if not step["passed"]), None)
     if not passed:
@@ -83,24 +83,24 @@ def _steps(auroc: Mapping[float, Estimate], ratios: list[float], margin: float) 
 def _too_low(reference: Estimate) -> str:
     return (
         f"on uncompressed images the AUROC is {reference.value:.2f} with a one-sided 95 % lower bound of "
-        f"{reference.lower_bound():.2f}, and below {MINIMUM_AUROC:.2f} a model has too little to lose"
+        f"{reference.lower_bound():.2f}, and below {MIN_AUROC:.2f} a model has too little to lose"
     )
 
 
 def verdict_sentence(verdict: Mapping[str, Any], *, frozen: bool = False) -> str:
-    """Say a verdict in one sentence of plain words; nobody knows here what a frozen model was trained on."""
-    how = {
+    """Return a verdict as one plain sentence; it does not say what a frozen model was trained on, which is unknown."""
+    model = {
         "transfer": "this model" if frozen else "a model trained on uncompressed images",
         "matched": "a model trained and tested at the same ratio",
     }[verdict["kind"]]
     if verdict["outcome"] == "not given":
-        return f"There is no verdict for {how}: {verdict['reason']}."
+        return f"There is no verdict for {model}: {verdict['reason']}."
     if verdict["outcome"] == "cannot tell":
-        return f"Cannot tell how much compression {how} bears: {verdict['reason']}."
+        return f"Cannot tell how much compression {model} tolerates: {verdict['reason']}."
     margin, value = verdict["margin"], verdict["auroc_uncompressed"]["value"]
-    kept = f"its AUROC within {margin:g} of the uncompressed one ({value:.2f}) with 95 % confidence"
+    claim = f"its AUROC within {margin:g} of the uncompressed one ({value:.2f}) with 95 % confidence"
     failed = verdict["first_failed"]
     if verdict["outcome"] == "no ratio passed":
-        return f"No ratio passed: already at CR {ratio_text(failed)} {how} is not shown to keep {kept}."
+        return f"No ratio passed: already at CR {ratio_text(failed)} {model} is not shown to keep {claim}."
     end = "the highest ratio tested" if failed is None else f"at CR {ratio_text(failed)} this is no longer shown"
-    return f"Up to a compression ratio of {ratio_text(verdict['ratio'])}, {how} keeps {kept}; {end}."
+    return f"Up to a compression ratio of {ratio_text(verdict['ratio'])}, {model} keeps {claim}; {end}."

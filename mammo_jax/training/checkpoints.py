@@ -18,10 +18,12 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from mammo_jax.errors import UserError
+
 HASH = "sha256"
 
 
-class CheckpointError(Exception):
+class CheckpointError(UserError):
     """A checkpoint that cannot be used; the message names the folder and the way out."""
 
 

@@ -6,13 +6,9 @@ networks this small gain little from a second core, two of them gain nearly all 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -25,9 +21,12 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mammo_jax.dataset.input_pipeline import Examples, mix
-from mammo_jax.devices import keeping_memory_in_children, wait_for_all, writes_files
+from mammo_jax.devices import wait_for_all, writes_files
+from mammo_jax.processes import results_as_completed
 from mammo_jax.provenance import log_event
-from mammo_jax.ratios import MIXED, ratio_text, split_name
+from mammo_jax.ratios import MIXED, ratio_text
+from mammo_jax.run_folder import ModelFolder, RunFolder
+from mammo_jax.runtime import set_up_training_worker, worker_environment
 from mammo_jax.statistics.predictions import merge_predictions, read_predictions, write_predictions
 from mammo_jax.training.checkpoints import read_metadata
 from mammo_jax.training.loop import CHECKPOINT_SECONDS, TrainingError, train_model
@@ -48,9 +47,9 @@ class ModelTask:
     fold: int
     test_ratios: tuple[float, ...]
 
-    def folder(self, checkpoints: Path) -> Path:
+    def folder(self, run: RunFolder) -> ModelFolder:
         """Where the model and its predictions lie."""
-        return checkpoints / f"seed_{self.seed}" / split_name(self.train_ratio) / f"fold_{self.fold}"
+        return run.model(self.seed, self.train_ratio, self.fold)
 
 
 def run_grid(
@@ -103,7 +102,7 @@ def run_grid(
 
     Raises
     ------
-    TrainingError, ModelError, PretrainedError, CheckpointError, DatasetError, PredictionsError
+    TrainingError, ModelError, PretrainedError, CheckpointError, DatasetError, PredictionsError, WorkerError
         From the first model that fails; finished models stay.
     """
     everywhere = train_ratios if transfer_matrix else (1, MIXED)
@@ -111,37 +110,34 @@ def run_grid(
         ModelTask(seed, ratio, fold, tuple(test_ratios) if ratio in everywhere else (float(ratio),))
         for seed, ratio, fold in product(seeds, train_ratios, folds)
     ]
-    checkpoints = run_dir / "checkpoints"
-    missing = [task for task in tasks if not _is_finished(task, checkpoints, config)]
+    run = RunFolder(run_dir)
+    missing = [task for task in tasks if not _is_finished(task, run, config)]
     if missing and initial_features is None:
         origin(config, None)  # stops now where there is none, and fetches weights once instead of in every process
     mixed = tuple(test_ratios)
-    runner = _Runner(
-        read_examples_by_ratio, mixed, config, checkpoints, initial_features, features_seed, checkpoint_seconds
-    )
+    runner = _Runner(read_examples_by_ratio, mixed, config, run, initial_features, features_seed, checkpoint_seconds)
     with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc="training", unit="model") as bar:
         for line in _run_all(runner, missing, workers):
             if writes_files():
-                log_event(run_dir, "model", **line)
+                log_event(run, "model", **line)
             bar.update()
-    parts = [task.folder(checkpoints) / "predictions.parquet" for task in tasks]
+    parts = [task.folder(run).predictions for task in tasks]
     if writes_files():
-        merge_predictions(parts, run_dir / "predictions.parquet")
+        merge_predictions(parts, run.predictions)
     wait_for_all("predictions merged")
-    return read_predictions(run_dir / "predictions.parquet")
+    return read_predictions(run.predictions)
 
 
-def _is_finished(task: ModelTask, checkpoints: Path, config: TrainingConfig) -> bool:
+def _is_finished(task: ModelTask, run: RunFolder, config: TrainingConfig) -> bool:
     """Whether the model is there, with these settings, and its predictions for exactly these test ratios."""
-    folder = task.folder(checkpoints)
-    if not (folder / "model").exists():
+    folder = task.folder(run)
+    if not folder.checkpoint.exists():
         return False
     wanted = {**settings_of(config), "ratio": ratio_text(task.train_ratio), "fold": task.fold, "seed": task.seed}
-    check_record(folder, read_metadata(folder / "model"), wanted)
-    part = folder / "predictions.parquet"
-    if not part.exists():
+    check_record(folder.path, read_metadata(folder.checkpoint), wanted)
+    if not folder.predictions.exists():
         return False
-    tested = pq.read_table(part, columns=["test_ratio"])["test_ratio"].to_pylist()
+    tested = pq.read_table(folder.predictions, columns=["test_ratio"])["test_ratio"].to_pylist()
     return set(tested) == set(task.test_ratios)
 
 
@@ -152,7 +148,7 @@ class _Runner:
     read: Callable[[float], Examples]
     mixed: tuple[float, ...]
     config: TrainingConfig
-    checkpoints: Path
+    run_folder: RunFolder
     initial_features: Path | None
     features_seed: int | None
     checkpoint_seconds: float
@@ -163,19 +159,19 @@ class _Runner:
     def run(self, task: ModelTask) -> dict[str, Any]:
         """Train the model unless it is there, predict its held-out fold, and return what the log says of it."""
         start = time.monotonic()
-        folder = task.folder(self.checkpoints)
+        folder = task.folder(self.run_folder)
         trained = train_model(
             self.examples(task.train_ratio),
             task.fold,
             self.config,
             task.seed,
-            folder,
+            folder.path,
             initial_features=self._features(task),
             checkpoint_seconds=self.checkpoint_seconds,
         )
         tables = [self._predictions(trained, task, ratio) for ratio in task.test_ratios]
         if writes_files():
-            write_predictions(folder / "predictions.parquet", pd.concat(tables, ignore_index=True))
+            write_predictions(folder.predictions, pd.concat(tables, ignore_index=True))
         return {
             "model": self.config.model,
             "train_ratio": ratio_text(task.train_ratio),
@@ -201,7 +197,7 @@ class _Runner:
         if self.initial_features is None:
             return None
         seed = task.seed if self.features_seed is None else self.features_seed
-        return load_model(replace(task, seed=seed).folder(self.initial_features / "checkpoints"))
+        return load_model(replace(task, seed=seed).folder(RunFolder(self.initial_features)).path)
 
     def _predictions(self, trained: TrainedModel, task: ModelTask, ratio: float) -> pd.DataFrame:
         examples = self.examples(ratio)
@@ -238,49 +234,13 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
     if workers <= 1:
         yield from map(runner.run, tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (runner,)) as pool:
-        with keeping_memory_in_children():
-            futures = [pool.submit(_run_in_worker, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise TrainingError(
-                "a training process was ended from outside, most likely for lack of memory;"
-                " run again with fewer workers, finished models are kept"
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    results = results_as_completed(
+        runner.run, tasks, workers, set_up=set_up_training_worker, environment=worker_environment()
+    )
+    yield from (line for _, line in results)
 
 
 def _default_workers() -> int:
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return 1  # the devices share each batch instead
     return min(MAX_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-_worker: _Runner | None = None  # set once in each worker process
-
-
-def _start_worker(runner: _Runner) -> None:
-    """Hold this process to one core, and end it when the one that started it is gone."""
-    global _worker
-    _worker = runner
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
-    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _run_in_worker(task: ModelTask) -> dict[str, Any]:
-    if _worker is None:
-        raise RuntimeError("the worker was not started by _start_worker")
-    return _worker.run(task)

@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from mammo_jax.dataset.input_pipeline import Examples, batches, one_ratio_each, steps_per_epoch
 from mammo_jax.devices import agree, wait_for_all, writes_files
+from mammo_jax.run_folder import ModelFolder
 from mammo_jax.statistics.auroc import auroc_and_auprc
 from mammo_jax.training.checkpoints import Progress, save_checkpoint
 from mammo_jax.training.starting_weights import check_features, origin, starting_state
@@ -95,7 +96,8 @@ def train_model(
     training = examples.take(np.flatnonzero(examples.folds != fold))
     name = f"{config.model} trained at ratio {examples.ratio}, fold {fold}, seed {seed}"
     identity = _identity(training, fold, config, seed, initial_features)
-    if (directory / "model").exists():
+    folder = ModelFolder(directory)
+    if folder.checkpoint.exists():
         trained = load_model(directory)
         check_record(directory, trained.record, identity)
         return trained
@@ -106,7 +108,7 @@ def train_model(
     run = _Run(training, validating, config, run_seed, initial_features, name)
     patients = sorted(set(training.patient_ids.tolist()))
     del training  # the run has its own copy, and TensorFlow another
-    course = run.train(Progress(directory / "progress"), identity, checkpoint_seconds)
+    course = run.train(Progress(folder.progress), identity, checkpoint_seconds)
     best = course.history[course.best_epoch - 1]
     record = {
         **identity,
@@ -116,8 +118,8 @@ def train_model(
         "training_patients": patients,
     }
     if writes_files():
-        save_checkpoint(directory / "model", course.best_variables, record)
-        Progress(directory / "progress").remove()
+        save_checkpoint(folder.checkpoint, course.best_variables, record)
+        Progress(folder.progress).remove()
     wait_for_all("model written")
     return load_model(directory)
 

@@ -14,7 +14,7 @@ import numpy as np
 import optax  # type: ignore[import-untyped]
 from flax import linen as nn
 
-from mammo_jax.devices import AXIS, DataParallel, keep_compiled_steps, total
+from mammo_jax.devices import AXIS, DataParallel, total
 from mammo_jax.models import ModelError, build_model, head_of, init_model
 from mammo_jax.training.augmentation import augment
 from mammo_jax.training_config import TrainingConfig
@@ -109,7 +109,6 @@ def build_steps(config: TrainingConfig) -> Steps:
 
 @lru_cache(maxsize=8)
 def _build_steps(config: TrainingConfig, devices: tuple[jax.Device, ...]) -> Steps:
-    keep_compiled_steps()
     parallel = DataParallel(devices, config.accumulate)
     model = build_model(config, AXIS)
     optimizer = _optimizer(config)

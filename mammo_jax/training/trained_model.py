@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mammo_jax.run_folder import ModelFolder
 from mammo_jax.training.checkpoints import CheckpointError, load_checkpoint
 from mammo_jax.training.step import Steps, build_steps
 from mammo_jax.training_config import TrainingConfig
@@ -40,7 +41,7 @@ def load_model(directory: Path) -> TrainedModel:
     CheckpointError
         If it is missing or damaged.
     """
-    variables, record = load_checkpoint(directory / "model")
+    variables, record = load_checkpoint(ModelFolder(directory).checkpoint)
     settings = {**record["config"], "filters": tuple(record["config"]["filters"])}
     return TrainedModel(TrainingConfig(**settings), variables, record)
 

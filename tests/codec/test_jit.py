@@ -39,12 +39,28 @@ def test_cached_kernel_is_reused_until_a_callee_in_another_file_is_edited(tmp_pa
     assert run(tmp_path) == "30 1"
 
 
+def test_cached_kernel_is_compiled_again_when_the_class_of_an_argument_is_renamed(tmp_path):
+    package = tmp_path / "package"
+    package.mkdir()
+    shutil.copy(codec.jit.__file__, package / "jit.py")
+    caller = (
+        "from typing import NamedTuple\nfrom package.jit import kernel\nclass {0}(NamedTuple):\n    x: int\n"
+        "@kernel\ndef inner(pair):\n    return 10 * pair.x\n"
+        "caller = lambda x: inner({0}(x))\ncaller.stats = inner.stats\n"
+    )
+    (package / "caller.py").write_text(caller.format("Pair"))
+    assert run(tmp_path) == "10 0"
+    (package / "caller.py").write_text(caller.format("Couple"))
+    assert run(tmp_path) == "10 0"
+
+
 def test_digest_depends_on_names_and_contents(tmp_path):
     digests = set()
-    for name, source in (("a.py", "x"), ("a.py", "y"), ("b.py", "y"), ("note.txt", "z")):
+    for name, source in (("a.py", "x"), ("a.py", "y"), ("b.py", "y"), ("folder/b.py", "y"), ("note.txt", "z")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(source)
         digests.add(codec.jit.source_digest(tmp_path))
-    assert len(digests) == 3
+    assert len(digests) == 4
 
 
 @codec.jit.kernel

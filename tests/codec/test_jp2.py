@@ -12,8 +12,8 @@ from jpylyzer import jpylyzer
 from PIL import Image
 
 import codec
+from codec.decoding.jp2_reader import SIGNATURE
 from codec.errors import OptionError
-from codec.jp2 import SIGNATURE
 
 
 def picture(bits):

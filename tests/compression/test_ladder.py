@@ -12,9 +12,15 @@ from openjpeg_streams import image
 from PIL import Image
 
 import codec
-from mammo_jax.compression import ladder as compression
-from mammo_jax.compression.ladder import CodecName, codec_ladder, codec_title, largest_ratio, rival_ladder
-from mammo_jax.compression.other_codecs import RIVALS, Rival
+from mammo_jax.compression import ladder
+from mammo_jax.compression.codecs import OTHER_CODECS, ImageCodec
+from mammo_jax.compression.ladder import (
+    CodecName,
+    codec_ladder,
+    codec_title,
+    largest_ratio,
+    other_codec_ladder,
+)
 
 DEPTHS = [(np.uint8, 8), (np.uint8, 5), (np.uint16, 10), (np.uint16, 12), (np.uint16, 16)]
 
@@ -29,23 +35,23 @@ def psnr(pixels, reconstruction, bits):
 
 
 @pytest.mark.parametrize(("dtype", "bits"), DEPTHS)
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", OTHER_CODECS)
 def test_the_largest_result_that_fits_is_found(name, dtype, bits):
     pixels = picture(dtype, bits)
-    if bits > RIVALS[name].most_bits:
+    if bits > OTHER_CODECS[name].max_bits:
         with pytest.raises(codec.InvalidImageError, match="at most 12 bits, and these have 16"):
-            list(rival_ladder(name, pixels, [8], bits_stored=bits))
+            list(other_codec_ladder(name, pixels, [8], bits_stored=bits))
         return
     ratios = [2, 2.5, 3] if (name, bits) == ("jpegls", 16) else [3, 5, 8] if bits <= 8 else [4, 6, 9]
     quality = []
-    for ratio, made in zip(ratios, rival_ladder(name, pixels, ratios, bits_stored=bits), strict=True):
+    for ratio, made in zip(ratios, other_codec_ladder(name, pixels, ratios, bits_stored=bits), strict=True):
         assert made.target_bytes == math.floor(pixels.nbytes / ratio)
         assert 0.4 * made.target_bytes < len(made.codestream) <= made.target_bytes
         assert made.encodes <= 20
-        finer = RIVALS[name].settings(bits)
+        finer = OTHER_CODECS[name].settings(bits)
         finer = finer[: np.searchsorted(finer, made.setting) if finer[0] < finer[-1] else 100 - int(made.setting)]
         if finer.size and name != "openjpeg":  # which reaches some sizes at two settings and not between
-            assert len(RIVALS[name].encode(pixels, bits, float(finer[-1]), 1)) > made.target_bytes
+            assert len(OTHER_CODECS[name].encode(pixels, bits, float(finer[-1]), 1)) > made.target_bytes
         assert made.reconstruction.dtype == dtype
         assert made.reconstruction.max() < 2**bits
         quality.append(psnr(pixels, made.reconstruction, bits))
@@ -56,11 +62,11 @@ def test_the_largest_result_that_fits_is_found(name, dtype, bits):
 def test_reconstructions_are_those_of_other_decoders():
     pixels = picture(np.uint8, 8)
     for name in ("openjpeg", "jpeg"):
-        (made,) = rival_ladder(name, pixels, [6], bits_stored=8)
+        (made,) = other_codec_ladder(name, pixels, [6], bits_stored=8)
         with Image.open(io.BytesIO(made.codestream)) as opened:
             assert np.abs(np.asarray(opened).astype(int) - made.reconstruction).max() <= 1
     pixels = picture(np.uint16, 12)
-    (made,) = rival_ladder("openjpeg", pixels, [10], bits_stored=12)
+    (made,) = other_codec_ladder("openjpeg", pixels, [10], bits_stored=12)
     assert np.abs(codec.decode(made.codestream).astype(int) - made.reconstruction).max() <= 1
 
 
@@ -70,10 +76,10 @@ def test_ours_is_exact():
         assert len(made.codestream) == pixels.nbytes // ratio
     assert codec_title("mammo_jax") == "mammo_jax's own JPEG 2000"
     titles = {codec_title(name) for name in CodecName.__args__}
-    assert len(titles) == len(RIVALS) + 1
+    assert len(titles) == len(OTHER_CODECS) + 1
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", OTHER_CODECS)
 def test_what_cannot_be_reached_is_refused_with_the_largest_ratio(name):
     pixels = picture(np.uint16, 12)
     with pytest.raises(codec.UnreachableRatioError, match=r"the largest ratio .* is") as caught:
@@ -87,11 +93,11 @@ def test_what_cannot_be_reached_is_refused_with_the_largest_ratio(name):
 
 def made_of_sizes(sizes):
     """A codec whose results have the given sizes, setting by setting."""
-    return Rival(
+    return ImageCodec(
         "made of sizes",
-        lambda _: np.arange(len(sizes)),
-        lambda _, __, setting, ___: bytes(sizes[int(setting)]),
-        lambda *_: np.zeros((20, 20), np.uint8),
+        encode=lambda _, __, setting, ___: bytes(sizes[int(setting)]),
+        decode=lambda *_: np.zeros((20, 20), np.uint8),
+        settings=lambda _: np.arange(len(sizes)),
     )
 
 
@@ -100,20 +106,21 @@ def made_of_sizes(sizes):
 def test_the_search_finds_the_nearest_size_of_any_codec_that_falls(sizes, targets):
     sizes.sort(reverse=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RIVALS, "made", made_of_sizes(sizes))
-        search = compression._Search("made", np.zeros((20, 20), np.uint8), 8, 1)
+        patch.setitem(OTHER_CODECS, "made", made_of_sizes(sizes))
+        search = ladder._Search("made", np.zeros((20, 20), np.uint8), 8, 1)
         for target in targets:
             index = search.nearest(target, 1.0)
             fitting = [n for n, size in enumerate(sizes) if size <= target]
             assert index == (fitting[0] if fitting else len(sizes) - 1)
-        assert len(search.made) <= max(1, len(targets)) * 2 * math.ceil(math.log2(len(sizes) + 1)) + 2
+        assert len(search.codestreams) <= max(1, len(targets)) * 2 * math.ceil(math.log2(len(sizes) + 1)) + 2
 
 
 def test_threads_do_not_change_a_result():
     pixels = picture(np.uint16, 12)
     for name in ("openjpeg", "jpegxl"):
         once, twice = (
-            next(rival_ladder(name, pixels, [10], bits_stored=12, threads=threads)).codestream for threads in (1, 2)
+            next(other_codec_ladder(name, pixels, [10], bits_stored=12, threads=threads)).codestream
+            for threads in (1, 2)
         )
         assert once == twice
 
@@ -121,10 +128,10 @@ def test_threads_do_not_change_a_result():
 def test_the_largest_ratio_counts_the_tolerance():
     sizes = [100, 50]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RIVALS, "made", replace(made_of_sizes(sizes), title="two sizes"))
+        patch.setitem(OTHER_CODECS, "made", replace(made_of_sizes(sizes), title="two sizes"))
         pixels = np.zeros((20, 20), np.uint8)
         assert largest_ratio("made", pixels, 8) == pytest.approx(400 / 50 * 1.1)
-        (made,) = rival_ladder("made", pixels, [8.6], bits_stored=8)
+        (made,) = other_codec_ladder("made", pixels, [8.6], bits_stored=8)
         assert len(made.codestream) == 50
         with pytest.raises(codec.UnreachableRatioError, match="two sizes cannot compress this image 9 times: 44 bytes"):
-            list(rival_ladder("made", pixels, [9], bits_stored=8))
+            list(other_codec_ladder("made", pixels, [9], bits_stored=8))

@@ -1,6 +1,6 @@
 import pytest
 
-from mammo_jax.compression.resumable_csv import GrowingTable
+from mammo_jax.compression.resumable_csv import ResumableCsv
 
 COLUMNS = ("id", "value")
 
@@ -12,7 +12,7 @@ def rows(name):
 def test_rows_are_there_again(tmp_path):
     path = tmp_path / "new" / "table.csv"
     for number, name in enumerate("xyz"):
-        with GrowingTable(path, COLUMNS, 2) as table:
+        with ResumableCsv(path, COLUMNS, 2) as table:
             assert [row["id"] for row in table.rows] == list("xxyy"[: 2 * number])
             table.add(rows(name))
     assert path.read_text().splitlines()[:3] == ["id,value", "x,1.5", 'x,"a, b"']
@@ -21,11 +21,11 @@ def test_rows_are_there_again(tmp_path):
 @pytest.mark.parametrize("lost", range(1, 20))
 def test_what_an_interruption_left_of_a_group_is_dropped(tmp_path, lost):
     path = tmp_path / "table.csv"
-    with GrowingTable(path, COLUMNS, 2) as table:
+    with ResumableCsv(path, COLUMNS, 2) as table:
         table.add(rows("whole"))
         table.add(rows("cut"))
     path.write_bytes(path.read_bytes()[:-lost])
-    with GrowingTable(path, COLUMNS, 2) as table:
+    with ResumableCsv(path, COLUMNS, 2) as table:
         assert [row["id"] for row in table.rows] == ["whole", "whole"]
         table.add(rows("again"))
     assert path.read_text() == 'id,value\nwhole,1.5\nwhole,"a, b"\nagain,1.5\nagain,"a, b"\n'
@@ -33,12 +33,12 @@ def test_what_an_interruption_left_of_a_group_is_dropped(tmp_path, lost):
 
 def test_rows_that_are_not_wanted_any_more_are_dropped(tmp_path):
     path = tmp_path / "table.csv"
-    with GrowingTable(path, COLUMNS, 2) as table:
+    with ResumableCsv(path, COLUMNS, 2) as table:
         table.add(rows("old"))
         table.add(rows("good"))
-    with GrowingTable(path, COLUMNS, 2) as table:
+    with ResumableCsv(path, COLUMNS, 2) as table:
         table.keep(lambda row: row["id"] != "old")
         assert [row["id"] for row in table.rows] == ["good", "good"]
         table.add(rows("new"))
-    with GrowingTable(path, COLUMNS, 2) as table:
+    with ResumableCsv(path, COLUMNS, 2) as table:
         assert [row["id"] for row in table.rows] == ["good", "good", "new", "new"]

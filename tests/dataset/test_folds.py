@@ -33,7 +33,7 @@ def test_a_patient_is_in_one_fold_and_every_fold_has_both_outcomes(units, n_fold
     assume(all(len({p for p, t in units if t == target}) >= n_folds for target in (0, 1)))
     try:
         folds = make_folds(patients, targets, n_folds=n_folds, seed=seed)
-    except FoldError as error:  # the greedy division can starve a fold, and says so
+    except FoldError as error:  # the greedy division can leave a fold without a class, and reports it
         assume("has no unit of target" not in str(error))
         raise
     assert set(folds.tolist()) == set(range(n_folds))
@@ -68,7 +68,7 @@ def test_the_same_for_any_order_and_another_for_another_seed():
         (["a", "b"], [1], "cannot be made"),
     ],
 )
-def test_what_cannot_be_divided_is_said(patients, targets, message):
+def test_units_that_cannot_be_divided_are_refused(patients, targets, message):
     with pytest.raises(FoldError, match=message):
         make_folds(patients, targets, n_folds=2)
 
@@ -117,7 +117,7 @@ def test_folds_of_other_images_are_refused(tmp_path):
     stored_folds(tmp_path / "f.csv", patients, targets)
     with pytest.raises(FoldError, match="lacks 1 patients, first new"):
         stored_folds(tmp_path / "f.csv", [*patients, "new"], [*targets, 0])
-    with pytest.raises(FoldError, match="holds 5 folds, asked for are 3"):
+    with pytest.raises(FoldError, match="has 5 folds, not 3"):
         stored_folds(tmp_path / "f.csv", patients, targets, n_folds=3)
 
 
@@ -130,7 +130,7 @@ def test_equal_grey_levels_have_one_hash():
     assert len(same | others) == 4
 
 
-def test_duplicates_across_patients_stop_and_within_one_are_told():
+def test_duplicates_across_patients_are_refused_and_within_one_are_returned():
     assert check_duplicates(["i1", "i2", "i3"], ["a", "a", "b"], ["x", "x", "y"]) == [("i1", "i2")]
     assert check_duplicates(["i1", "i2"], ["a", "b"], ["x", "y"]) == []
     with pytest.raises(FoldError, match=r"i1 \(patient a\) = i3 \(patient b\).*one patient id or leave one out"):

@@ -1,4 +1,4 @@
-"""From TFDS parts to arrays in a fixed order, and from arrays to batches that hold every example once."""
+"""The input pipeline: from TFDS parts to sorted arrays, and from arrays to batches with every example once."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from mammo_jax.ratios import split_name
 
 
 def write_part(directory, examples: Examples, ratios=(1.0, 15.0)):
-    """Write examples the way the study's datasets are laid out; ratio 15 is the complement of ratio 1."""
+    """Write examples in the format of the study's datasets; ratio 15 is the complement of ratio 1."""
     shape = examples.images.shape[1:]
     features = tfds.features.FeaturesDict(
         {
@@ -70,7 +70,7 @@ def examples():
 
 @pytest.fixture(scope="module")
 def parts(examples, tmp_path_factory):
-    """Two parts; the second is written backwards and holds what sorts first."""
+    """Two parts; the second one is in reverse order and has the smallest image ids."""
     root = tmp_path_factory.mktemp("dataset")
     return [
         write_part(root / "a", examples.take(np.arange(5, 12))),
@@ -107,9 +107,9 @@ def test_what_is_missing_is_named(parts, tmp_path):
         read_examples([], 1)
 
 
-def test_an_image_that_is_there_twice_is_named(parts, examples, tmp_path):
+def test_an_image_that_occurs_twice_is_named(parts, examples, tmp_path):
     again = write_part(tmp_path / "c", examples.take(np.array([7])))
-    with pytest.raises(DatasetError, match="image 'image0007' is there twice at ratio 1;"):
+    with pytest.raises(DatasetError, match="image 'image0007' occurs twice at ratio 1;"):
         read_examples([*parts, again], 1)
 
 
@@ -124,12 +124,12 @@ def test_the_fingerprint_follows_every_part_that_training_depends_on(examples):
     assert len(fingerprints | {examples.fingerprint()}) == 5
 
 
-def test_an_epoch_holds_every_example_once_in_batches_of_one_shape(examples):
+def test_an_epoch_has_every_example_once_in_batches_of_one_shape(examples):
     weights = np.linspace(1, 2, 12).astype(np.float32)
-    found = list(batches(examples, weights, 5, seed=3, steps=range(6)))
-    assert len(found) == 2 * steps_per_epoch(12, 5) == 6
-    assert {batch["image"].shape for batch in found} == {(5, 8, 10, 1)}
-    for epoch in (found[:3], found[3:]):
+    two_epochs = list(batches(examples, weights, 5, seed=3, steps=range(6)))
+    assert len(two_epochs) == 2 * steps_per_epoch(12, 5) == 6
+    assert {batch["image"].shape for batch in two_epochs} == {(5, 8, 10, 1)}
+    for epoch in (two_epochs[:3], two_epochs[3:]):
         joined = {key: np.concatenate([batch[key] for batch in epoch]) for key in epoch[0]}
         np.testing.assert_array_equal(joined["weight"] > 0, np.arange(15) < 12)
         order = np.argsort(joined["weight"][:12])
@@ -163,17 +163,17 @@ def test_a_mixture_shows_each_example_at_a_ratio_that_seed_and_epoch_draw(exampl
     mixture = mix(replace(examples, ratio=str(i), images=examples.images // (i + 1)) for i in range(3))
     assert mixture.ratio == "mixed"
     weights = np.ones(12, np.float32)
-    seen = []
+    ratios = []
     for epoch in range(30):
-        found = list(batches(mixture, weights, 5, seed=1, steps=range(3 * epoch, 3 * epoch + 3)))
-        images = np.concatenate([batch["image"] for batch in found])[:12]
+        epoch_batches = list(batches(mixture, weights, 5, seed=1, steps=range(3 * epoch, 3 * epoch + 3)))
+        images = np.concatenate([batch["image"] for batch in epoch_batches])[:12]
         order = epoch_order(12, 1, epoch)
-        fits = np.stack([(images == examples.images[order] // (i + 1)).all((1, 2, 3)) for i in range(3)])
-        np.testing.assert_array_equal(fits.sum(0), 1)
-        seen.append(fits.argmax(0)[np.argsort(order)])
-    counts = np.bincount(np.ravel(seen), minlength=3)
+        equal = np.stack([(images == examples.images[order] // (i + 1)).all((1, 2, 3)) for i in range(3)])
+        np.testing.assert_array_equal(equal.sum(0), 1)
+        ratios.append(equal.argmax(0)[np.argsort(order)])
+    counts = np.bincount(np.ravel(ratios), minlength=3)
     assert (abs(counts - 120) < 40).all()
-    assert (np.ptp(seen, axis=0) == 2).all(), "every example is seen at every ratio"
+    assert (np.ptp(ratios, axis=0) == 2).all(), "every example is used at every ratio"
 
 
 def test_a_mixture_validates_at_one_ratio_each(examples):
@@ -186,11 +186,11 @@ def test_a_mixture_validates_at_one_ratio_each(examples):
 
 
 def test_ratios_with_different_examples_are_not_mixed(examples):
-    with pytest.raises(DatasetError, match="ratios 1 and 15 hold different examples"):
+    with pytest.raises(DatasetError, match="ratios 1 and 15 have different examples"):
         mix([examples, replace(examples.take(np.arange(11)), ratio="15")])
 
 
-def test_seed_and_epoch_decide_the_order():
+def test_the_order_depends_on_seed_and_epoch():
     orders = {tuple(epoch_order(50, seed, epoch)) for seed in range(3) for epoch in range(3)}
     assert len(orders) == 9
     assert all(sorted(order) == list(range(50)) for order in orders)

@@ -10,7 +10,7 @@ def mammogram(**changes):
     pixels = np.zeros((400, 300), np.uint16)
     pixels[50:350, :200] = 1000
     lesion = Lesion(row=200.0, column=100.0, radius=10.0, label="malignant")
-    given = {
+    defaults = {
         "pixels": pixels,
         "bits_stored": 12,
         "image_id": "a",
@@ -19,7 +19,7 @@ def mammogram(**changes):
         "pixel_pitch": 0.2,
         "lesions": (lesion,),
     }
-    return Mammogram(**{**given, **changes})
+    return Mammogram(**{**defaults, **changes})
 
 
 def units_of(image, config, **sites):
@@ -63,7 +63,7 @@ def test_targets_of_whole_images(label, target, positive):
     assert unit.record_image(mammogram().pixels, 12).shape == (40, 32)
 
 
-def test_whole_views_share_one_scale_where_the_pitch_is_given():
+def test_whole_views_have_one_scale_if_the_pitch_is_given():
     config = UnitConfig(unit="whole", target="abnormal", input_rows=200, input_columns=160, input_pitch=0.4)
     (unit,) = units_of(mammogram(), config)
     assert np.flatnonzero(unit.view(mammogram().pixels).any(1)).size == pytest.approx(150, abs=3)

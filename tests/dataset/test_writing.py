@@ -12,6 +12,7 @@ from mammo_jax.dataset import writing as dataset
 from mammo_jax.dataset.units import UnitConfig, lay_out
 from mammo_jax.preprocess import breast_mask
 from mammo_jax.processes import WorkerError
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.sources import Lesion, Mammogram
 from mammo_jax.sources.phantom import Phantom
 
@@ -26,7 +27,7 @@ def test_the_audit_of_another_codec_names_it_and_holds_its_sizes():
         folds=dict.fromkeys(source.patients(), 0),
         normal_sites={},
         examples=(),
-        directory=Path("never written"),
+        run=RunFolder(Path("never written")),
     )
     done = [dataset._process(plan, source[index], is_example=False) for index in range(8)]
     audit = pd.DataFrame([row for _, rows in done for row in rows])
@@ -49,7 +50,7 @@ def test_the_mask_holds_only_lesions_that_are_positive_for_the_target(target, ma
     lesions = (Lesion(50.0, 30.0, 8.0, "malignant"), Lesion(100.0, 40.0, 8.0, "benign"))
     mammogram = Mammogram(pixels, 12, "a", "a", "malignant", 0.1, lesions=lesions)
     units = UnitConfig(unit="whole", target=target, input_rows=160, input_columns=128)
-    plan = dataset.DatasetPlan(None, (), "mammo_jax", units, {"a": 0}, {}, (), Path("never written"))
+    plan = dataset.DatasetPlan(None, (), "mammo_jax", units, {"a": 0}, {}, (), RunFolder(Path("never written")))
     records, _ = dataset._process(plan, mammogram, is_example=False)
     (unit,) = lay_out(mammogram, breast_mask(pixels), units)
     cut = [unit.record_mask(lesion.filled(pixels.shape)) for lesion in lesions]
@@ -67,6 +68,6 @@ class Fatal(Phantom):
 
 def test_a_killed_process_is_one_clear_error(tmp_path):
     source = Fatal(images=8, rows=416, columns=320, pixel_pitch=0.56)
-    plan = dataset.DatasetPlan(source, (8.0,), "mammo_jax", UnitConfig(), {}, {}, (), tmp_path / "dataset")
+    plan = dataset.DatasetPlan(source, (8.0,), "mammo_jax", UnitConfig(), {}, {}, (), RunFolder(tmp_path))
     with pytest.raises(WorkerError, match="lack of memory; run again with fewer --workers"):
         dataset.write_dataset(plan, workers=1)

@@ -13,7 +13,7 @@ from mammo_jax.training_config import TrainingConfig
 def test_one_small_network_is_measured(tmp_path, monkeypatch, capsys):
     config = TrainingConfig(filters=(2, 3, 4), batch_size=4, augment=False)
     monkeypatch.setattr(benchmark_training, "CASES", (("tiny", config, 32), ("left out", config, 4096)))
-    monkeypatch.setattr(benchmark_training, "keep_memory", lambda: None)
+    monkeypatch.setattr(benchmark_training, "set_up", lambda networks: None)
     monkeypatch.setattr(benchmark_training, "peak_flops", lambda compute: 1e12)
     benchmark_training.main(["--cases", "tiny", "--rounds", "1", "--out", str(tmp_path)])
     (row,) = csv.DictReader((tmp_path / "benchmark_training.csv").read_text().splitlines())

@@ -21,14 +21,18 @@ import PIL
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 # Compiled functions must stay as they are: Numba cannot compile what atheris adds.
-COMPILED = [f"codec.{path.stem}" for path in (ROOT / "codec").glob("*.py") if "@kernel" in path.read_text()]
+COMPILED = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "codec").rglob("*.py")
+    if "@kernel" in path.read_text()
+]
 with atheris.instrument_imports(include=["codec"], exclude=[*COMPILED, "codec.jit"]):
     import codec  # noqa: F401
 
 from hostile_codestreams import attack, corpus, with_open_length  # noqa: E402
 
-MOST_MEGABYTES = 1500  # of the whole process; the interpreter with Numba takes about 400
-LONGEST = 1 << 14
+MAX_MEGABYTES = 1500  # of the whole process; the interpreter with Numba takes about 400
+MAX_BYTES = 1 << 14
 
 
 def decode_one(data: bytes) -> None:
@@ -66,7 +70,7 @@ def seed_corpus(folder: Path) -> None:
         os.environ["XDG_CONFIG_HOME"] = scratch
         glymur = importlib.import_module("glymur")
         for name, codestream in corpus(glymur, Path(scratch)).items():
-            if len(codestream) <= LONGEST:
+            if len(codestream) <= MAX_BYTES:
                 (folder / f"seed-{name.replace(' ', '-').replace(',', '')}").write_bytes(codestream)
 
 
@@ -82,7 +86,7 @@ def main() -> None:
     found.mkdir(exist_ok=True)
     for path in options.corpus.glob("seed-*"):  # what is compiled at the first call counts neither as time nor memory
         attack(path.read_bytes())
-    limits = [f"-timeout={options.seconds}", f"-rss_limit_mb={MOST_MEGABYTES}", f"-max_len={LONGEST}"]
+    limits = [f"-timeout={options.seconds}", f"-rss_limit_mb={MAX_MEGABYTES}", f"-max_len={MAX_BYTES}"]
     length = f"-max_total_time={round(60 * options.minutes)}" if options.minutes else "-runs=0"
     arguments = [
         sys.argv[0],

@@ -10,7 +10,7 @@ from rearranged_streams import POC, PPM, PPT, RGN, in_order, take_apart
 
 import codec
 
-MOST_PIXELS = 2**18  # the limit that attacked decoders are given
+MAX_PIXELS = 2**18  # the limit that attacked decoders are given
 
 
 def corpus(glymur, folder):
@@ -60,8 +60,8 @@ def with_open_length(codestream):
 def attack(codestream, **options):
     """Any bytes give an image within the limit, or a `codec.CodecError`."""
     try:
-        pixels = codec.decode(codestream, max_pixels=MOST_PIXELS, **options)
+        pixels = codec.decode(codestream, max_pixels=MAX_PIXELS, **options)
     except codec.CodecError:
         return
-    assert 0 < pixels.size <= MOST_PIXELS
+    assert 0 < pixels.size <= MAX_PIXELS
     assert pixels.dtype in (np.uint8, np.uint16, np.int8, np.int16)

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from mammo_jax.errors import UserError
 from mammo_jax.files import read_json
-from mammo_jax.jobs.config import StudyConfig, as_json, load_preset, parse, start_run
+from mammo_jax.jobs.config import StudyConfig, load_preset, parse
+from mammo_jax.jobs.study_run import as_json, start_run
 from mammo_jax.ratios import LADDER, ratio_text, split_name
 
 
@@ -59,7 +61,7 @@ def test_a_run_folder_belongs_to_one_config(tmp_path):
     start_run(StudyConfig(out=tmp_path / "run", workers=1), "study", [])
     assert (tmp_path / "run" / "config.json").read_bytes() == first
     assert read_json(tmp_path / "run" / "config.json")["config"] == as_json(config)
-    with pytest.raises(SystemExit, match="another margin"):
+    with pytest.raises(UserError, match="another margin"):
         start_run(StudyConfig(out=tmp_path / "run", margin=0.1), "study", [])
 
 

@@ -8,6 +8,7 @@ import pytest
 from mammo_jax.files import read_json
 from mammo_jax.jobs import prepare
 from mammo_jax.report import sections
+from mammo_jax.run_folder import RunFolder
 
 TINY = [
     "--images",
@@ -109,7 +110,7 @@ def test_ids_that_look_like_nothing_are_ids(tmp_path):
     (tmp_path / "images.csv").write_text("\n".join(f"{row},{image_id}" for row, image_id in rows).replace("P0", "NA"))
     prepare.main(flags)
     assert (tmp_path / "run" / "dataset" / "complete.json").exists()
-    assert [fold["malignant"] for fold in sections.classes_by_fold(tmp_path / "run")] == [1, 1]
+    assert [fold["malignant"] for fold in sections.classes_by_fold(RunFolder(tmp_path / "run"))] == [1, 1]
     assert sections.read_table(tmp_path / "run" / "images.csv", ())["image_id"].tolist() == [
         "NA",
         "null",
@@ -136,7 +137,7 @@ def test_a_left_out_image_is_tried_again_once_it_can_be_used_and_its_path_is_kep
     (tmp_path / "4.png").write_bytes(good)
     prepare.main(flags)
     assert len(pd.read_csv(run / "images.csv")) == 5
-    assert not sections.left_out(run)
+    assert not sections.left_out(RunFolder(run))
     assert {path.name for path in (run / "dataset").iterdir()} == {"part-00000", "complete.json"}
 
 

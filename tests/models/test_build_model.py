@@ -1,4 +1,4 @@
-"""One interface for every network, the user's own included."""
+"""All networks have one interface, the user's own included."""
 
 import flax.linen as nn
 import jax
@@ -82,14 +82,14 @@ def test_every_network_is_used_in_the_same_way(model):
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         (TrainingConfig(model="no_such_package:Net"), "importable from the current folder"),
         (TrainingConfig(model=f"{__name__}:Absent"), "has no attribute 'Absent'.*package.module:Class"),
         (TrainingConfig(model="os:getcwd"), "not a flax.linen.Module"),
-        (named(NoDefault), "units.*give every field a default"),
-        (named(TwoLogits), r"returns \(2, 2\).*one logit an image"),
-        (named(WithCache), r"variables \['cache'\] are not known"),
+        (named(NoDefault), "units.*give every field a default value"),
+        (named(TwoLogits), r"returns \(2, 2\).*one logit per image"),
+        (named(WithCache), r"variable collections \['cache'\] are not supported"),
         (named(OtherCall), r"define __call__\(self, images, train=False, mask=None\)"),
         (named(HeadIsMethod), r"as a tuple like head = \(\"Dense_0\",\); it is <bound method"),
         (named(HeadIsString), r"as a tuple like .*; it is 'out'"),
@@ -97,8 +97,8 @@ def test_every_network_is_used_in_the_same_way(model):
         (TrainingConfig(model=f"{__name__}:Tiny", compute="bfloat16"), "needs a module with a field `dtype`"),
     ],
 )
-def test_networks_that_cannot_be_used_are_refused(config, said):
-    with pytest.raises(ModelError, match=said):
+def test_networks_that_cannot_be_used_are_refused(config, message):
+    with pytest.raises(ModelError, match=message):
         init_model(config, jax.random.key(0), IMAGES)
 
 
@@ -108,7 +108,7 @@ def test_unknown_names_are_refused():
 
 
 @pytest.mark.parametrize("model", ["cnn", "my_package:Net"])
-def test_a_weights_file_that_nobody_would_read_is_refused(model):
+def test_a_weights_file_that_would_not_be_read_is_refused(model):
     with pytest.raises(ValueError, match="pretrained: only resnet18 starts from a file"):
         TrainingConfig(model=model, pretrained="resnet18.pth")
     assert not TrainingConfig(model=model, pretrained="imagenet").starts_pretrained

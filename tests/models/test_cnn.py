@@ -1,4 +1,4 @@
-"""The network: its layers, the sizes that it takes, and rows that don't see each other."""
+"""The network: its layers, the image sizes that it accepts, and the independence of rows."""
 
 import jax
 import jax.numpy as jnp

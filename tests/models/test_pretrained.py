@@ -1,4 +1,4 @@
-"""Pretrained weights: found, read, put in place, and never silently missing."""
+"""Pretrained weights: found, read, converted, and never silently missing."""
 
 import sys
 
@@ -49,7 +49,7 @@ def file(state, tmp_path_factory):
     return path
 
 
-def test_everything_but_the_head_is_taken_over_in_our_layout(fresh, state, file):
+def test_everything_but_the_head_is_loaded_in_our_layout(fresh, state, file):
     variables = with_pretrained(fresh, read_weights(file), ResNet18.head)
     params, stats = variables["params"], variables["batch_stats"]
     np.testing.assert_allclose(
@@ -75,7 +75,7 @@ def test_there_and_back_gives_the_same(fresh, state):
             np.testing.assert_array_equal(value, state[name])
 
 
-def test_what_does_not_fit_is_named(fresh, state):
+def test_arrays_that_do_not_fit_are_named(fresh, state):
     lacking = {name: value for name, value in state.items() if name != "layer3.0.bn1.bias"}
     with pytest.raises(PretrainedError, match=r"lack 'layer3\.0\.bn1\.bias'.*--pretrained none"):
         with_pretrained(fresh, lacking, ResNet18.head)
@@ -116,14 +116,14 @@ def test_a_pth_file_without_pytorch_says_what_to_install(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _asked_anew():
+def _empty_cache():
     _from_hub.cache_clear()
     yield
     _from_hub.cache_clear()
 
 
 class Hub:
-    """Stands for the hub's client at the edge of the network."""
+    """A fake client of the Hugging Face hub."""
 
     def __init__(self, answer):
         self.answer, self.asked = answer, []
@@ -144,22 +144,22 @@ def test_imagenet_weights_come_from_one_revision_of_the_hub_and_are_asked_for_on
 
 
 @pytest.mark.parametrize("client", [None, Hub(OSError("no route\nto host"))])
-def test_without_weights_the_ways_out_are_named(client, monkeypatch):
+def test_without_weights_the_message_says_how_to_get_them(client, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", client)
     with pytest.raises(PretrainedError, match=r"--pretrained FILE.*--pretrained none"):
         find_weights(TrainingConfig(model="resnet18"))
-    with pytest.raises(PretrainedError, match=r"gone\.safetensors is no file.*--pretrained none"):
+    with pytest.raises(PretrainedError, match=r"gone\.safetensors is not a file.*--pretrained none"):
         find_weights(TrainingConfig(model="resnet18", pretrained="gone.safetensors"))
 
 
-def test_nothing_is_looked_for_where_nothing_is_asked_for(monkeypatch):
+def test_the_hub_is_not_queried_without_pretrained_weights(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert find_weights(TrainingConfig(model="resnet18", pretrained="none")) is None
     assert find_weights(TrainingConfig()) is None
 
 
 def test_training_starts_from_the_file_and_its_record_names_it(state, file):
-    """One step of a ResNet18 whose head is fresh; then every layer has moved by no more than its own rate."""
+    """One step of a ResNet18 with a random head moves every layer by no more than its own learning rate."""
     config = TrainingConfig(model="resnet18", pretrained=str(file), augment=False, weight_decay=0.0)
     assert origin(config, None) == {"initial_features": None, "pretrained_sha256": sha256_file(file)}
     steps = build_steps(config)
@@ -189,8 +189,8 @@ def test_the_hubs_own_client_finds_what_its_cache_holds(file, tmp_path, monkeypa
     monkeypatch.setattr(
         hub, "hf_hub_download", lambda *a, **b: download(*a, **b, cache_dir=tmp_path, local_files_only=True)
     )
-    found = find_weights(TrainingConfig(model="resnet18"))
-    assert found.read_bytes() == file.read_bytes()
+    path = find_weights(TrainingConfig(model="resnet18"))
+    assert path.read_bytes() == file.read_bytes()
     (folder / "snapshots" / HUB_REVISION / HUB_FILE).unlink()
     _from_hub.cache_clear()
     with pytest.raises(PretrainedError, match="cannot be fetched"):

@@ -1,4 +1,4 @@
-"""ResNet18: torchvision's names and shapes, and its padding."""
+"""ResNet18: torchvision's names and shapes, and repeated grey images."""
 
 import jax
 import jax.numpy as jnp

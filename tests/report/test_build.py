@@ -13,6 +13,7 @@ from synthetic_run import COMMAND, HOSTILE, metrics, png, write_run
 
 from mammo_jax.report import ReportError, build_report, sections
 from mammo_jax.report.build import display_bytes, display_ratio, display_signed, storage_sentence
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.evaluation import evaluate
 
 
@@ -122,7 +123,7 @@ def test_reasons_of_a_run_that_did_not_separate_file_names_are_only_counted(run,
 
 
 def test_images_that_were_lossy_before_are_told(run, tmp_path):
-    assert sections.lossy_notice(run) is None
+    assert sections.lossy_notice(RunFolder(run)) is None
     shutil.copytree(run, tmp_path / "run")
     images = pd.read_csv(run / "images.csv", dtype=str)
     images.assign(already_lossy=[True, True, True] + 37 * [False]).to_csv(tmp_path / "run" / "images.csv", index=False)
@@ -130,7 +131,7 @@ def test_images_that_were_lossy_before_are_told(run, tmp_path):
     notice = "Not uncompressed. 3 of 40 images had been lossily compressed before; for them CR 1 is not uncompressed."
     assert page.text.index(notice) < page.text.index("Result: cnn")
     images.assign(already_lossy=False).to_csv(tmp_path / "run" / "images.csv", index=False)
-    assert sections.lossy_notice(tmp_path / "run") is None
+    assert sections.lossy_notice(RunFolder(tmp_path / "run")) is None
 
 
 def test_hash_of_the_predictions_is_that_of_the_file(run, tmp_path):

@@ -18,15 +18,17 @@ def test_baselines_are_in_the_units_of_their_own_image(images):
     mean_image = images.mean(0)
     expected = {"black": 0.0, "blurred": blurred(images), "mean": mean_image}
     for name, levels in expected.items():
-        found = baselines_for(images, name, mean_image)
-        assert found.shape == inputs.shape
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found * deviation + mean, np.broadcast_to(levels, images.shape), rtol=1e-4, atol=0.1)
+        baselines = baselines_for(images, name, mean_image)
+        assert baselines.shape == inputs.shape
+        assert baselines.dtype == np.float32
+        np.testing.assert_allclose(
+            baselines * deviation + mean, np.broadcast_to(levels, images.shape), rtol=1e-4, atol=0.1
+        )
     np.testing.assert_allclose(inputs * deviation + mean, images, rtol=1e-4)
 
 
-def test_credit_does_not_depend_on_exposure(images):
-    """Twice the exposure gives the same map from black: units are the image's own."""
+def test_maps_do_not_depend_on_exposure(images):
+    """Twice the exposure gives the same map from black, because the units are the image's own."""
     halves, doubled = images[:1] // 2 * 2, images[:1] // 2 * 4
 
     def squares(_, x):
@@ -39,7 +41,7 @@ def test_credit_does_not_depend_on_exposure(images):
     np.testing.assert_allclose(maps[0], maps[1], rtol=1e-3, atol=1e-4)
 
 
-def test_blur_takes_detail_away_and_keeps_the_level(images):
+def test_blur_removes_detail_and_keeps_the_level(images):
     smooth = blurred(images)
     assert (smooth.std((1, 2, 3)) < images.std((1, 2, 3)) / 5).all()
     np.testing.assert_allclose(smooth.mean((1, 2, 3)), images.mean((1, 2, 3)), rtol=0.02)

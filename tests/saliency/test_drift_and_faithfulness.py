@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from mammo_jax.saliency.drift import similarity
-from mammo_jax.saliency.faithfulness import FRACTIONS, area, insertion_and_deletion, salient_first
+from mammo_jax.saliency.faithfulness import FRACTIONS, area_under_curve, insertion_and_deletion, order_by_saliency
 from mammo_jax.saliency.localisation import smooth
 
 EVERYWHERE = np.ones((24, 20), bool)
@@ -14,7 +14,7 @@ def noise(seed):
     return np.random.default_rng(seed).normal(size=(24, 20))
 
 
-def test_a_map_is_like_itself_whatever_its_scale_and_unlike_noise():
+def test_a_map_is_similar_to_itself_at_any_scale_and_not_to_noise():
     assert similarity(noise(0), 3 * noise(0), EVERYWHERE) == {"spearman": pytest.approx(1), "ssim": pytest.approx(1)}
     other = similarity(noise(0), noise(1), EVERYWHERE)
     assert abs(other["spearman"]) < 0.3
@@ -22,21 +22,21 @@ def test_a_map_is_like_itself_whatever_its_scale_and_unlike_noise():
     assert similarity(noise(0), -noise(0), EVERYWHERE)["spearman"] == pytest.approx(-1)
 
 
-def test_ranks_count_inside_the_breast_alone():
+def test_ranks_count_inside_the_breast_only():
     breast = EVERYWHERE.copy()
     breast[:, 12:] = False
     first, second = noise(0), noise(0)
     second[:, 16:] = noise(5)[:, 16:]  # too far for the smoothing to reach the breast
     expected = stats.spearmanr(smooth(first)[breast], smooth(second)[breast]).statistic
-    found = similarity(first, second, breast)["spearman"]
-    assert found == pytest.approx(expected)
-    assert found > 0.999 > similarity(first, second, EVERYWHERE)["spearman"]
+    spearman = similarity(first, second, breast)["spearman"]
+    assert spearman == pytest.approx(expected)
+    assert spearman > 0.999 > similarity(first, second, EVERYWHERE)["spearman"]
 
 
 def test_a_constant_map_has_no_ranking():
-    found = similarity(np.zeros((24, 20)), noise(0), EVERYWHERE)
-    assert found["spearman"] == 0
-    assert np.isfinite(found["ssim"])
+    constant = similarity(np.zeros((24, 20)), noise(0), EVERYWHERE)
+    assert constant["spearman"] == 0
+    assert np.isfinite(constant["ssim"])
 
 
 class WeightedSum(nn.Module):
@@ -66,17 +66,17 @@ def test_curves_of_a_linear_network_are_the_cumulative_sums():
     np.testing.assert_allclose(deletion, sigmoid(whole - sums), atol=1e-5)
     shuffled = np.random.default_rng(0).permutation(order)
     random_insertion, random_deletion = insertion_and_deletion(WeightedSum(), variables, image, blurred, shuffled)
-    assert area(insertion) > area(random_insertion)
-    assert area(deletion) < area(random_deletion)
+    assert area_under_curve(insertion) > area_under_curve(random_insertion)
+    assert area_under_curve(deletion) < area_under_curve(random_deletion)
 
 
 def test_the_order_is_that_of_the_smoothed_map_inside_the_breast():
     breast = EVERYWHERE.copy()
     breast[:5] = False
-    order = salient_first(noise(0), breast)
+    order = order_by_saliency(noise(0), breast)
     assert sorted(order) == np.flatnonzero(breast).tolist()
     assert (np.diff(smooth(noise(0)).ravel()[order]) <= 0).all()
 
 
 def test_area_of_a_straight_line():
-    assert area(FRACTIONS) == pytest.approx(0.5)
+    assert area_under_curve(FRACTIONS) == pytest.approx(0.5)

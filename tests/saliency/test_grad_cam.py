@@ -27,22 +27,22 @@ def test_against_the_definition_written_out():
         first = nn.relu(nn.Conv(3, (3, 3)).apply({"params": variables["params"]["first"]}, image[None]))
         return nn.relu(convolve.apply({"params": variables["params"]["second"]}, first))
 
-    def head(maps):
-        return nn.Dense(1).apply({"params": variables["params"]["head"]}, maps.reshape(1, -1))[0, 0]
+    def head(activations):
+        return nn.Dense(1).apply({"params": variables["params"]["head"]}, activations.reshape(1, -1))[0, 0]
 
-    found = grad_cam(module, variables, images)
-    assert found.shape == (40, 16, 12)
+    maps = grad_cam(module, variables, images)
+    assert maps.shape == (40, 16, 12)
     for index in (0, 33, 39):
-        maps = features(images[index])
-        # The gradient of the rectified map, where it is open, is that of the map before the ReLU.
-        gradient = jax.grad(lambda x: head(nn.relu(x)))(maps) * (maps > 0)
-        cam = np.maximum((np.asarray(gradient).mean((1, 2), keepdims=True) * maps).sum(-1), 0)
+        activations = features(images[index])
+        # Where the ReLU is active, the gradient of its output is that of its input.
+        gradient = jax.grad(lambda x: head(nn.relu(x)))(activations) * (activations > 0)
+        cam = np.maximum((np.asarray(gradient).mean((1, 2), keepdims=True) * activations).sum(-1), 0)
         expected = jax.image.resize(cam, (1, 16, 12), "bilinear")
-        np.testing.assert_allclose(found[index], expected[0], atol=1e-6)
-    assert found.max() > 0
+        np.testing.assert_allclose(maps[index], expected[0], atol=1e-6)
+    assert maps.max() > 0
 
 
-def test_the_last_feature_map_of_the_studys_network_is_found():
+def test_the_last_feature_map_of_the_studys_network():
     module = CNN(filters=(2, 3, 4))
     images = np.zeros((2, 32, 32, 1), np.float32)
     variables = jax.jit(module.init)(jax.random.key(0), images)
@@ -59,5 +59,5 @@ def test_a_network_without_feature_maps_is_refused():
 
     images = np.zeros((1, 4, 4, 1), np.float32)
     variables = Flat().init(jax.random.key(0), images)
-    with pytest.raises(ValueError, match="Flat: no submodule gives out a feature map"):
+    with pytest.raises(ValueError, match="Flat: no submodule returns a feature map"):
         grad_cam(Flat(), variables, images)

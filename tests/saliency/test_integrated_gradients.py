@@ -1,4 +1,4 @@
-"""Integrated gradients against closed forms and a slow loop in float64."""
+"""Integrated gradients compared with closed forms and a slow loop in float64."""
 
 import flax.linen as nn
 import jax
@@ -11,7 +11,7 @@ from mammo_jax.saliency import smoothgrad
 from mammo_jax.saliency.first_layer import starts_with_convolution
 from mammo_jax.saliency.integrated_gradients import (
     CHUNK_BYTES,
-    CHUNK_STEPS,
+    MAX_CHUNK_STEPS,
     Attributions,
     _path,
     integrated_gradients,
@@ -29,7 +29,7 @@ def normal(*shape, seed=0):
 
 
 class TwoBranches(nn.Module):
-    """The images go past the first convolution as well."""
+    """The images are also used besides the first convolution."""
 
     @nn.compact
     def __call__(self, images):
@@ -37,7 +37,7 @@ class TwoBranches(nn.Module):
 
 
 class Strided(nn.Module):
-    """A first convolution with stride, bias and its own padding, then something smooth."""
+    """A first convolution with stride, bias and explicit padding, followed by a smooth function."""
 
     @nn.compact
     def __call__(self, images):
@@ -55,7 +55,7 @@ MODULES = (CNN(filters=(3, 4, 5), dense=(8, 6)), Strided(), TwoBranches(), NoCon
 
 
 def naive(apply, variables, images, baselines, rule, steps):
-    """One image and one step at a time, the whole network each time."""
+    """Compute integrated gradients with the whole network, one image and one step at a time."""
     nodes, weights = quadrature(rule, steps)
     maps = []
     slope = jax.jit(jax.grad(lambda x: apply(variables, x[None])[0]))
@@ -69,45 +69,45 @@ def naive(apply, variables, images, baselines, rule, steps):
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: type(module).__name__)
 @pytest.mark.parametrize("rule", RULES)
-def test_every_network_gives_what_a_slow_loop_gives(module, rule, monkeypatch):
-    monkeypatch.setattr("mammo_jax.saliency.integrated_gradients.CHUNK_STEPS", 4)  # chunks that do not divide 11
+def test_every_network_agrees_with_a_slow_loop(module, rule, monkeypatch):
+    monkeypatch.setattr("mammo_jax.saliency.integrated_gradients.MAX_CHUNK_STEPS", 4)  # chunks that do not divide 11
     with jax.enable_x64(True):
         images, baselines = normal(*SHAPE), normal(*SHAPE, seed=1)
         variables = jax.tree.map(
             lambda leaf: np.asarray(leaf, np.float64), jax.jit(module.init)(jax.random.key(3), images)
         )
-        found = integrated_gradients(module, variables, images, baselines, rule=rule, steps=11, max_steps=11)
+        attributions = integrated_gradients(module, variables, images, baselines, rule=rule, steps=11, max_steps=11)
         expected = naive(module.apply, variables, images, baselines, rule, 11)
-    assert found.maps.dtype == np.float64
-    np.testing.assert_allclose(found.maps, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    assert attributions.maps.dtype == np.float64
+    np.testing.assert_allclose(attributions.maps, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(("module", "expected"), list(zip(MODULES, (True, True, False, False))))
-def test_only_a_single_way_through_a_first_convolution_is_split_off(module, expected):
+def test_the_first_convolution_is_split_off_if_nothing_else_uses_the_images(module, expected):
     images = np.zeros(SHAPE, np.float32)
     variables = jax.jit(module.init)(jax.random.key(0), images)
     assert starts_with_convolution(module, variables, images) == expected
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_linear_network_is_credited_exactly(rule):
+def test_the_map_of_a_linear_network_is_exact(rule):
     weights = normal(*SHAPE[1:]).astype(np.float32)
     images, baselines = (normal(*SHAPE, seed=seed).astype(np.float32) for seed in (1, 2))
 
     def linear(variables, x):
         return (x * variables[None]).sum((1, 2, 3)) + 5
 
-    found = integrated_gradients(linear, weights, images, baselines, rule=rule, steps=2)
+    attributions = integrated_gradients(linear, weights, images, baselines, rule=rule, steps=2)
     expected = ((images - baselines) * weights).sum(-1)
-    np.testing.assert_allclose(found.maps, expected, atol=1e-5)
-    assert found.complete.all()
-    assert (found.steps == 2).all()
+    np.testing.assert_allclose(attributions.maps, expected, atol=1e-5)
+    assert attributions.complete.all()
+    assert (attributions.steps == 2).all()
 
 
-def test_a_square_is_credited_exactly_by_one_gauss_legendre_point():
+def test_the_map_of_a_square_is_exact_with_one_gauss_legendre_point():
     images, baselines = (normal(*SHAPE, seed=seed).astype(np.float32) for seed in (1, 2))
-    found = integrated_gradients(squares, None, images, baselines, steps=1, max_steps=1)
-    np.testing.assert_allclose(found.maps, (images**2 - baselines**2).sum(-1), atol=1e-5)
+    attributions = integrated_gradients(squares, None, images, baselines, steps=1, max_steps=1)
+    np.testing.assert_allclose(attributions.maps, (images**2 - baselines**2).sum(-1), atol=1e-5)
 
 
 def squares(_, x):
@@ -115,40 +115,44 @@ def squares(_, x):
 
 
 def step_like(_, x):
-    """Rise steeply somewhere on the path: few points miss it."""
+    """Rise steeply at one place of the path, which few points miss."""
     return jax.nn.sigmoid(60 * (x.mean((1, 2, 3)) - 0.37))
 
 
-def test_steps_are_doubled_for_the_images_that_need_it_alone():
+def test_steps_are_doubled_only_for_incomplete_maps():
     images = np.ones((2, 8, 8, 1), np.float32)
     images[1] = 0.1  # its path ends before the rise
-    found = integrated_gradients(step_like, None, images, np.zeros_like(images), steps=4, max_steps=256)
-    assert found.steps[1] == 4
-    assert found.steps[0] > 16
-    assert found.complete.all()
-    assert abs(found.gaps[0]) <= 0.01
-    np.testing.assert_allclose(found.maps.sum((1, 2)) - (found.scores - found.baseline_scores), found.gaps, atol=1e-6)
+    attributions = integrated_gradients(step_like, None, images, np.zeros_like(images), steps=4, max_steps=256)
+    assert attributions.steps[1] == 4
+    assert attributions.steps[0] > 16
+    assert attributions.complete.all()
+    assert abs(attributions.gaps[0]) <= 0.01
+    np.testing.assert_allclose(
+        attributions.maps.sum((1, 2)) - (attributions.scores - attributions.baseline_scores),
+        attributions.gaps,
+        atol=1e-6,
+    )
 
 
 def test_a_map_that_stays_incomplete_is_flagged_with_its_gap():
     images = np.ones((1, 8, 8, 1), np.float32)
-    found = integrated_gradients(step_like, None, images, np.zeros_like(images), steps=4, max_steps=4)
-    assert not found.complete[0]
-    assert abs(found.gaps[0]) > 0.1
+    attributions = integrated_gradients(step_like, None, images, np.zeros_like(images), steps=4, max_steps=4)
+    assert not attributions.complete[0]
+    assert abs(attributions.gaps[0]) > 0.1
 
 
 def test_relu_networks_become_complete():
     module = CNN(filters=(4, 8, 8), dense=(16, 8))
     images = normal(6, 32, 32, 1).astype(np.float32)
     variables = jax.jit(module.init)(jax.random.key(0), images)
-    found = integrated_gradients(module, variables, images, np.full_like(images, -2))
-    assert found.complete.all()
-    np.testing.assert_allclose(found.scores, module.apply(variables, images), atol=1e-6)
+    attributions = integrated_gradients(module, variables, images, np.full_like(images, -2))
+    assert attributions.complete.all()
+    np.testing.assert_allclose(attributions.scores, module.apply(variables, images), atol=1e-6)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 50])
 @pytest.mark.parametrize("rule", RULES)
-def test_rules_integrate_what_they_must(rule, steps):
+def test_rules_are_exact_for_polynomials_of_their_order(rule, steps):
     if rule == "trapezoid" and steps == 1:
         with pytest.raises(ValueError, match="trapezoid"):
             quadrature(rule, steps)
@@ -180,7 +184,7 @@ def test_a_chunk_is_as_large_as_the_weights_up_to_a_limit(dense, split, expected
 
 
 def test_memory_does_not_grow_with_the_steps():
-    """XLA says how much a compiled chunk takes; the loop calls the same one more often."""
+    """With more steps the same compiled chunk is called more often."""
     module = CNN(filters=(4, 8, 8), dense=(16, 8))
     images = np.zeros((1, 64, 64, 1), np.float32)
     variables = jax.jit(module.init)(jax.random.key(0), images)
@@ -198,14 +202,14 @@ def test_memory_does_not_grow_with_the_steps():
             integrated_gradients(module, variables, images, images - 1, steps=steps, max_steps=steps)
         return list(calls)
 
-    assert path.points >= CHUNK_STEPS
-    assert sizes(512) == [CHUNK_STEPS] * (512 // CHUNK_STEPS)
-    assert sizes(2048) == [CHUNK_STEPS] * (2048 // CHUNK_STEPS)
+    assert path.points >= MAX_CHUNK_STEPS
+    assert sizes(512) == [MAX_CHUNK_STEPS] * (512 // MAX_CHUNK_STEPS)
+    assert sizes(2048) == [MAX_CHUNK_STEPS] * (2048 // MAX_CHUNK_STEPS)
 
 
 def test_damaged_input_is_refused():
     images = np.ones((1, 8, 8, 1), np.float32)
-    with pytest.raises(ValueError, match="must be alike"):
+    with pytest.raises(ValueError, match="must have one shape"):
         integrated_gradients(squares, None, images, images[:, :4])
     with pytest.raises(ValueError, match="not finite"):
         integrated_gradients(squares, None, images * np.nan, images)
@@ -213,14 +217,14 @@ def test_damaged_input_is_refused():
 
 def test_smoothgrad_is_the_mean_over_noisy_copies():
     images = normal(2, 8, 8, 1).astype(np.float32)
-    found = smoothgrad_integrated_gradients(squares, None, images, np.zeros_like(images), samples=4000, steps=1)
+    attributions = smoothgrad_integrated_gradients(squares, None, images, np.zeros_like(images), samples=4000, steps=1)
     spread = 0.15 * np.ptp(images.reshape(2, -1), axis=1)
     expected = images[..., 0] ** 2 + spread[:, None, None] ** 2  # E (x + s n)² = x² + s²
-    np.testing.assert_allclose(found.maps, expected, atol=0.25)
-    assert found.maps.mean() == pytest.approx(expected.mean(), rel=0.02)
-    assert found.complete.all()
+    np.testing.assert_allclose(attributions.maps, expected, atol=0.25)
+    assert attributions.maps.mean() == pytest.approx(expected.mean(), rel=0.02)
+    assert attributions.complete.all()
     again = smoothgrad_integrated_gradients(squares, None, images[:1], np.zeros_like(images[:1]), samples=4000, steps=1)
-    np.testing.assert_array_equal(again.maps[0], found.maps[0])
+    np.testing.assert_array_equal(again.maps[0], attributions.maps[0])
 
 
 def test_smoothgrad_doubles_the_steps_of_copies_that_are_not_complete():
@@ -232,13 +236,13 @@ def test_smoothgrad_doubles_the_steps_of_copies_that_are_not_complete():
     arguments = (steep, None, images, np.zeros_like(images))
     fixed = smoothgrad_integrated_gradients(*arguments, samples=6, steps=2, max_steps=2)
     assert not fixed.complete.any()
-    found = smoothgrad_integrated_gradients(*arguments, samples=6, steps=2, max_steps=512)
-    assert found.complete.all()
-    assert (found.steps > 6 * 2).all()
-    assert is_complete(found.gaps, found.scores - found.baseline_scores).all()
+    attributions = smoothgrad_integrated_gradients(*arguments, samples=6, steps=2, max_steps=512)
+    assert attributions.complete.all()
+    assert (attributions.steps > 6 * 2).all()
+    assert is_complete(attributions.gaps, attributions.scores - attributions.baseline_scores).all()
 
 
-def test_a_smoothgrad_map_whose_copies_gaps_cancel_is_flagged(monkeypatch):
+def test_a_smoothgrad_map_is_flagged_if_the_gaps_of_its_copies_cancel(monkeypatch):
     images = np.zeros((1, 4, 4, 1), np.float32)
 
     def cancelling(network, variables, noisy, baselines, **steps):
@@ -247,6 +251,6 @@ def test_a_smoothgrad_map_whose_copies_gaps_cancel_is_flagged(monkeypatch):
         return Attributions(np.zeros((len(noisy), 4, 4)), one, 0 * one, sign, one.astype(int), one < 0)
 
     monkeypatch.setattr(smoothgrad, "integrated_gradients", cancelling)
-    found = smoothgrad_integrated_gradients(squares, None, images, images, samples=8)
-    assert found.gaps[0] == 0
-    assert not found.complete[0]
+    attributions = smoothgrad_integrated_gradients(squares, None, images, images, samples=8)
+    assert attributions.gaps[0] == 0
+    assert not attributions.complete[0]

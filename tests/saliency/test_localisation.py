@@ -1,4 +1,4 @@
-"""Localisation measures against maps made by hand, scikit-learn, and chance by brute force."""
+"""Localisation measures compared with simple maps, scikit-learn, and chance by brute force."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from sklearn.metrics import average_precision_score
 
-from mammo_jax.saliency.localisation import MEASURES, localize, smooth
+from mammo_jax.saliency.localisation import MEASURES, localise, smooth
 
 SHAPE = (24, 30)
 
@@ -29,7 +29,7 @@ def noise(seed=0):
 
 
 def reference(attributions, lesion, breast):
-    """Every measure written out once more, one place at a time, from the definitions."""
+    """Compute every measure from its definition, for one position."""
     region = breast | lesion
     values, truth = smooth(attributions)[region], lesion[region]
     positive = np.maximum(values, 0)
@@ -54,71 +54,71 @@ def reference(attributions, lesion, breast):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_measures_are_what_their_definitions_say(seed, breast):
-    lesion = square(5, 7 + 4 * seed)  # the last one reaches out of the breast
+def test_measures_agree_with_their_definitions(seed, breast):
+    lesion = square(5, 7 + 4 * seed)  # the last one extends beyond the breast
     attributions = noise(seed) + 0.3 * seed * lesion
-    found = localize(attributions, lesion, breast)
+    measures = localise(attributions, lesion, breast)
     for name, value in reference(attributions, lesion, breast).items():
-        assert found[name] == pytest.approx(value), name
+        assert measures[name] == pytest.approx(value), name
 
 
-def test_chance_is_the_mean_over_every_place_inside_the_breast(breast):
+def test_chance_is_the_mean_over_all_positions_inside_the_breast(breast):
     lesion = square(10, 3)
     attributions = noise() + lesion
-    found = localize(attributions, lesion, breast, positions=10_000)
+    measures = localise(attributions, lesion, breast, positions=10_000)
     moved = [square(row, column) for row in range(SHAPE[0] - 5) for column in range(26 - 5)]
-    assert found["positions"] == len(moved)
-    expected = [reference(attributions, place, breast) for place in moved]
+    assert measures["positions"] == len(moved)
+    expected = [reference(attributions, shifted, breast) for shifted in moved]
     for name in MEASURES:
-        assert found[f"{name}_chance"] == pytest.approx(np.mean([values[name] for values in expected])), name
+        assert measures[f"{name}_chance"] == pytest.approx(np.mean([values[name] for values in expected])), name
 
 
-def test_drawn_places_estimate_the_same_chance(breast):
+def test_drawn_positions_estimate_the_same_chance(breast):
     lesion = square(10, 3)
-    every, drawn = (localize(noise(), lesion, breast, positions=count) for count in (10_000, 150))
+    every, drawn = (localise(noise(), lesion, breast, positions=count) for count in (10_000, 150))
     assert drawn["positions"] == 150
-    assert drawn == localize(noise(), lesion, breast, positions=150)
+    assert drawn == localise(noise(), lesion, breast, positions=150)
     for name in ("energy", "average_precision"):
         assert drawn[f"{name}_chance"] == pytest.approx(every[f"{name}_chance"], rel=0.15)
 
 
-def test_a_perfect_map_gets_everything_and_chance_follows_the_area(breast):
+def test_a_perfect_map_has_the_highest_measures_and_chance_grows_with_the_area(breast):
     chances = []
     for side in (4, 8, 12):
         lesion = square(6, 6, side)
         edge = ndimage.distance_transform_edt(lesion) > 0
-        found = localize(np.where(edge, 1.0, -1.0), lesion, breast, positions=10_000)
-        assert found["pointing_game"] == 1
-        assert found["dice_area"] > 0.9
-        assert found["average_precision"] > 0.9
-        chances.append(found["energy_chance"])
+        measures = localise(np.where(edge, 1.0, -1.0), lesion, breast, positions=10_000)
+        assert measures["pointing_game"] == 1
+        assert measures["dice_area"] > 0.9
+        assert measures["average_precision"] > 0.9
+        chances.append(measures["energy_chance"])
     assert chances[0] < chances[1] < chances[2]
 
 
-def test_a_map_elsewhere_gets_less_than_chance(breast):
-    found = localize(square(16, 18).astype(float), square(2, 2), breast, positions=10_000)
+def test_a_map_outside_the_lesion_has_measures_below_chance(breast):
+    measures = localise(square(16, 18).astype(float), square(2, 2), breast, positions=10_000)
     for name in MEASURES:
-        assert found[name] < found[f"{name}_chance"], name
+        assert measures[name] < measures[f"{name}_chance"], name
 
 
-def test_what_lies_outside_of_the_breast_does_not_count(breast):
+def test_pixels_outside_the_breast_do_not_count(breast):
     lesion = square(5, 5)
     attributions = smooth(noise()) * breast
     far = attributions.copy()
     far[:, 29] = 0.0
-    louder = far.copy()
-    louder[:, 29] = 1e-3  # reaches the breast through the smoothing by less than rounding
-    a, b = localize(far, lesion, breast), localize(louder, lesion, breast)
+    brighter = far.copy()
+    brighter[:, 29] = 1e-3  # the smoothing spreads less than a rounding error of it into the breast
+    a, b = localise(far, lesion, breast), localise(brighter, lesion, breast)
     assert a["energy"] == pytest.approx(b["energy"], rel=1e-3)
 
 
-def test_a_blank_map_marks_nothing(breast):
-    found = localize(np.zeros(SHAPE), square(5, 5), breast)
-    assert found["pointing_game"] == found["energy"] == found["iou_otsu"] == 0
-    assert found["energy_chance"] == found["pointing_game_chance"] == 0
+def test_the_measures_of_a_blank_map(breast):
+    measures = localise(np.zeros(SHAPE), square(5, 5), breast)
+    assert measures["pointing_game"] == measures["energy"] == measures["iou_otsu"] == 0
+    assert measures["energy_chance"] == measures["pointing_game_chance"] == 0
     prevalence = 36 / breast.sum()
-    assert found["average_precision"] == pytest.approx(prevalence)
-    negative = localize(np.full(SHAPE, -1.0), square(5, 5), breast)
+    assert measures["average_precision"] == pytest.approx(prevalence)
+    negative = localise(np.full(SHAPE, -1.0), square(5, 5), breast)
     assert negative["energy"] == 0
 
 
@@ -130,11 +130,11 @@ def test_tied_values_are_one_threshold_as_in_scikit_learn(monkeypatch):
         lesion = square(*random.integers(0, 18, 2), side=int(random.integers(1, 6)))
         attributions = random.integers(0, 5, SHAPE).astype(float)
         expected = average_precision_score(lesion.ravel(), attributions.ravel())
-        assert localize(attributions, lesion, everywhere)["average_precision"] == pytest.approx(expected)
+        assert localise(attributions, lesion, everywhere)["average_precision"] == pytest.approx(expected)
 
 
 def test_a_missing_lesion_and_unlike_shapes_are_refused(breast):
     with pytest.raises(ValueError, match="no lesion"):
-        localize(noise(), np.zeros(SHAPE, bool), breast)
+        localise(noise(), np.zeros(SHAPE, bool), breast)
     with pytest.raises(ValueError, match="shapes differ"):
-        localize(noise(), square(1, 1), breast[:5])
+        localise(noise(), square(1, 1), breast[:5])

@@ -5,7 +5,7 @@ from synthetic_examples import blobs
 
 from mammo_jax.models.cnn import CNN
 from mammo_jax.saliency import randomisation
-from mammo_jax.saliency.randomisation import LEARNT, by_heart, layers_in_order, parameter_cascade
+from mammo_jax.saliency.randomisation import MEMORISED, layers_in_order, memorisation_config, parameter_cascade
 from mammo_jax.training.loop import train_model
 from mammo_jax.training.trained_model import predict
 from mammo_jax.training_config import TrainingConfig
@@ -14,23 +14,23 @@ IMAGES = np.zeros((1, 16, 16, 1), np.float32)
 MODULE = CNN(filters=(2, 3, 4), dense=(5, 6))
 
 
-def test_the_cascade_goes_from_the_last_layer_to_the_first_and_spares_the_original():
+def test_the_cascade_goes_from_the_last_layer_to_the_first_and_does_not_change_the_original():
     variables = jax.device_get(jax.jit(MODULE.init)(jax.random.key(0), IMAGES))
     trained = jax.tree.map(lambda leaf: np.full_like(leaf, 7), variables)
     stages = list(parameter_cascade(MODULE, trained, IMAGES, seed=1))
     assert [layer for layer, _ in stages] == ["Dense_2", "Dense_1", "Dense_0", "Conv_2", "Conv_1", "Conv_0"]
 
-    def kept(tree):
+    def trained_layers(tree):
         return {layer for part in tree.values() for layer, leaf in part.items() if _is_trained(leaf)}
 
-    before = kept(trained)
+    before = trained_layers(trained)
     assert len(before) == 9
     for layer, mixed in stages:
-        lost = before - kept(mixed)
-        assert lost == ({layer, layer.replace("Conv", "MaskedBatchNorm")} if "Conv" in layer else {layer})
-        before = kept(mixed)
+        randomised = before - trained_layers(mixed)
+        assert randomised == ({layer, layer.replace("Conv", "MaskedBatchNorm")} if "Conv" in layer else {layer})
+        before = trained_layers(mixed)
     assert before == set()
-    assert kept(trained) == {*trained["params"]}
+    assert trained_layers(trained) == {*trained["params"]}
     again = list(parameter_cascade(MODULE, trained, IMAGES, seed=1))
     jax.tree.map(np.testing.assert_array_equal, stages[-1][1], again[-1][1])
 
@@ -41,8 +41,8 @@ def _is_trained(leaves):
 
 def test_normalisations_go_with_their_convolution():
     variables = jax.jit(MODULE.init)(jax.random.key(0), IMAGES)
-    found = layers_in_order(MODULE, variables, IMAGES)
-    assert found[:2] == [["Conv_0", "MaskedBatchNorm_0"], ["Conv_1", "MaskedBatchNorm_1"]]
+    layers = layers_in_order(MODULE, variables, IMAGES)
+    assert layers[:2] == [["Conv_0", "MaskedBatchNorm_0"], ["Conv_1", "MaskedBatchNorm_1"]]
 
 
 def test_permuted_targets_are_the_same_targets_in_another_order(monkeypatch):
@@ -55,13 +55,13 @@ def test_permuted_targets_are_the_same_targets_in_another_order(monkeypatch):
     np.testing.assert_array_equal(permuted.targets, randomisation.read_with_permuted_targets([], 3, 1.0).targets)
 
 
-def test_a_network_learns_permuted_targets_by_heart(monkeypatch, tmp_path):
+def test_a_network_memorises_permuted_targets(monkeypatch, tmp_path):
     monkeypatch.setattr(randomisation, "read_examples", lambda dirs, ratio: blobs(64, folds=2))
     permuted = randomisation.read_with_permuted_targets([], 0, 1.0)
     settings = TrainingConfig(filters=(4, 8, 8), epochs=16, batch_size=16, validation_parts=4, learning_rate=2e-2)
     own = permuted.take(np.flatnonzero(permuted.folds != 0))
-    reached = {}
-    for name, config in {"as the study": settings, "by heart": by_heart(settings)}.items():
+    aurocs = {}
+    for name, config in {"study": settings, "memorisation": memorisation_config(settings)}.items():
         trained = train_model(permuted, 0, config, 2, tmp_path / name)
-        reached[name] = roc_auc_score(own.targets, predict(trained, own.images))
-    assert reached["as the study"] < LEARNT <= reached["by heart"] == trained.record["validation_auroc"]
+        aurocs[name] = roc_auc_score(own.targets, predict(trained, own.images))
+    assert aurocs["study"] < MEMORISED <= aurocs["memorisation"] == trained.record["validation_auroc"]

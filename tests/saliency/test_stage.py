@@ -1,4 +1,4 @@
-"""The stage on a small grid of real models: what it writes, what it finds, and that it goes on where it was."""
+"""The saliency stage on a small grid of trained models: its files, its results, and resuming."""
 
 import shutil
 from functools import partial
@@ -11,10 +11,11 @@ from synthetic_examples import blobs
 
 from mammo_jax.files import sha256_file
 from mammo_jax.ratios import ratio_text
+from mammo_jax.run_folder import RunFolder, SaliencyFolder
 from mammo_jax.saliency.maps import load_maps
 from mammo_jax.saliency.methods import CONTROL, METHODS
 from mammo_jax.saliency.panels import choose_images, write_panels
-from mammo_jax.saliency.randomisation import by_heart
+from mammo_jax.saliency.randomisation import memorisation_config
 from mammo_jax.saliency.stage import (
     CASCADE,
     OTHER_SEED,
@@ -22,7 +23,6 @@ from mammo_jax.saliency.stage import (
     TRAINED,
     SaliencyError,
     SaliencyPlan,
-    map_path,
     measure_saliency,
 )
 from mammo_jax.saliency.summary import summarise
@@ -41,9 +41,9 @@ def read(ratio, permuted=False):
 
 
 def train(run_dir, seed, permuted=False):
-    config = by_heart(CONFIG) if permuted else CONFIG
+    config = memorisation_config(CONFIG) if permuted else CONFIG
     run_grid(partial(read, permuted=permuted), [0, 1], [1.0], [1.0], [seed], config, run_dir, workers=1)
-    return run_dir / "checkpoints" / f"seed_{seed}" / "ratio_1"
+    return RunFolder(run_dir).models(seed, 1)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def models(tmp_path_factory):
 
 
 def make_plan(directory, models, reader=read):
-    return SaliencyPlan(directory, reader, (1.0, FADED), 2, "ig_mean", models)
+    return SaliencyPlan(SaliencyFolder(directory), reader, (1.0, FADED), 2, "ig_mean", models)
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +92,12 @@ def test_every_held_out_positive_image_has_a_row_for_each_model_and_method(measu
     np.testing.assert_array_equal(table["fold"], folds[table["image_id"]])
 
 
-def test_maps_at_cr_1_are_like_themselves_and_half_precision_is_enough(measured):
+def test_maps_at_cr_1_equal_the_stored_half_precision_maps(measured):
     directory, table = measured
     own = table[(table["model"] == TRAINED) & (table["ratio"] == 1)]
     assert (own["spearman"] > 0.999).all()
     assert (own["ssim"] > 0.999).all()
-    stored = load_maps(map_path(directory, 0, 1.0))
+    stored = load_maps(SaliencyFolder(directory).maps(1.0, 0))
     row = own[(own["image_id"] == stored.image_ids[0]) & (own["method"] == "ig_mean")].iloc[0]
     assert row["complete"]
     examples = read(1)
@@ -106,7 +106,7 @@ def test_maps_at_cr_1_are_like_themselves_and_half_precision_is_enough(measured)
     np.testing.assert_array_equal(stored.lesions[0], examples.masks[index, ..., 0] > 0)
 
 
-def test_the_trained_model_looks_at_the_blob(summary):
+def test_the_trained_models_maps_localise_the_blob(summary):
     for against in ("chance", "random_weights", "random_labels"):
         (row,) = rows(summary["comparisons"], method="ig_mean", against=against, measure="energy")
         assert row["better"], against
@@ -117,11 +117,11 @@ def test_the_trained_model_looks_at_the_blob(summary):
 
 
 def test_maps_drift_as_the_blob_fades(summary):
-    likeness = {
+    correlations = {
         row["ratio"]: row["mean"] for row in rows(summary["drift"], model=TRAINED, method="ig_mean", measure="spearman")
     }
-    assert likeness[1.0] == pytest.approx(1, abs=1e-3)
-    assert likeness[FADED] < 0.95
+    assert correlations[1.0] == pytest.approx(1, abs=1e-3)
+    assert correlations[FADED] < 0.95
     assert [row["method"] for row in summary["sanity"]] == list(METHODS)
     assert rows(summary["sanity"], method="ig_mean")[0]["passed"] is not None
 
@@ -135,7 +135,7 @@ def test_groups_add_up(summary, measured):
             )
             for group in ("all", "correct", "wrong")
         }
-        images = {group: found[0]["images"] if found else 0 for group, found in counts.items()}
+        images = {group: cells[0]["images"] if cells else 0 for group, cells in counts.items()}
         assert images["all"] == images["correct"] + images["wrong"] == summary["counts"]["images"]
         own = table[(table["model"] == TRAINED) & (table["ratio"] == ratio) & (table["method"] == "ig_mean")]
         assert images["correct"] == (own["score"] > 0).sum()
@@ -153,32 +153,33 @@ def test_means_and_intervals_are_those_of_the_table(summary, measured):
     assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * error, rel=0.3)
 
 
-def test_curves_end_where_they_must(measured):
+def test_insertion_and_deletion_curves_have_the_same_end_points(measured):
     table = pd.read_parquet(measured[0] / "faithfulness.parquet")
     wide = table.pivot_table(index=["image_id", "method"], columns=["curve", "fraction"], values="probability")
     np.testing.assert_allclose(wide["insertion"][1.0], wide["deletion"][0.0], atol=1e-6)
     np.testing.assert_allclose(wide["insertion"][0.0], wide["deletion"][1.0], atol=1e-6)
 
 
-def test_a_stage_that_was_cut_off_goes_on_to_the_same_bytes(measured, models, tmp_path):
+def test_an_interrupted_stage_resumes_with_the_same_bytes(measured, models, tmp_path):
     directory = measured[0]
-    shutil.copytree(directory, tmp_path / "again")
-    again = tmp_path / "again"
-    lost = [again / "images.parquet", again / "cells" / "fold_1" / "other_seed-ratio_1.parquet",
-            again / "cells" / "fold_0" / "trained-ratio_400.parquet", map_path(again, 0, FADED)]  # fmt: skip
-    kept = again / "cells" / "fold_0" / "trained-ratio_1.parquet"
-    written = kept.stat().st_mtime_ns
-    for path in lost:
+    shutil.copytree(directory, tmp_path / "resumed")
+    resumed = tmp_path / "resumed"
+    folder = SaliencyFolder(resumed)
+    removed = [folder.images, folder.cell("other_seed", 1.0, 1), folder.cell("trained", FADED, 0)]
+    removed.append(folder.maps(FADED, 0))
+    finished = resumed / "cells" / "fold_0" / "trained-ratio_1.parquet"
+    written = finished.stat().st_mtime_ns
+    for path in removed:
         path.unlink()
-    measure_saliency(make_plan(again, models))
-    for path in lost:
-        assert sha256_file(path) == sha256_file(directory / path.relative_to(again)), path.name
-    assert kept.stat().st_mtime_ns == written
+    measure_saliency(make_plan(resumed, models))
+    for path in removed:
+        assert sha256_file(path) == sha256_file(directory / path.relative_to(resumed)), path.name
+    assert finished.stat().st_mtime_ns == written
 
 
 def test_a_finished_stage_reads_nothing(measured, models):
     def read_nothing(ratio):
-        raise AssertionError("everything is there")
+        raise AssertionError("nothing is missing")
 
     table = measure_saliency(make_plan(measured[0], models, read_nothing))
     pd.testing.assert_frame_equal(table, measured[1])
@@ -194,10 +195,10 @@ def test_images_without_a_lesion_mark_stop_the_stage(models, tmp_path):
         measure_saliency(make_plan(tmp_path, models, unmarked))
 
 
-def test_panels_show_true_positives_first_in_the_order_of_ids(measured, tmp_path):
+def test_panels_show_true_positives_first_sorted_by_id(measured, tmp_path):
     directory = tmp_path / "panels"
     shutil.copytree(measured[0] / "maps", directory / "maps")
-    write_panels(directory, measured[1], "ig_mean")
+    write_panels(SaliencyFolder(directory), measured[1], "ig_mean")
     names = sorted(path.name for path in (directory / "panels").glob("*.png"))
     assert len(names) == 2 * 3
     assert all(name.endswith((f"_{FADED:g}.png", "_1.png")) for name in names)

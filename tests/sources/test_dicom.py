@@ -31,15 +31,15 @@ def test_reads_the_stored_values_and_what_the_header_says(tmp_path):
 
 
 def test_no_window_and_no_rescale_is_applied(tmp_path):
-    made = dataset(PIXELS, WindowCenter=10, WindowWidth=5, RescaleSlope=2, RescaleIntercept=-1000)
-    np.testing.assert_array_equal(read_dicom(write(tmp_path / "a", made)).pixels, PIXELS)
+    instance = dataset(PIXELS, WindowCenter=10, WindowWidth=5, RescaleSlope=2, RescaleIntercept=-1000)
+    np.testing.assert_array_equal(read_dicom(write(tmp_path / "a", instance)).pixels, PIXELS)
 
 
 @pytest.mark.parametrize("bits_stored", [10, 12, 16])
 def test_monochrome1_is_inverted_within_bits_stored(tmp_path, bits_stored):
     pixels = PIXELS & (2**bits_stored - 1)
-    made = dataset(pixels, bits_stored=bits_stored, PhotometricInterpretation="MONOCHROME1")
-    stored = read_dicom(write(tmp_path / "a", made))
+    instance = dataset(pixels, bits_stored=bits_stored, PhotometricInterpretation="MONOCHROME1")
+    stored = read_dicom(write(tmp_path / "a", instance))
     np.testing.assert_array_equal(stored.pixels, 2**bits_stored - 1 - pixels.astype(int))
     assert stored.pixels.dtype == np.uint16
 
@@ -58,15 +58,15 @@ def test_overlay_bits_above_bits_stored_are_cut_off(tmp_path):
 
 @pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.RLELossless])
 def test_transfer_syntaxes_that_pydicom_writes(tmp_path, syntax):
-    made = dataset(PIXELS)
+    instance = dataset(PIXELS)
     if syntax == uid.RLELossless:
-        made.compress(syntax)
+        instance.compress(syntax)
     else:
-        made.file_meta.TransferSyntaxUID = syntax
+        instance.file_meta.TransferSyntaxUID = syntax
         if syntax == uid.ExplicitVRBigEndian:
-            made.PixelData = PIXELS.astype(">u2").tobytes()
+            instance.PixelData = PIXELS.astype(">u2").tobytes()
     path = tmp_path / "a"
-    write(path, made)
+    write(path, instance)
     stored = read_dicom(path)
     np.testing.assert_array_equal(stored.pixels, PIXELS)
     assert not stored.already_lossy
@@ -86,8 +86,8 @@ LOSSLESS = {
 
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda syntax: syntax.name)
 def test_lossless_compressed_syntaxes_give_every_bit(tmp_path, syntax):
-    made = encapsulated(dataset(PIXELS), syntax, LOSSLESS[syntax](PIXELS))
-    stored = read_dicom(write(tmp_path / "a", made))
+    instance = encapsulated(dataset(PIXELS), syntax, LOSSLESS[syntax](PIXELS))
+    stored = read_dicom(write(tmp_path / "a", instance))
     np.testing.assert_array_equal(stored.pixels, PIXELS)
     assert stored.pixels.dtype == np.uint16
     assert not stored.already_lossy
@@ -111,24 +111,24 @@ def test_lossy_syntaxes_are_read_and_marked(tmp_path, syntax):
 def test_baseline_jpeg_and_the_lossy_flag(tmp_path):
     pixels = (SMOOTH >> 4).astype(np.uint8)
     coded = imagecodecs.jpeg8_encode(pixels, level=98)
-    made = encapsulated(dataset(pixels, bits_stored=8), uid.JPEGBaseline8Bit, coded)
-    assert read_dicom(write(tmp_path / "a", made)).already_lossy
+    instance = encapsulated(dataset(pixels, bits_stored=8), uid.JPEGBaseline8Bit, coded)
+    assert read_dicom(write(tmp_path / "a", instance)).already_lossy
     assert read_dicom(write(tmp_path / "b", dataset(PIXELS, LossyImageCompression="01"))).already_lossy
     assert not read_dicom(write(tmp_path / "c", dataset(PIXELS, LossyImageCompression="00"))).already_lossy
 
 
 def test_missing_optional_elements_are_none(tmp_path):
-    made = dataset(PIXELS, ImagerPixelSpacing=None, ImageLaterality=None, ViewCodeSequence=None, PatientID=None)
-    stored = read_dicom(write(tmp_path / "a", made), key=KEY)
+    instance = dataset(PIXELS, ImagerPixelSpacing=None, ImageLaterality=None, ViewCodeSequence=None, PatientID=None)
+    stored = read_dicom(write(tmp_path / "a", instance), key=KEY)
     assert (stored.pixel_pitch, stored.laterality, stored.view, stored.patient_id) == (None, None, None, None)
 
 
-def test_older_elements_stand_in(tmp_path):
-    made = dataset(
+def test_older_elements_are_used_if_the_newer_are_missing(tmp_path):
+    instance = dataset(
         PIXELS, ImagerPixelSpacing=None, PixelSpacing=[0.1, 0.1], ImageLaterality=None, Laterality="R",
         ViewCodeSequence=None, ViewPosition="CC",
     )  # fmt: skip
-    stored = read_dicom(write(tmp_path / "a", made))
+    stored = read_dicom(write(tmp_path / "a", instance))
     assert (stored.pixel_pitch, stored.laterality, stored.view) == (0.1, "R", "CC")
 
 
@@ -171,31 +171,31 @@ REFUSED = {
 
 @pytest.mark.parametrize("named", REFUSED)
 def test_other_kinds_are_refused_by_name(tmp_path, named):
-    made = dataset(PIXELS)
+    instance = dataset(PIXELS)
     for element, value in REFUSED[named].items():
         if value is None:
-            delattr(made, element)
+            delattr(instance, element)
         else:
-            setattr(made, element, value)
-    path = write(tmp_path / "a", made)
+            setattr(instance, element, value)
+    path = write(tmp_path / "a", instance)
     with pytest.raises(SourceError, match=f"{path}.*{named}"):
         read_dicom(path)
 
 
 def test_an_unsupported_transfer_syntax_is_named(tmp_path):
-    made = dataset(PIXELS)
-    made.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
-    made.save_as(tmp_path / "a", enforce_file_format=True)
+    instance = dataset(PIXELS)
+    instance.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+    instance.save_as(tmp_path / "a", enforce_file_format=True)
     with pytest.raises(SourceError, match="Deflated Explicit VR Little Endian"):
         read_dicom(tmp_path / "a")
 
 
 @pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEG2000Lossless], ids=lambda syntax: syntax.name)
 def test_a_compressed_frame_of_another_size_is_not_decoded(tmp_path, syntax, monkeypatch):
-    made = encapsulated(dataset(PIXELS), syntax, LOSSLESS[syntax](np.zeros((500, 500), np.uint16)))
+    instance = encapsulated(dataset(PIXELS), syntax, LOSSLESS[syntax](np.zeros((500, 500), np.uint16)))
     monkeypatch.setattr("mammo_jax.sources.dicom._BY_IMAGECODECS", {syntax: lambda _: pytest.fail("was decoded")})
     with pytest.raises(SourceError, match="Rows × Columns"):
-        read_dicom(write(tmp_path / "a", made))
+        read_dicom(write(tmp_path / "a", instance))
 
 
 def test_signed_compressed_samples_are_refused(tmp_path):
@@ -218,17 +218,17 @@ def test_no_patient_identifier_leaves_the_reader(tmp_path):
 def test_malformed_values_neither_stop_the_reading_nor_reach_a_log(tmp_path, caplog):
     long_id = "Geheim Gerda " * 10
     with pytest.warns(UserWarning, match="exceeds the maximum"):
-        made = dataset(PIXELS, PatientID=long_id)
+        instance = dataset(PIXELS, PatientID=long_id)
     with caplog.at_level(logging.DEBUG):
-        path = write(tmp_path / "a", made)
+        path = write(tmp_path / "a", instance)
         caplog.clear()
         assert read_dicom(path, key=KEY).patient_id
     assert "Gerda" not in caplog.text
 
 
 def test_padding_after_the_pixels_is_accepted(tmp_path):
-    made = dataset(PIXELS, PixelData=PIXELS.tobytes() + bytes(64))
-    np.testing.assert_array_equal(read_dicom(write(tmp_path / "a", made)).pixels, PIXELS)
+    instance = dataset(PIXELS, PixelData=PIXELS.tobytes() + bytes(64))
+    np.testing.assert_array_equal(read_dicom(write(tmp_path / "a", instance)).pixels, PIXELS)
 
 
 def test_truncated_pixels_are_refused(tmp_path):
@@ -252,10 +252,10 @@ def test_is_dicom(tmp_path):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_files_give_an_image_or_one_clear_error(tmp_path, syntax, data):
-    made = dataset(PIXELS)
+    instance = dataset(PIXELS)
     if syntax:
-        encapsulated(made, syntax, LOSSLESS[syntax](PIXELS))
-    content = bytearray(write(tmp_path / "whole", made).read_bytes())
+        encapsulated(instance, syntax, LOSSLESS[syntax](PIXELS))
+    content = bytearray(write(tmp_path / "whole", instance).read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(132, len(content) - 1))] = data.draw(st.integers(0, 255))
     (tmp_path / "a").write_bytes(content[: data.draw(st.integers(132, len(content)))])

@@ -7,7 +7,7 @@ import pytest
 from dicom_files import SECRETS, dataset, write
 from PIL import Image
 
-from mammo_jax.sources import SourceError, iterate
+from mammo_jax.sources import SourceError
 from mammo_jax.sources.folder import Folder
 from mammo_jax.sources.identifiers import keyed_hash, load_key
 
@@ -29,7 +29,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def source(folder, text, **options):
+def folder_source(folder, text, **options):
     (folder / "images.csv").write_text(text)
     return Folder(folder / "images.csv", **options)
 
@@ -38,10 +38,10 @@ ALL = "path,patient_id,label\na.png,P1,normal\nb.pgm,P1,benign\nc.tif,P2,maligna
 
 
 def test_every_format_in_one_table(folder):
-    made = source(folder, ALL, bits_stored=12)
-    assert len(made) == 4
-    assert made.labels() == ["normal", "benign", "malignant", "normal"]
-    png, pgm, tif, dcm = iterate(made)
+    source = folder_source(folder, ALL, bits_stored=12)
+    assert len(source) == 4
+    assert source.labels() == ["normal", "benign", "malignant", "normal"]
+    png, pgm, tif, dcm = source
     for mammogram, pixels, bits in ((png, GREY12, 12), (pgm, GREY8, 8), (tif, GREY8, 8), (dcm, GREY12, 12)):
         np.testing.assert_array_equal(mammogram.pixels, pixels)
         assert mammogram.bits_stored == bits
@@ -52,44 +52,46 @@ def test_every_format_in_one_table(folder):
 def test_the_table_is_known_without_pixels_and_changes_with_every_cell(folder):
     text = "path,patient_id,label,lesion_row,lesion_column,lesion_radius,lesion_mask\n"
     text += "a.png,P1,normal,,,,\nb.pgm,P1,benign,4,5,2,m.png\n"
-    first = source(folder, text, plain_ids=True, bits_stored=12).table()
+    first = folder_source(folder, text, plain_ids=True, bits_stored=12).table()
     assert [(row["image_id"], row["patient_id"], row["label"]) for row in first] == [
         ("a", "P1", "normal"),
         ("b", "P1", "benign"),
     ]
     assert {str(folder / name) for name in ("b.pgm", "m.png", "images.csv")} <= set(first[1]["files"])
     for old, new in (("4,5,2", "4,6,2"), ("m.png", "n.png"), ("P1,normal", "P2,normal"), ("benign", "malignant")):
-        assert source(folder, text.replace(old, new), plain_ids=True, bits_stored=12).table() != first
+        assert folder_source(folder, text.replace(old, new), plain_ids=True, bits_stored=12).table() != first
 
 
 def test_ids_are_keyed_hashes(folder):
-    made = source(folder, ALL, bits_stored=12)
+    source = folder_source(folder, ALL, bits_stored=12)
     key = load_key()
-    assert made.patients() == [keyed_hash(patient, key, "patient") for patient in ("P1", "P1", "P2", "P3")]
-    assert made[0].image_id == keyed_hash("a.png", key, "image")
-    assert made[0].patient_id == made.patients()[0]
-    assert Folder(folder / "images.csv", bits_stored=12).patients() == made.patients()
+    assert source.patients() == [keyed_hash(patient, key, "patient") for patient in ("P1", "P1", "P2", "P3")]
+    assert source[0].image_id == keyed_hash("a.png", key, "image")
+    assert source[0].patient_id == source.patients()[0]
+    assert Folder(folder / "images.csv", bits_stored=12).patients() == source.patients()
     (folder / "other.key").write_bytes(bytes(32))
-    assert Folder(folder / "images.csv", bits_stored=12, id_key=folder / "other.key").patients() != made.patients()
+    assert Folder(folder / "images.csv", bits_stored=12, id_key=folder / "other.key").patients() != source.patients()
 
 
 def test_plain_ids_on_request(folder):
-    made = source(folder, "path,patient_id,label,image_id\nb.pgm,P1,normal,\nd.dcm,P2,normal,x\n", plain_ids=True)
-    assert [(mammogram.patient_id, mammogram.image_id) for mammogram in iterate(made)] == [("P1", "b"), ("P2", "x")]
+    source = folder_source(
+        folder, "path,patient_id,label,image_id\nb.pgm,P1,normal,\nd.dcm,P2,normal,x\n", plain_ids=True
+    )
+    assert [(mammogram.patient_id, mammogram.image_id) for mammogram in source] == [("P1", "b"), ("P2", "x")]
 
 
 def test_no_identifier_in_what_is_pickled(folder):
-    made = source(folder, "path,patient_id,label\nd.dcm,,normal\nb.pgm,Gerda,normal\n")
-    assert made.patients()[0] == keyed_hash(SECRETS["PatientID"], load_key(), "patient")
+    source = folder_source(folder, "path,patient_id,label\nd.dcm,,normal\nb.pgm,Gerda,normal\n")
+    assert source.patients()[0] == keyed_hash(SECRETS["PatientID"], load_key(), "patient")
     for secret in (*SECRETS.values(), "Gerda"):
-        assert secret.encode() not in pickle.dumps(made)
-        assert secret.encode() not in pickle.dumps(made[0])
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(made))[0].pixels, made[0].pixels)  # noqa: S301
+        assert secret.encode() not in pickle.dumps(source)
+        assert secret.encode() not in pickle.dumps(source[0])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(source))[0].pixels, source[0].pixels)  # noqa: S301
 
 
-def test_the_table_goes_before_the_header(folder):
+def test_the_table_takes_precedence_over_the_header(folder):
     text = "path,patient_id,label,laterality,view,pixel_pitch\nd.dcm,P1,normal,R,CC,0.1\n"
-    mammogram = source(folder, text)[0]
+    mammogram = folder_source(folder, text)[0]
     assert (mammogram.laterality, mammogram.view, mammogram.pixel_pitch) == ("R", "CC", 0.1)
 
 
@@ -98,11 +100,11 @@ def test_several_lesions_of_one_image(folder):
         "path,patient_id,label,lesion_row,lesion_column,lesion_radius,lesion_label\n"
         "b.pgm,P1,malignant,5,6,2,benign\nb.pgm,P1,malignant,7,8,3,\nd.dcm,P2,benign,,,,\n"
     )
-    made = source(folder, text)
-    assert made.labels() == ["malignant", "benign"]
-    found = [(lesion.row, lesion.column, lesion.radius, lesion.label) for lesion in made[0].lesions]
-    assert found == [(5, 6, 2, "benign"), (7, 8, 3, "malignant")]
-    assert made[1].lesions == ()
+    source = folder_source(folder, text)
+    assert source.labels() == ["malignant", "benign"]
+    lesions = [(lesion.row, lesion.column, lesion.radius, lesion.label) for lesion in source[0].lesions]
+    assert lesions == [(5, 6, 2, "benign"), (7, 8, 3, "malignant")]
+    assert source[1].lesions == ()
 
 
 def test_a_lesion_mask(folder):
@@ -110,7 +112,7 @@ def test_a_lesion_mask(folder):
     mask[4:9, 10:13] = 255
     (folder / "mask.png").write_bytes(imagecodecs.png_encode(mask))
     text = "path,patient_id,label,lesion_mask\nb.pgm,P1,malignant,mask.png\n"
-    (lesion,) = source(folder, text)[0].lesions
+    (lesion,) = folder_source(folder, text)[0].lesions
     np.testing.assert_array_equal(lesion.mask, mask > 0)
     assert (lesion.row, lesion.column) == (6, 11)
     rows, columns = np.nonzero(mask)
@@ -123,50 +125,50 @@ def test_a_lesion_mask(folder):
 def test_bits_stored_by_column_file_option_or_all(folder, caplog):
     text = "path,patient_id,label,bits_stored\na.png,P1,normal,13\nb.pgm,P1,normal,\nc.tif,P1,normal,\n"
     with caplog.at_level(logging.WARNING):
-        made = source(folder, text)
-    assert [mammogram.bits_stored for mammogram in iterate(made)] == [13, 8, 8]
+        source = folder_source(folder, text)
+    assert [mammogram.bits_stored for mammogram in source] == [13, 8, 8]
     assert "no bits_stored for 1 PNG or TIFF" in caplog.text
     caplog.clear()
-    assert source(folder, "path,patient_id,label\na.png,P1,normal\n")[0].bits_stored == 16
+    assert folder_source(folder, "path,patient_id,label\na.png,P1,normal\n")[0].bits_stored == 16
     assert "no bits_stored" in caplog.text
     caplog.clear()
-    assert source(folder, "path,patient_id,label\na.png,P1,normal\n", bits_stored=12)[0].bits_stored == 12
+    assert folder_source(folder, "path,patient_id,label\na.png,P1,normal\n", bits_stored=12)[0].bits_stored == 12
     assert not caplog.text
 
 
 def test_too_few_bits_stored_are_named(folder):
     with pytest.raises(SourceError, match=r"a\.png: has a pixel of 4\d+, more than bits_stored = 10"):
-        source(folder, "path,patient_id,label\na.png,P1,normal\n", bits_stored=10)[0]
+        folder_source(folder, "path,patient_id,label\na.png,P1,normal\n", bits_stored=10)[0]
 
 
-def test_columns_without_a_meaning_are_told(folder, caplog):
-    source(folder, "path,patient_id,label,lesion_colum\nb.pgm,P1,normal,3\n")
+def test_ignored_columns_are_logged(folder, caplog):
+    folder_source(folder, "path,patient_id,label,lesion_colum\nb.pgm,P1,normal,3\n")
     assert "lesion_colum" in caplog.text
 
 
 def test_a_bad_file_leaves_the_others(folder):
     (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    made = source(folder, ALL + "gone.png,P4,normal\n", bits_stored=8)
+    source = folder_source(folder, ALL + "gone.png,P4,normal\n", bits_stored=8)
     with pytest.raises(SourceError, match=r"a\.png: is damaged"):
-        made[0]
+        source[0]
     with pytest.raises(SourceError, match=r"gone\.png: cannot be read"):
-        made[4]
-    np.testing.assert_array_equal(made[1].pixels, GREY8)
+        source[4]
+    np.testing.assert_array_equal(source[1].pixels, GREY8)
 
 
 def test_absolute_paths_are_allowed_and_escapes_are_not(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    made = source(elsewhere, f"path,patient_id,label\n{folder / 'b.pgm'},P1,normal\n")
-    np.testing.assert_array_equal(made[0].pixels, GREY8)
+    source = folder_source(elsewhere, f"path,patient_id,label\n{folder / 'b.pgm'},P1,normal\n")
+    np.testing.assert_array_equal(source[0].pixels, GREY8)
     for path in ("../b.pgm", "x/../../b.pgm", ".."):
-        with pytest.raises(SourceError, match=r"field 'path'.*leads out of the table's folder; give an absolute path"):
-            source(folder, f"path,patient_id,label\n{path},P1,normal\n")
-    assert len(source(folder, "path,patient_id,label\n..b.pgm,P1,normal\nx/../b.pgm,P1,normal\n")) == 2
+        with pytest.raises(SourceError, match=r"field 'path'.*is outside the table's folder; give an absolute path"):
+            folder_source(folder, f"path,patient_id,label\n{path},P1,normal\n")
+    assert len(folder_source(folder, "path,patient_id,label\n..b.pgm,P1,normal\nx/../b.pgm,P1,normal\n")) == 2
 
 
 LESION = "path,patient_id,label,lesion_row,lesion_column,lesion_radius,lesion_label\n"
 BAD = {
-    "label": ("path,patient_id,label\nb.pgm,P1,cancer\n", "line 2, field 'label': 'cancer' is none of normal"),
+    "label": ("path,patient_id,label\nb.pgm,P1,cancer\n", "line 2, field 'label': 'cancer' is not one of normal"),
     "no label": ("path,patient_id,label\nb.pgm,P1,\n", "field 'label': is empty"),
     "no patient": ("path,patient_id,label\nb.pgm,,normal\n", "field 'patient_id': is empty, and .*b.pgm"),
     "no path": ("path,patient_id,label\n,P1,normal\n", "field 'path': is empty"),
@@ -178,15 +180,15 @@ BAD = {
         "path,patient_id,label,image_id\nb.pgm,P1,normal,x\nc.tif,P1,normal,x\n",
         "b.pgm and .*c.tif have the same",
     ),
-    "laterality": ("path,patient_id,label,laterality\nb.pgm,P1,normal,left\n", "field 'laterality': 'left' is none of"),
-    "bits": ("path,patient_id,label,bits_stored\nb.pgm,P1,normal,17\n", "field 'bits_stored': 17 is no whole number"),
+    "laterality": ("path,patient_id,label,laterality\nb.pgm,P1,normal,left\n", "'laterality': 'left' is not one of"),
+    "bits": ("path,patient_id,label,bits_stored\nb.pgm,P1,normal,17\n", "'bits_stored': 17 is not a whole number"),
     "half bits": ("path,patient_id,label,bits_stored\nb.pgm,P1,normal,7.5\n", "field 'bits_stored': 7.5"),
     "pitch": ("path,patient_id,label,pixel_pitch\nb.pgm,P1,normal,-1\n", "field 'pixel_pitch': -1 mm"),
     "half a circle": (LESION + "b.pgm,P1,benign,5,,3,\n", "belong together"),
-    "radius": (LESION + "b.pgm,P1,benign,5,5,0,\n", "field 'lesion_radius': 0 is no radius"),
+    "radius": (LESION + "b.pgm,P1,benign,5,5,0,\n", "field 'lesion_radius': 0 is not above 0"),
     "normal lesion": (LESION + "b.pgm,P1,normal,5,5,2,\n", "is normal, but a lesion is marked"),
     "worse lesion": (LESION + "b.pgm,P1,benign,5,5,2,malignant\n", "is benign, but its lesion is malignant"),
-    "nowhere": (LESION + "b.pgm,P1,malignant,,,,benign\n", "names a lesion without a place"),
+    "nowhere": (LESION + "b.pgm,P1,malignant,,,,benign\n", "is set without a position"),
 }
 
 
@@ -194,27 +196,27 @@ BAD = {
 def test_bad_tables_name_line_and_field(folder, kind):
     text, message = BAD[kind]
     with pytest.raises(SourceError, match=rf"images\.csv.*{message}"):
-        source(folder, text)
+        folder_source(folder, text)
 
 
 def test_a_lesion_outside_its_image_is_named(folder):
-    made = source(folder, LESION + "b.pgm,P1,benign,20,5,2,\n")
+    source = folder_source(folder, LESION + "b.pgm,P1,benign,20,5,2,\n")
     with pytest.raises(SourceError, match=r"line 2, field 'lesion_row'.*outside"):
-        made[0]
+        source[0]
 
 
 def test_plain_ids_must_fit_file_names(folder):
     with pytest.raises(SourceError, match="cannot be used in file names"):
-        source(folder, "path,patient_id,label\nb.pgm,../P1,normal\n", plain_ids=True)
+        folder_source(folder, "path,patient_id,label\nb.pgm,../P1,normal\n", plain_ids=True)
     with pytest.raises(SourceError, match="only used hashed"):
-        source(folder, "path,patient_id,label\nd.dcm,,normal\n", plain_ids=True)
+        folder_source(folder, "path,patient_id,label\nd.dcm,,normal\n", plain_ids=True)
 
 
 def test_the_limit_reaches_every_reader(folder):
     for name in ("a.png", "b.pgm", "c.tif", "d.dcm"):
-        made = source(folder, f"path,patient_id,label\n{name},P1,normal\n", max_pixels=599, bits_stored=12)
+        source = folder_source(folder, f"path,patient_id,label\n{name},P1,normal\n", max_pixels=599, bits_stored=12)
         with pytest.raises(SourceError, match="more than the limit of 599"):
-            made[0]
+            source[0]
 
 
 def test_real_files_of_both_kinds(shared_data, tmp_path):
@@ -223,8 +225,10 @@ def test_real_files_of_both_kinds(shared_data, tmp_path):
         ("L-CC", "normal"), ("L-MLO", "normal"), ("R-CC", "benign"), ("R-MLO", "benign")
     )]  # fmt: skip
     lines.append(f"{shared_data / 'dicom' / 'siemens_mammomat_spot.dcm'},,benign,,")
-    made = source(tmp_path, "path,patient_id,label,laterality,view\n" + "\n".join(lines) + "\n", bits_stored=12)
-    assert [(m.laterality, m.view, m.bits_stored) for m in iterate(made)] == [
+    source = folder_source(
+        tmp_path, "path,patient_id,label,laterality,view\n" + "\n".join(lines) + "\n", bits_stored=12
+    )
+    assert [(m.laterality, m.view, m.bits_stored) for m in source] == [
         ("L", "CC", 12), ("L", "MLO", 12), ("R", "CC", 12), ("R", "MLO", 12), ("L", "CC", 12),
     ]  # fmt: skip
-    assert len(set(made.patients())) == 2
+    assert len(set(source.patients())) == 2

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from mammo_jax.sources import Mammogram, SourceError, iterate
+from mammo_jax.sources import Mammogram, SourceError
 from mammo_jax.sources.hybrid import Hybrid
 from mammo_jax.sources.mias import Mias
 from mammo_jax.sources.phantom import Phantom
@@ -13,7 +13,7 @@ from mammo_jax.sources.phantom import Phantom
 
 @dataclass(frozen=True)
 class Films:
-    """Phantoms as scanned films: 8 bit, a bright label in the background, no known pitch or view."""
+    """Phantoms that resemble scanned films: 8 bit, a bright label in the background, pitch and view unknown."""
 
     phantom: Phantom
 
@@ -49,7 +49,7 @@ def site_of(image: Mammogram) -> tuple[float, float]:
 def test_every_normal_image_is_planted_several_times_and_keeps_its_patient():
     normals = [index for index, label in enumerate(FILMS.labels()) if label == "normal"]
     assert len(HYBRID) == 3 * len(normals)
-    for number, image in enumerate(iterate(HYBRID)):
+    for number, image in enumerate(HYBRID):
         base = FILMS[normals[number // 3]]
         assert image.image_id == f"{base.image_id}-p{number % 3}"
         assert image.patient_id == base.patient_id == HYBRID.patients()[number]
@@ -59,7 +59,7 @@ def test_every_normal_image_is_planted_several_times_and_keeps_its_patient():
 
 def test_pixels_change_inside_the_lesion_and_nowhere_else():
     normals = HYBRID.normals
-    for number, image in enumerate(iterate(HYBRID)):
+    for number, image in enumerate(HYBRID):
         base = FILMS[normals[number // 3]]
         changed = image.pixels != base.pixels
         if image.label == "normal":
@@ -89,7 +89,7 @@ def test_classes_are_balanced_as_asked():
 
 def test_sites_do_not_depend_on_the_label_and_lie_in_the_breast():
     other = replace(HYBRID, benign=0.0, malignant=0.0)
-    for image, null in zip(iterate(HYBRID), iterate(other)):
+    for image, null in zip(HYBRID, other):
         row, column = site_of(image)
         assert (row, column) == null.null_sites[0]
         around = FILMS.phantom[HYBRID.normals[0]].pixels.shape
@@ -100,7 +100,7 @@ def test_sites_do_not_depend_on_the_label_and_lie_in_the_breast():
 
 
 def test_sites_avoid_the_muscle():
-    mlo = [image for image in iterate(HYBRID) if image.image_id.split("-")[-2].endswith("MLO")]
+    mlo = [image for image in HYBRID if image.image_id.split("-")[-2].endswith("MLO")]
     assert mlo
     for image in mlo:
         row, column = site_of(image)
@@ -112,7 +112,7 @@ def test_an_image_depends_on_seed_and_index_alone():
     again = pickle.loads(pickle.dumps(HYBRID))  # noqa: S301
     for number in (7, 2, 7):
         assert (again[number].pixels == HYBRID[number].pixels).all()
-    assert [site_of(image) for image in iterate(replace(HYBRID, seed=6))] != [site_of(i) for i in iterate(HYBRID)]
+    assert [site_of(image) for image in replace(HYBRID, seed=6)] != [site_of(i) for i in HYBRID]
 
 
 def test_a_base_of_lesions_is_refused():
@@ -134,7 +134,7 @@ def test_an_unknown_pitch_is_refused():
         ({"contrast": -1.0}, "contrast"),
     ],
 )
-def test_what_cannot_be_planted_is_refused(wrong, named):
+def test_invalid_settings_are_refused(wrong, named):
     with pytest.raises(SourceError, match=named):
         replace(HYBRID, **wrong)
 

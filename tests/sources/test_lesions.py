@@ -43,7 +43,7 @@ def test_a_lesion_adds_exposure_inside_its_mask_only(label, share):
 
 
 def test_a_mass_fades_out_at_its_mask():
-    """No seam: the last pixels inside the mask are faint."""
+    """There is no visible edge: the outermost pixels inside the mask are faint."""
     for label in ("benign", "malignant"):
         stamp = draw(1, label, 0.0)
         edge = stamp.mask & ~np.roll(stamp.mask, 1, 0)
@@ -73,18 +73,21 @@ def test_masses_have_the_documented_size_and_contrast():
 def test_clusters_are_coarse_and_round_or_fine_and_long():
     fine_pitch = 0.04
     for number in range(6):
-        found = {}
+        grains_by_label = {}
         for label in ("benign", "malignant"):
             stamp = draw(number, label, 1.0, fine_pitch)
             grains, count = connected(stamp.exposure > 0.08)
             assert count >= 5
-            found[label] = regionprops(grains)
+            grains_by_label[label] = regionprops(grains)
             extent = np.ptp(np.argwhere(stamp.mask), axis=0).max() * fine_pitch
             assert 3 < extent < 18
-        size = {key: np.median([grain.equivalent_diameter_area for grain in grains]) for key, grains in found.items()}
+        size = {
+            key: np.median([grain.equivalent_diameter_area for grain in grains])
+            for key, grains in grains_by_label.items()
+        }
         assert 0.45 < size["benign"] * fine_pitch < 1.1
         assert 0.1 < size["malignant"] * fine_pitch < 0.55
-        length = {key: np.median([grain.eccentricity for grain in grains]) for key, grains in found.items()}
+        length = {key: np.median([grain.eccentricity for grain in grains]) for key, grains in grains_by_label.items()}
         assert length["malignant"] > length["benign"]
 
 
@@ -139,7 +142,7 @@ def test_spicules_match_a_whole_array_reference():
 
 
 def test_grains_hold_the_volume_of_their_ellipsoids():
-    """A grain's exposure over the plane is its volume, (4/3) pi times its three half axes."""
+    """The sum of a grain's exposure over the plane is its volume, (4/3) π times its three half axes."""
     centre, diameter = np.array([[0.3, -0.7], [2.0, 1.5]]), np.array([0.8, 0.3])
     ratio, tilt = np.array([1.0, 3.0]), np.array([0.2, 1.0])
     image = lesions._grains(40, 0.14, centre, diameter, ratio, tilt, 1.0)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mammo_jax.dataset.folds import check_duplicates, hash_pixels
-from mammo_jax.sources import SourceError, iterate
+from mammo_jax.sources import SourceError
 from mammo_jax.sources.mias import Mias
 
 HEADER = "image,patient,tissue,abnormality,severity,x,y_from_bottom,row_from_top,radius\n"
@@ -34,7 +34,7 @@ def test_a_small_database(tmp_path):
     assert len(source) == 5
     assert source.patients() == ["001", "001", "002", "002", "072"]
     assert source.labels() == ["benign", "normal", "malignant", "normal", "malignant"]
-    first, second, third, _, last = iterate(source)
+    first, second, third, _, last = source
     assert (first.image_id, first.patient_id, first.laterality, first.view) == ("mdb001", "001", "R", "MLO")
     assert (first.bits_stored, first.pixel_pitch, first.already_lossy) == (8, 0.2, False)
     assert [(lesion.row, lesion.column, lesion.radius, lesion.label) for lesion in first.lesions] == [
@@ -66,15 +66,15 @@ def test_it_is_pickled_without_pixels(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("mdb001,1,G,CIRC,X,,,,\n", "field 'severity': 'X' is none of N, B, M"),
+        ("mdb001,1,G,CIRC,X,,,,\n", "field 'severity': 'X' is not one of N, B, M"),
         ("mdb001,1,G,CIRC,,,,,\n", "field 'severity': is empty"),
-        ("mdb001,one,G,CIRC,B,,,,\n", "field 'patient': 'one' is no whole number"),
+        ("mdb001,one,G,CIRC,B,,,,\n", "field 'patient': 'one' is not a whole number"),
         ("mdb001,1,G,CIRC,B,,,,\nmdb001,2,G,CIRC,B,,,,\n", "field 'patient': mdb001 belongs to several"),
-        ("left,1,G,CIRC,B,,,,\n", "field 'image': 'left' is no id"),
+        ("left,1,G,CIRC,B,,,,\n", "field 'image': 'left' is not an id"),
         ("mdb001,1,G,CIRC,B,5,,6,\n", "field 'radius'"),
         ("mdb001,1,G,CIRC,B,5,,6,0\n", "field 'radius'"),
         ("mdb001,1,G,NORM,N,5,,6,2\n", "field 'severity': a normal image has no lesion"),
-        ("mdb001,1,G,CIRC,B,five,,6,2\n", "field 'x': 'five' is no number"),
+        ("mdb001,1,G,CIRC,B,five,,6,2\n", "field 'x': 'five' is not a number"),
     ],
 )
 def test_bad_labels_name_file_line_and_field(tmp_path, rows, message):
@@ -101,7 +101,7 @@ def test_a_lesion_outside_its_image_is_named(tmp_path):
 
 def test_the_table_has_the_ids_of_the_images(tmp_path):
     source = Mias(database(tmp_path))
-    assert [row["image_id"] for row in source.table()] == [image.image_id for image in iterate(source)]
+    assert [row["image_id"] for row in source.table()] == [image.image_id for image in source]
     assert [row["patient_id"] for row in source.table()] == source.patients()
 
 
@@ -117,7 +117,7 @@ def test_the_real_database(shared_data):
     assert Counter(source.labels()) == {"normal": 207, "benign": 63, "malignant": 52}
     assert Counter(Counter(source.patients()).values()) == {2: 161}
     ids, hashes, lesions, placeless = [], [], [], []
-    for mammogram in iterate(source):
+    for mammogram in source:
         assert mammogram.pixels.shape == (1024, 1024)
         ids.append(mammogram.image_id)
         hashes.append(hash_pixels(mammogram.pixels))
@@ -131,7 +131,7 @@ def test_the_real_database(shared_data):
 
 
 def test_real_lesions_lie_in_the_breast_and_sides_look_as_they_should(shared_data):
-    """All published centres but two are on tissue; in the usual view the left breast has its wall at the left."""
+    """All published centres except two are on tissue; a left breast has its chest wall at the left."""
     source = Mias(shared_data / "mini-mias")
     dark, agree = [], 0
     for index in range(100, 250):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from mammo_jax.sources import SourceError, iterate
+from mammo_jax.sources import SourceError
 from mammo_jax.sources.phantom import VIEWS, Phantom
 
 SMALL = Phantom(images=24, seed=7, rows=416, columns=320, pixel_pitch=0.56)
@@ -21,7 +21,7 @@ def pixels_of(source: Phantom, index: int) -> bytes:
 
 
 def test_an_image_is_what_it_says():
-    for index, image in enumerate(iterate(SMALL)):
+    for index, image in enumerate(SMALL):
         assert image.pixels.shape == (416, 320)
         assert image.pixels.dtype == np.uint16
         assert image.pixels.max() < 4096
@@ -31,7 +31,7 @@ def test_an_image_is_what_it_says():
         assert image.label == SMALL.labels()[index]
         near, far = image.pixels[:, :20].mean(), image.pixels[:, -20:].mean()
         assert (near > far) == (image.laterality == "L"), "the chest wall of a left breast is on the left"
-    assert len({image.image_id for image in iterate(SMALL)}) == len(SMALL)
+    assert len({image.image_id for image in SMALL}) == len(SMALL)
 
 
 def test_the_default_is_the_full_matrix():
@@ -40,7 +40,7 @@ def test_the_default_is_the_full_matrix():
 
 
 def test_lesions_and_null_sites():
-    for image in iterate(SMALL):
+    for image in SMALL:
         assert len(image.lesions) == (image.label != "normal")
         assert len(image.null_sites) == (image.label == "normal")
         for lesion in image.lesions:
@@ -86,10 +86,10 @@ def test_both_views_of_one_breast_show_the_lesion():
 
 
 def test_nothing_but_the_lesion_depends_on_the_label():
-    """With another prevalence the same images come out, but for the pixels of the lesions."""
+    """With another prevalence the images are the same except for the pixels of the lesions."""
     lesions = 0
     for share in ({"benign": 0.0, "malignant": 0.0}, {"benign": 0.5, "malignant": 0.0}):
-        for image, other in zip(iterate(SMALL), iterate(replace(SMALL, **share))):
+        for image, other in zip(SMALL, replace(SMALL, **share)):
             mask = np.zeros(image.pixels.shape, bool)
             for lesion in image.lesions + other.lesions:
                 mask |= lesion.mask
@@ -126,9 +126,9 @@ def png_bytes(pixels):
 
 @pytest.fixture(scope="module")
 def shortcuts():
-    """Brightness, encoded sizes and place of 500 images and of their patches."""
+    """Brightness, encoded size and position of 500 images and of their patches."""
     rows = []
-    for image in iterate(replace(SMALL, images=500, seed=1)):
+    for image in replace(SMALL, images=500, seed=1):
         window = patch(image)
         place = image.lesions[0] if image.lesions else None
         row, column = (place.row, place.column) if place else image.null_sites[0]
@@ -170,7 +170,7 @@ def test_no_shortcut_tells_the_classes_apart(shortcuts, positive):
         ({"beta": 9.0}, "beta"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(wrong, named):
+def test_invalid_settings_are_refused(wrong, named):
     with pytest.raises(SourceError, match=named):
         replace(SMALL, **wrong)
 

@@ -32,7 +32,7 @@ BAD = {
     "column twice": ("a,b,b\n1,2,3\n", "names a column twice"),
     "short line": ("a,b\n1,2\n3\n", "line 3: has 1 cells"),
     "long line": ("a,b\n1,2,3\n", "line 2: has 3 cells"),
-    "open quote": ('a,b\n"1,2\n', "no UTF-8 CSV"),
+    "open quote": ('a,b\n"1,2\n', "not a UTF-8 CSV"),
 }
 
 
@@ -44,7 +44,7 @@ def test_bad_tables_are_named(tmp_path, kind):
 
 
 def test_other_encodings_and_missing_files_are_named(tmp_path):
-    with pytest.raises(SourceError, match="no UTF-8 CSV"):
+    with pytest.raises(SourceError, match="not a UTF-8 CSV"):
         read_table(table(tmp_path, "a,b\nä,2\n", "latin-1"), ["a"])
     with pytest.raises(SourceError, match=r"nowhere.csv: cannot be read"):
         read_table(tmp_path / "nowhere.csv", ["a"])
@@ -60,7 +60,7 @@ def test_numbers(tmp_path, text, value):
 @pytest.mark.parametrize("text", ["x", "nan", "inf", "1;5"])
 def test_what_is_no_number_is_named(tmp_path, text):
     (row,) = read_table(table(tmp_path, f"a,b\n{text},x\n"), [])
-    with pytest.raises(SourceError, match=r"line 2, field 'a'.*no number"):
+    with pytest.raises(SourceError, match=r"line 2, field 'a'.*not a number"):
         row.number("a")
 
 
@@ -68,7 +68,7 @@ def test_required_fields_and_choices(tmp_path):
     (row,) = read_table(table(tmp_path, "a,b\n,x\n"), [])
     assert row.choice("b", ("x", "y")) == "x"
     assert row.choice("a", ("x", "y")) == ""
-    with pytest.raises(SourceError, match="'x' is none of p, q"):
+    with pytest.raises(SourceError, match="'x' is not one of p, q"):
         row.choice("b", ("p", "q"))
     with pytest.raises(SourceError, match="field 'a': is empty"):
         row.required("a")

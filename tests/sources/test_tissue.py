@@ -12,7 +12,7 @@ def breast(number: int, view: str = "CC") -> tissue.Breast:
 
 
 def spectral_exponent(image: np.ndarray, pitch: float, low: float, high: float) -> float:
-    """Exponent of the radially averaged power spectrum between two frequencies in cycles/mm."""
+    """Return the exponent of the radially averaged power spectrum between two frequencies in cycles/mm."""
     window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
     power = np.abs(np.fft.fft2((image - image.mean()) * window)) ** 2
     frequency = np.hypot(*np.meshgrid(*(np.fft.fftfreq(n, pitch) for n in image.shape), indexing="ij"))
@@ -53,8 +53,8 @@ def test_distance_to_skin_is_that_of_its_own_outline(view):
     skin = tissue.distance_to_skin(breast(3, view), rows, columns)
     inside = np.pad(skin > 0, ((200, 200), (300, 0)), mode="edge")  # the chest wall and the ends are no skin
     expected = distance_transform_edt(inside)[200:-200, 300:] * step
-    assert np.abs(np.minimum(expected, tissue.DEEP) - skin)[skin > 0].max() < 1.6 * step
-    assert skin.min() == -skin.max() == -tissue.DEEP
+    assert np.abs(np.minimum(expected, tissue.MAX_DEPTH) - skin)[skin > 0].max() < 1.6 * step
+    assert skin.min() == -skin.max() == -tissue.MAX_DEPTH
     assert 0.1 < (skin > 0).mean() < 0.8
 
 
@@ -112,7 +112,7 @@ def test_compose_matches_a_whole_array_reference():
     def read(grid, row, column):
         return map_coordinates(grid, [row, column], order=1, mode="nearest")
 
-    at = y / tissue.COARSE, x / tissue.COARSE
+    at = y / tissue.COARSE_STEP, x / tissue.COARSE_STEP
     wall = read(envelope, *at)
     lobe = 1 / (1 + np.exp(-1.8 * (lobes + 2.8 * wall - 1.2)))
     across = ((np.arctan2(y - nipple, depth + 15 - x) + 1.6) * 90 / step + 0.5 * texture) % 58
@@ -127,9 +127,9 @@ def test_compose_matches_a_whole_array_reference():
 def test_spread_matches_a_whole_array_reference():
     rng = np.random.default_rng(5)
     fine, skin = rng.normal(size=(40, 30)).astype(np.float32), 5 * rng.normal(size=(12, 10)).astype(np.float32)
-    got = tissue._spread(fine, skin, 70, 50, 0.14, 0.28, tissue.AIR)
+    got = tissue._interpolate(fine, skin, 70, 50, 0.14, 0.28, tissue.AIR)
     y, x = np.mgrid[:70, :50] * 0.14
-    distance = map_coordinates(skin, [y / tissue.COARSE, x / tissue.COARSE], order=1, mode="nearest")
+    distance = map_coordinates(skin, [y / tissue.COARSE_STEP, x / tissue.COARSE_STEP], order=1, mode="nearest")
     rim = -0.55 * np.exp(-distance / 3.5) + 0.1 * np.exp(-(((distance - 0.9) / 0.8) ** 2))
     value = rim + map_coordinates(fine, [y / 0.28, x / 0.28], order=1, mode="nearest")
     np.testing.assert_allclose(got, np.where(distance <= 0, tissue.AIR, value), atol=1e-3)

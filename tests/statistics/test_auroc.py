@@ -64,5 +64,5 @@ def test_unsigned_scores_are_not_wrapped():
     ],
 )
 def test_bad_shapes_and_scores_are_refused(labels, scores, weights):
-    with pytest.raises(ValueError, match=r"shapes do not fit|finite"):
+    with pytest.raises(ValueError, match=r"shapes do not match|finite"):
         auroc_and_auprc(labels, scores, weights)

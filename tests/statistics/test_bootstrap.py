@@ -19,8 +19,8 @@ def fold_of(labels: list[int], patients: list[int]) -> Fold:
 
 def test_values_are_means_of_within_fold_areas():
     table = predictions_table(BOTH, seeds=2, seed_noise=0.5)
-    found, _ = estimates(prediction_grid(table), 100, 0)
-    for (train, test), cell in found.items():
+    cells, _ = estimates(prediction_grid(table), 100, 0)
+    for (train, test), cell in cells.items():
         rows = table[(table["train_ratio"] == train) & (table["test_ratio"] == test)]
         areas = [
             [roc_auc_score(part["label"], part["score"]), average_precision_score(part["label"], part["score"])]
@@ -33,25 +33,25 @@ def test_values_are_means_of_within_fold_areas():
         np.testing.assert_allclose(cell.auprc_by_fold.ravel(), np.array(areas)[:, 1], atol=1e-12)
 
 
-def test_pooling_the_folds_would_be_another_figure():
-    """A model with its own scale in each fold: within folds perfect, pooled not."""
+def test_pooling_the_folds_would_give_another_auroc():
+    """If the scores have another scale in each fold, the ranking is perfect within folds, but not in the pool."""
     table = predictions_table({("1", 1.0): 0.0}, separation=9.0)
     table["score"] += 20 * table["fold"]
-    found, _ = estimates(prediction_grid(table), 100, 0)
-    assert found["1", 1.0].auroc.value == 1
+    cells, _ = estimates(prediction_grid(table), 100, 0)
+    assert cells["1", 1.0].auroc.value == 1
     assert roc_auc_score(table["label"], table["score"]) < 0.8
 
 
 def test_variance_agrees_with_delong_where_each_patient_has_one_image():
     resamples = 8000
     table = predictions_table(BOTH, patients=240, images_per_patient=1, folds=1)
-    found, _ = estimates(prediction_grid(table), resamples, 1)
+    cells, _ = estimates(prediction_grid(table), resamples, 1)
     uncompressed, compressed = (table[table["test_ratio"] == ratio] for ratio in (1.0, 100.0))
     z, _, low_high, _, auroc, other, info = Delong_test(
         uncompressed["label"], uncompressed["score"], compressed["score"], return_ci=True, return_auc=True
     )
     assert info["method"] == "delong"
-    reference, cell = found["1", 1.0].auroc, found["1", 100.0].auroc
+    reference, cell = cells["1", 1.0].auroc, cells["1", 100.0].auroc
     assert (reference.value, cell.value) == pytest.approx((auroc, other), abs=1e-12)
     # The standard error of a variance from n resamples is about sqrt(2 / n) of it: 1.6 %; four of them are allowed.
     tolerance = 4 * np.sqrt(2 / resamples)
@@ -62,7 +62,7 @@ def test_variance_agrees_with_delong_where_each_patient_has_one_image():
 
 
 def test_patients_are_resampled_not_images():
-    """Ten identical images of a patient tell no more than one."""
+    """Ten identical images of a patient are no more evidence than one."""
     one = predictions_table({("1", 1.0): 0.0}, images_per_patient=1, folds=2)
     ten = one.loc[one.index.repeat(10)].reset_index(drop=True)
     ten["image_id"] += [f" copy {index}" for index in range(len(ten))]
@@ -72,25 +72,25 @@ def test_patients_are_resampled_not_images():
 
 
 def test_equal_scores_at_two_ratios_differ_by_nothing_in_every_resample():
-    found, _ = estimates(prediction_grid(predictions_table({("1", 1.0): 0.0, ("1", 15.0): 0.0}, seeds=3)), 300, 0)
-    difference = found["1", 15.0].auroc - found["1", 1.0].auroc
-    assert found["1", 1.0].auroc.replicates.std() > 0.005
+    cells, _ = estimates(prediction_grid(predictions_table({("1", 1.0): 0.0, ("1", 15.0): 0.0}, seeds=3)), 300, 0)
+    difference = cells["1", 15.0].auroc - cells["1", 1.0].auroc
+    assert cells["1", 1.0].auroc.replicates.std() > 0.005
     np.testing.assert_array_equal(difference.replicates, 0)
 
 
 def test_seed_noise_widens_the_interval_by_its_variance():
-    """Fixed patients: what remains is the variance of a mean of three seeds, s²/3 without the usual bias of n."""
+    """With fixed patients the variance is that of a mean of three seeds, s²/3, without the bias of n draws."""
     grid = prediction_grid(predictions_table({("1", 1.0): 0.0}, seeds=3, seed_noise=1.5, folds=1))
     cell = estimates(grid, 6000, 0)[0]["1", 1.0]
-    alone = [
+    single_seeds = [
         estimates(PredictionGrid(grid.folds, (0,), {("1", 1.0): (grid.scores["1", 1.0][0][[row]],)}), 6000, 0)[0]
         for row in range(3)
     ]
-    by_seed = np.array([each["1", 1.0].auroc.replicates for each in alone])
-    patients_alone = by_seed.mean(axis=0).var()
-    spread = by_seed.var(axis=0, ddof=1).mean() / 3
-    assert cell.auroc.replicates.var() == pytest.approx(patients_alone + spread, rel=0.1)
-    assert spread > 0.1 * patients_alone
+    by_seed = np.array([cells["1", 1.0].auroc.replicates for cells in single_seeds])
+    patient_variance = by_seed.mean(axis=0).var()
+    seed_variance = by_seed.var(axis=0, ddof=1).mean() / 3
+    assert cell.auroc.replicates.var() == pytest.approx(patient_variance + seed_variance, rel=0.1)
+    assert seed_variance > 0.1 * patient_variance
 
 
 def test_strata_keep_their_size_and_draw_one_fewer():
@@ -103,7 +103,7 @@ def test_strata_keep_their_size_and_draw_one_fewer():
 
 
 def test_resamples_without_a_class_are_drawn_again_and_counted():
-    """Three positive patients, one of whom brings the only negative image."""
+    """Three positive patients, one of whom has the only negative image."""
     fold = fold_of([1, 1, 1, 0], [0, 1, 2, 2])
     counts, redrawn = resample_patients(fold, 1000, np.random.default_rng(0))
     assert (counts[2] > 0).all()
@@ -111,9 +111,9 @@ def test_resamples_without_a_class_are_drawn_again_and_counted():
 
 
 def test_a_fold_that_cannot_be_resampled_is_named():
-    hopeless = Fold(7, np.array([True, False]), np.array([0, 1]), np.array([True, True]))
+    fold = Fold(7, np.array([True, False]), np.array([0, 1]), np.array([True, True]))
     with pytest.raises(StatisticsError, match="fold 7"):
-        resample_patients(hopeless, 10, np.random.default_rng(0))
+        resample_patients(fold, 10, np.random.default_rng(0))
 
 
 def test_same_seed_same_replicates_whatever_the_order_of_rows():
@@ -128,31 +128,31 @@ def test_same_seed_same_replicates_whatever_the_order_of_rows():
 def test_chunks_change_nothing(monkeypatch):
     grid = prediction_grid(predictions_table(BOTH))
     whole, _ = estimates(grid, 200, 0)
-    monkeypatch.setattr("mammo_jax.statistics.bootstrap._CHUNK", 1000)
+    monkeypatch.setattr("mammo_jax.statistics.bootstrap.MAX_WEIGHTS", 1000)
     parts, _ = estimates(grid, 200, 0)
     np.testing.assert_array_equal(whole["1", 1.0].auprc.replicates, parts["1", 1.0].auprc.replicates)
 
 
 def test_intervals_cover_at_about_their_level():
-    """Clustered data with a known AUROC: the 95 % interval and the one-sided bound hold it at about their level."""
+    """For clustered data with a known AUROC, the 95 % interval and the one-sided bound have about that coverage."""
     rng = np.random.default_rng(11)
     trials, truth = 300, 0.7602499389  # Φ(1 / √2): signal 1 against noise of variance 2 between two images
-    within = above = 0
+    inside = above = 0
     for trial in range(trials):
         positive = np.arange(120) < 40
         patients = np.repeat(np.arange(120), 2)
         label = positive[patients]
-        spread = np.sqrt(0.5) * (rng.normal(size=120)[patients] + rng.normal(size=240))
+        noise = np.sqrt(0.5) * (rng.normal(size=120)[patients] + rng.normal(size=240))
         folds, scores = [], []
         for number in range(2):
-            mine = patients % 2 == number
-            folds.append(Fold(number, label[mine], patients[mine] // 2, positive[number::2]))
-            scores.append((label + spread)[mine][None])
+            members = patients % 2 == number
+            folds.append(Fold(number, label[members], patients[members] // 2, positive[number::2]))
+            scores.append((label + noise)[members][None])
         grid = PredictionGrid(tuple(folds), (0,), {("1", 1.0): tuple(scores)})
         auroc = estimates(grid, 300, trial)[0]["1", 1.0].auroc
         low, high = auroc.interval()
-        within += low <= truth <= high
+        inside += low <= truth <= high
         above += auroc.lower_bound() <= truth
-    # Binomial standard error at 300 trials: 1.3 %; some more since percentile intervals run a little short.
-    assert 0.91 <= within / trials <= 0.99
+    # Binomial standard error at 300 trials: 1.3 %; some more since percentile intervals are a little too narrow.
+    assert 0.91 <= inside / trials <= 0.99
     assert 0.91 <= above / trials <= 0.99

@@ -75,18 +75,18 @@ def test_counts_are_those_of_the_table():
     assert counts["prevalence"] == pytest.approx(images["label"].mean())
     assert (counts["patients"], counts["positive_patients"]) == (200, 50)
     for fold in counts["folds"]:
-        mine = images[images["fold"] == fold["fold"]]
-        assert fold["images"] == len(mine)
-        assert fold["positive_images"] == mine["label"].sum()
-        assert fold["patients"] == mine["patient_id"].nunique()
-        assert fold["positive_patients"] == mine[mine["label"] == 1]["patient_id"].nunique()
+        members = images[images["fold"] == fold["fold"]]
+        assert fold["images"] == len(members)
+        assert fold["positive_images"] == members["label"].sum()
+        assert fold["patients"] == members["patient_id"].nunique()
+        assert fold["positive_patients"] == members[members["label"] == 1]["patient_id"].nunique()
 
 
-def test_the_primary_model_is_named_not_picked():
+def test_the_primary_model_must_be_named():
     good = predictions_table(transfer_losses(FALL), model="cnn")
     chance = predictions_table(transfer_losses(FALL), model="resnet18", separation=0.0)
     both = pd.concat([good, chance])
-    with pytest.raises(StatisticsError, match="say which"):
+    with pytest.raises(StatisticsError, match="choose which"):
         evaluate(both, resamples=200)
     with pytest.raises(StatisticsError, match="'vit' is not in the table"):
         evaluate(both, resamples=200, primary_model="vit")
@@ -94,7 +94,7 @@ def test_the_primary_model_is_named_not_picked():
     assert evaluate(both, resamples=200, primary_model="resnet18")["verdict"]["outcome"] == "cannot tell"
 
 
-def test_models_stay_as_they_are_beside_others():
+def test_other_models_in_the_table_do_not_change_a_models_metrics():
     good = predictions_table(transfer_losses(FALL), model="cnn")
     other = predictions_table(transfer_losses(FALL), model="a", separation=1.0, patients=60)
     other["image_id"] += " of another study"

@@ -1,4 +1,4 @@
-"""The predictions table: what is written is read, and what is wrong is named."""
+"""The predictions table: a round trip through files, and errors that name what is wrong."""
 
 import numpy as np
 import pandas as pd
@@ -160,13 +160,13 @@ def test_a_column_named_twice_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["folder.csv", "folder.parquet"])
-def test_a_folder_is_no_table(tmp_path, name):
+def test_a_folder_is_refused(tmp_path, name):
     (tmp_path / name).mkdir()
-    with pytest.raises(PredictionsError, match="is a folder; give a file"):
+    with pytest.raises(PredictionsError, match="is a folder; name a"):
         read_predictions(tmp_path / name)
 
 
-def test_a_file_that_the_system_does_not_give_is_named(tmp_path):
+def test_a_file_that_cannot_be_opened_is_named(tmp_path):
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
     with pytest.raises(PredictionsError, match=r"loop\.csv: cannot be read \(Too many levels"):
         read_predictions(tmp_path / "loop.csv")

@@ -9,59 +9,59 @@ NOISE = RNG.normal(size=4000)
 
 
 def estimate(value: float, spread: float = 0.02, own: float = 0.004) -> Estimate:
-    """Replicates that share most of their noise, as paired ones do."""
+    """Return an estimate whose replicates share most of their noise with others, as paired ones do."""
     return Estimate(value, value + spread * NOISE + own * RNG.normal(size=NOISE.size))
 
 
 def test_monotone_fall_stops_where_the_lower_bound_passes_the_margin():
     curve = {1.0: 0.90, 15.0: 0.90, 100.0: 0.88, 1000.0: 0.856, 10000.0: 0.7}
-    found = verdict("transfer", {ratio: estimate(value) for ratio, value in curve.items()}, seeds=1)
+    result = verdict("transfer", {ratio: estimate(value) for ratio, value in curve.items()}, seeds=1)
     # 0.856 itself is within 0.05 of 0.90; its lower bound, 1.64 × 0.004 × √2 below, is not.
-    assert (found["outcome"], found["ratio"], found["first_failed"]) == ("ratio", 100.0, 1000.0)
-    step = found["steps"][2]
+    assert (result["outcome"], result["ratio"], result["first_failed"]) == ("ratio", 100.0, 1000.0)
+    step = result["steps"][2]
     assert step["difference"] == pytest.approx(-0.044)
     assert step["lower_bound"] == pytest.approx(-0.044 - 1.645 * 0.004 * np.sqrt(2), abs=5e-4)
-    assert "Up to a compression ratio of 100" in verdict_sentence(found)
-    assert "at CR 1000" in verdict_sentence(found)
+    assert "Up to a compression ratio of 100" in verdict_sentence(result)
+    assert "at CR 1000" in verdict_sentence(result)
 
 
 def test_a_dip_ends_the_sequence_though_later_ratios_recover():
     curve = {1.0: 0.9, 15.0: 0.9, 20.0: 0.8, 50.0: 0.9, 100.0: 0.9}
-    found = verdict("transfer", {ratio: estimate(value) for ratio, value in curve.items()}, seeds=1)
-    assert (found["ratio"], found["first_failed"]) == (15.0, 20.0)
-    assert [step["passed"] for step in found["steps"]] == [True, False, True, True]
-    assert [step["in_sequence"] for step in found["steps"]] == [True, True, False, False]
+    result = verdict("transfer", {ratio: estimate(value) for ratio, value in curve.items()}, seeds=1)
+    assert (result["ratio"], result["first_failed"]) == (15.0, 20.0)
+    assert [step["passed"] for step in result["steps"]] == [True, False, True, True]
+    assert [step["in_sequence"] for step in result["steps"]] == [True, True, False, False]
 
 
 def test_order_of_the_mapping_does_not_matter():
     curve = {100.0: 0.7, 1.0: 0.9, 15.0: 0.9}
-    found = verdict("transfer", {ratio: estimate(value) for ratio, value in curve.items()}, seeds=1)
-    assert found["ratio"] == 15.0
+    result = verdict("transfer", {ratio: estimate(value) for ratio, value in curve.items()}, seeds=1)
+    assert result["ratio"] == 15.0
 
 
 def test_no_ratio_passed():
-    found = verdict("transfer", {1.0: estimate(0.9), 15.0: estimate(0.8), 20.0: estimate(0.9)}, seeds=1)
-    assert (found["outcome"], found["ratio"], found["first_failed"]) == ("no ratio passed", None, 15.0)
-    assert verdict_sentence(found).startswith("No ratio passed: already at CR 15")
+    result = verdict("transfer", {1.0: estimate(0.9), 15.0: estimate(0.8), 20.0: estimate(0.9)}, seeds=1)
+    assert (result["outcome"], result["ratio"], result["first_failed"]) == ("no ratio passed", None, 15.0)
+    assert verdict_sentence(result).startswith("No ratio passed: already at CR 15")
 
 
 def test_all_passed_says_that_the_end_was_not_found():
-    found = verdict("transfer", {1.0: estimate(0.9), 15.0: estimate(0.9)}, seeds=1)
-    assert (found["ratio"], found["first_failed"]) == (15.0, None)
-    assert "highest ratio tested" in verdict_sentence(found)
+    result = verdict("transfer", {1.0: estimate(0.9), 15.0: estimate(0.9)}, seeds=1)
+    assert (result["ratio"], result["first_failed"]) == (15.0, None)
+    assert "highest ratio tested" in verdict_sentence(result)
 
 
-def test_chance_loses_nothing_and_gets_no_verdict():
-    found = verdict("transfer", {1.0: estimate(0.5), 15.0: estimate(0.5)}, seeds=3)
-    assert (found["outcome"], found["ratio"]) == ("cannot tell", None)
-    assert verdict_sentence(found).startswith("Cannot tell")
+def test_a_model_at_chance_gets_no_verdict():
+    result = verdict("transfer", {1.0: estimate(0.5), 15.0: estimate(0.5)}, seeds=3)
+    assert (result["outcome"], result["ratio"]) == ("cannot tell", None)
+    assert verdict_sentence(result).startswith("Cannot tell")
 
 
 def test_the_gate_is_the_lower_bound_not_the_value():
     for value, outcome in ((0.725, "cannot tell"), (0.74, "ratio")):
-        found = verdict("transfer", {1.0: estimate(value), 15.0: estimate(value)}, seeds=1)
-        assert found["outcome"] == outcome
-        assert found["auroc_uncompressed"]["lower_bound"] == pytest.approx(value - 1.645 * 0.0204, abs=2e-3)
+        result = verdict("transfer", {1.0: estimate(value), 15.0: estimate(value)}, seeds=1)
+        assert result["outcome"] == outcome
+        assert result["auroc_uncompressed"]["lower_bound"] == pytest.approx(value - 1.645 * 0.0204, abs=2e-3)
 
 
 def test_unpaired_noise_makes_the_bound_wider():
@@ -84,9 +84,9 @@ def test_exactly_the_margin_does_not_pass():
 
 def test_matched_needs_three_seeds():
     curve = {1.0: estimate(0.9), 15.0: estimate(0.9)}
-    found = verdict("matched", curve, seeds=2)
-    assert (found["outcome"], found["ratio"]) == ("not given", None)
-    assert "at least 3 training seeds, and there are 2" in verdict_sentence(found)
+    result = verdict("matched", curve, seeds=2)
+    assert (result["outcome"], result["ratio"]) == ("not given", None)
+    assert "at least 3 training seeds, and there are 2" in verdict_sentence(result)
     assert verdict("matched", curve, seeds=3)["ratio"] == 15.0
 
 
@@ -94,6 +94,6 @@ def test_matched_needs_three_seeds():
     ("ratios", "reason"), [([15.0], "uncompressed"), ([1.0], "compressed images"), ([], "uncompressed")]
 )
 def test_without_something_to_compare_there_is_no_verdict(ratios, reason):
-    found = verdict("transfer", {ratio: estimate(0.9) for ratio in ratios}, seeds=1)
-    assert found["outcome"] == "not given"
-    assert reason in verdict_sentence(found)
+    result = verdict("transfer", {ratio: estimate(0.9) for ratio in ratios}, seeds=1)
+    assert result["outcome"] == "not given"
+    assert reason in verdict_sentence(result)

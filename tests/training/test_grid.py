@@ -15,6 +15,7 @@ import pytest
 from synthetic_examples import blobs
 
 from mammo_jax.files import sha256_file
+from mammo_jax.processes import WorkerError
 from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.training.checkpoints import CheckpointError, Progress, read_metadata
@@ -144,7 +145,7 @@ def read_and_die(ratio):
 
 
 def test_a_worker_that_is_killed_stops_the_run_with_a_reason(tmp_path):
-    with pytest.raises(TrainingError, match=r"ended from outside.*run again with fewer workers"):
+    with pytest.raises(WorkerError, match=r"ended from outside.*run again with fewer --workers"):
         grid(tmp_path, read_examples_by_ratio=read_and_die, workers=2)
 
 

@@ -1,8 +1,8 @@
-"""Two-dimensional convolution, computed on each kind of device in the way that is fast there.
+"""Two-dimensional convolution with the fastest algorithm for each kind of device.
 
-XLA's own convolution is right for GPU and TPU, which find the best algorithm by themselves, and on CPU it is near
-PyTorch's where `mammo_jax.devices` has chosen the library behind it, with exceptions that are taken care of here:
-images of one channel, those smaller than the kernel, float64, and 3×3 kernels of many channels.
+On GPU and TPU that is XLA's own convolution, which selects an algorithm by itself. On CPU XLA's is about as fast as
+PyTorch's once `mammo_jax.devices` has chosen the library behind it, with exceptions that are handled here: images with
+one channel, images smaller than the kernel, float64, and 3×3 kernels with many channels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mammo_jax.models.ops import winograd
 
 
 class Conv(nn.Module):
-    """Convolution without bias, which the batch normalisation after it would take away.
+    """Convolution without bias, which the batch normalisation after it would remove.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Conv(nn.Module):
     padding : int
         Zeros on every side.
     dtype : dtype or None
-        What is computed in; None takes the wider of input and kernel.
+        Type of the computation; None takes the promoted type of input and kernel.
     kernel_init : callable
         Initialiser of the kernel [size, size, channels, features].
     """
@@ -52,7 +52,7 @@ class Conv(nn.Module):
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0) -> jax.Array:
-    """Cross-correlate images with a kernel, which is what networks call a convolution.
+    """Cross-correlate images with a kernel, which neural networks call a convolution.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0)
     """
     smallest = min(*x.shape[1:3], *((side + 2 * padding - len(kernel)) // stride + 1 for side in x.shape[1:3]))
     if jax.default_backend() == "cpu" and (smallest < len(kernel) or x.dtype == jnp.float64):
-        return _as_product(x, kernel, stride, padding)
+        return _im2col(x, kernel, stride, padding)
     return _convolve(x, kernel, stride, padding)
 
 
@@ -79,34 +79,34 @@ def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax
 
 
 def _forward(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> tuple[jax.Array, tuple]:
-    """Return the result, and what the gradients need: both operands, and Winograd's transform of the kernel if any."""
+    """Return the result and the gradient's residuals: both operands, and the kernel's Winograd transform if used."""
     if _suits_winograd(x, kernel, stride, padding):
         transformed = winograd.transform_kernel(kernel)
         return winograd.convolve(x, transformed), (x, kernel, transformed)
     if x.shape[-1] == 1 and stride == 1 and jax.default_backend() == "cpu":
-        return _one_channel(x, kernel, padding), (x, kernel, None)
+        return _shifted_images(x, kernel, padding), (x, kernel, None)
     return _by_xla(x, kernel, stride, padding), (x, kernel, None)
 
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> bool:
-    """Whether Winograd's convolution is faster on CPU, forward and for the images' gradient: 1.1 to 1.7 times.
+    """Say whether Winograd's convolution is faster on CPU: 1.1 to 1.7 times, forward and for the images' gradient.
 
-    With fewer pixels the kernel's transform takes too long, and with larger images the transformed ones, of four times
-    their size, too much memory.
+    With fewer pixels the kernel's transform takes too long. With larger images the transformed images, four times as
+    large, take too much memory.
     """
     shape = (*kernel.shape[:2], stride, padding) == (3, 3, 1, 1) and min(kernel.shape[2:]) >= 64
     size = x.size // x.shape[-1] >= 512 and x.size * x.dtype.itemsize <= 1 << 25
     return shape and size and x.dtype == kernel.dtype == jnp.float32 and jax.default_backend() == "cpu"
 
 
-def _backward(stride: int, padding: int, saved: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Gradients by XLA's convolutions or Winograd's.
+def _backward(stride: int, padding: int, residuals: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Compute the gradients with XLA's convolutions or Winograd's.
 
-    XLA's first put both operands into another order, which is slow where these are computed at the same time, element
-    by element in the new order. Winograd's kernel gradient is slower with fewer than 128 channels, whose matrix
-    products are long and thin.
+    XLA's convolutions first transpose both operands. That is slow if XLA fuses it with their computation, which is then
+    done element by element in the transposed order; `computed_once` keeps the two apart. Winograd's kernel gradient is
+    slower with fewer than 128 channels, because its matrix products are then long and thin.
     """
-    x, kernel, transformed = saved
+    x, kernel, transformed = residuals
     x, kernel, gradient = computed_once((x, kernel, gradient))
     if transformed is not None and min(kernel.shape[2:]) >= 128:
         return winograd.image_gradient(gradient, transformed), winograd.kernel_gradient(x, gradient)
@@ -123,11 +123,12 @@ def _by_xla(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.A
     )
 
 
-def _one_channel(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
-    """Sum of shifted images, each times its kernel value.
+def _shifted_images(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
+    """Convolve images with one channel: a sum of shifted images, each times its kernel value.
 
-    XLA makes one loop of it, 6 to 18 times as fast as its convolution and 3 to 6 times as fast as PyTorch's, which both
-    arrange patches for a matrix product of nearly no depth. Backwards there is depth enough, so XLA's own is taken.
+    XLA fuses it into one loop, 6 to 18 times as fast as its convolution and 3 to 6 times as fast as PyTorch's. These
+    two use a matrix product whose inner dimension is very small. In the gradient the inner dimension is large, so XLA's
+    own convolution is used there.
     """
     rows, columns, _, features = kernel.shape
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
@@ -140,15 +141,15 @@ def _one_channel(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
     return total.astype(x.dtype)
 
 
-def _as_product(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """Arrange patches and multiply them with the kernel (im2col).
+def _im2col(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """Convolve with one matrix product of image patches and kernel (im2col).
 
-    XLA on CPU takes plain loops, up to a hundred times as long, for float64, and where a kernel is larger than what it
-    slides over, forward or backward (the last stage of a ResNet18 at 64 pixels), because it exchanges the two.
+    XLA on CPU uses plain loops, up to a hundred times slower, for float64, and also if the kernel is larger than the
+    image, forward or backward (the last stage of a ResNet18 at 64 pixels), because it then exchanges the two.
     """
     rows, columns, channels, features = kernel.shape
-    dtype, summed_in = x.dtype, jnp.promote_types(x.dtype, jnp.float32)
-    x, kernel = x.astype(summed_in), kernel.astype(summed_in)
+    dtype, sum_dtype = x.dtype, jnp.promote_types(x.dtype, jnp.float32)
+    x, kernel = x.astype(sum_dtype), kernel.astype(sum_dtype)
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     high, wide = (x.shape[1] - rows) // stride + 1, (x.shape[2] - columns) // stride + 1
     shifted = [

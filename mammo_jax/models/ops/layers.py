@@ -1,4 +1,4 @@
-"""Layers that know about padded rows and data-parallel devices, and the activation between them."""
+"""Batch normalisation and dropout for data-parallel devices and padded batches, and the ReLU."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from mammo_jax.devices import computed_once
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation over the real rows of the global batch (Ioffe & Szegedy, ICML 2015).
 
-    Flax's own averages each device's mean, which is wrong where devices hold unequal numbers of real rows; here the
-    sums and the count are added up over the devices before they are divided. The running variance is the unbiased one,
-    as PyTorch keeps it; Flax keeps the biased one.
+    Flax's own averages the means of the devices, which is wrong if devices hold unequal numbers of real rows. Here the
+    sums and the counts are added over the devices and divided afterwards. The running variance is the unbiased one, as
+    in PyTorch; Flax's is the biased one.
 
     Attributes
     ----------
     axis_name : str or None
         The mapped axis of the devices, if any.
     momentum : float
-        Weight of the old running statistics.
+        Weight of the previous running statistics.
     epsilon : float
     """
 
@@ -43,7 +43,7 @@ class MaskedBatchNorm(nn.Module):
         if not train:
             factor = scale * lax.rsqrt(running_var.value + self.epsilon)
             shift = bias - running_mean.value * factor
-            return (x * _along(factor, x) + _along(shift, x)).astype(x.dtype)
+            return (x * _per_channel(factor, x) + _per_channel(shift, x)).astype(x.dtype)
         rows = jnp.ones(len(x), scale.dtype) if mask is None else mask.astype(scale.dtype)
         y, mean, var, count = normalise_batch(x, scale, bias, rows, self.axis_name, self.epsilon)
         gain = jnp.where(count > 0, 1 - self.momentum, 0.0)
@@ -56,18 +56,18 @@ class MaskedBatchNorm(nn.Module):
 def normalise_batch(
     x: jax.Array, scale: jax.Array, bias: jax.Array, rows: jax.Array, axis_name: str | None, epsilon: float
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Give every channel of the global batch's real rows mean `bias` and deviation `scale`.
+    """Normalise every channel of the global batch's real rows to mean `bias` and standard deviation `scale`.
 
     The gradient is written out (Ioffe & Szegedy, section 3), with the sums over pixels as matrix products: on CPU these
-    use all cores, and XLA's own sums don't. The variance is summed about the mean: E[x²] − mean² loses all digits where
-    the mean is a thousand deviations. Nothing goes back through the statistics that are returned.
+    use all cores, and XLA's own sums don't. The variance is the sum of squared differences from the mean: E[x²] − mean²
+    loses all digits if the mean is a thousand standard deviations. The returned statistics have no gradient.
 
     Parameters
     ----------
     x : float [batch, …, channels]
     scale, bias : float [channels]
     rows : float [batch]
-        1 for real rows, 0 for those that fill the batch up.
+        1 for real rows, 0 for padding rows.
     axis_name : str or None
         The mapped axis of the devices, if any.
     epsilon : float
@@ -76,9 +76,9 @@ def normalise_batch(
     -------
     y : as `x`
     mean, var : float [channels]
-        Of the real rows, the variance biased.
+        Of the real rows; the variance is the biased one.
     count : float
-        Values of a channel.
+        Number of values of a channel.
     """
     return _normalise(x, scale, bias, rows, axis_name, epsilon)[0]
 
@@ -86,26 +86,26 @@ def normalise_batch(
 def _normalise(
     x: jax.Array, scale: jax.Array, bias: jax.Array, rows: jax.Array, axis_name: str | None, epsilon: float
 ) -> tuple[tuple, tuple]:
-    """Return the results, and what the gradient needs."""
+    """Return the results and the residuals that the gradient needs."""
     wide = x.astype(scale.dtype)
     sums = (rows.sum() * (x[0].size // x.shape[-1]), rows @ _image_sums(wide))
     count, total = sums if axis_name is None else lax.psum(sums, axis_name)
     mean = total / jnp.maximum(count, 1)
-    squares = rows @ _image_sums(jnp.square(wide - _along(mean, x)))
+    squares = rows @ _image_sums(jnp.square(wide - _per_channel(mean, x)))
     squares = squares if axis_name is None else lax.psum(squares, axis_name)
     var = squares / jnp.maximum(count, 1)
     inverse = lax.rsqrt(var + epsilon)
     factor = scale * inverse
-    # One product and one sum, which XLA rounds alike wherever it computes them again: the gradient of `max_grid` asks
-    # which of the values is equal to the maximum.
-    y = (wide * _along(factor, x) + _along(bias - mean * factor, x)).astype(x.dtype)
+    # One product and one sum, which XLA rounds in the same way wherever it recomputes them: the gradient of `max_grid`
+    # compares the values with their maximum.
+    y = (wide * _per_channel(factor, x) + _per_channel(bias - mean * factor, x)).astype(x.dtype)
     return (y, mean, var, count), (x, scale, rows, mean, inverse, count)
 
 
-def _normalise_backward(axis_name: str | None, _epsilon: float, saved: tuple, gradients: tuple) -> tuple:
-    x, scale, rows, mean, inverse, count = saved
+def _normalise_backward(axis_name: str | None, _epsilon: float, residuals: tuple, gradients: tuple) -> tuple:
+    x, scale, rows, mean, inverse, count = residuals
     gradient = gradients[0].astype(scale.dtype)
-    centred = x.astype(scale.dtype) - _along(mean, x)
+    centred = x.astype(scale.dtype) - _per_channel(mean, x)
     for_bias = _image_sums(gradient).sum(0)
     for_scale = _image_sums(gradient * centred).sum(0) * inverse
     totals = (for_bias, for_scale)
@@ -114,7 +114,7 @@ def _normalise_backward(axis_name: str | None, _epsilon: float, saved: tuple, gr
     slope = factor * inverse * all_scale / jnp.maximum(count, 1)
     level = factor * all_bias / jnp.maximum(count, 1)
     real = rows.reshape((-1,) + (1,) * (x.ndim - 1))
-    for_x = gradient * _along(factor, x) - real * (_along(level, x) + centred * _along(slope, x))
+    for_x = gradient * _per_channel(factor, x) - real * (_per_channel(level, x) + centred * _per_channel(slope, x))
     return for_x.astype(x.dtype), for_scale, for_bias, jnp.zeros_like(rows)
 
 
@@ -122,9 +122,9 @@ normalise_batch.defvjp(_normalise, _normalise_backward)
 
 
 def _image_sums(x: jax.Array) -> jax.Array:
-    """Sums over the pixels of each image [batch, …, channels], as [batch, channels].
+    """Sum over the pixels of each image [batch, …, channels], as [batch, channels].
 
-    A few parts are added first: XLA does that where it computes `x`, which then never is in memory as a whole.
+    Up to eight parts are added first: XLA fuses that with the computation of `x`, which is then never stored whole.
     """
     channels = x.shape[-1]
     parts = max(number for number in range(1, 9) if x[0].size // channels % number == 0)
@@ -134,20 +134,20 @@ def _image_sums(x: jax.Array) -> jax.Array:
     return lax.dot_general(ones, added, (((1,), (1,)), ((0,), (0,))), precision=lax.Precision.HIGHEST)
 
 
-def _along(channels: jax.Array, x: jax.Array) -> jax.Array:
-    """Shape [channels] so that it is the same for every pixel of `x`."""
+def _per_channel(channels: jax.Array, x: jax.Array) -> jax.Array:
+    """Reshape values [channels] so that they broadcast over the pixels of `x`."""
     return channels.reshape((1,) * (x.ndim - 1) + (-1,))
 
 
 class RowDropout(nn.Module):
-    """Dropout whose choice for a row depends on the key and the row's place in the global batch alone.
+    """Dropout whose random choice for a row depends only on the key and on the row's index in the global batch.
 
     With one draw for a whole array the result would depend on the number of devices that share the batch.
 
     Attributes
     ----------
     rate : float
-        Part of the features that is set to zero.
+        Share of the features that is set to zero.
     axis_name : str or None
         The mapped axis of the devices, if any.
     """
@@ -157,7 +157,7 @@ class RowDropout(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Drop features of `x` [batch, features] where `train`; the rest is scaled up."""
+        """Drop features of `x` [batch, features] if `train`, and scale the others by 1 / (1 - rate)."""
         if not train or self.rate == 0:
             return x
         keys = row_keys(self.make_rng("dropout"), x.shape[0], self.axis_name)
@@ -166,14 +166,14 @@ class RowDropout(nn.Module):
 
 
 def row_keys(key: jax.Array, rows: int, axis_name: str | None) -> jax.Array:
-    """Give every row of the global batch its own random key, whichever device holds it.
+    """Return a random key for each row, the same whichever device holds the row.
 
     Parameters
     ----------
     key : key
         The same on all devices.
     rows : int
-        Rows on one device.
+        Number of rows on one device.
     axis_name : str or None
         The mapped axis of the devices, if any.
 
@@ -187,7 +187,7 @@ def row_keys(key: jax.Array, rows: int, axis_name: str | None) -> jax.Array:
 
 @jax.custom_vjp
 def relu(x: jax.Array) -> jax.Array:
-    """Larger of `x` and 0, with a gradient that needs the result alone."""
+    """Return the larger of `x` and 0; the gradient is computed from the result, so that `x` need not be stored."""
     return _relu(x)[0]
 
 

@@ -1,4 +1,4 @@
-"""Convolutions on CPU against XLA's own, forward and backward, at every way that is taken."""
+"""Convolutions on CPU compared with XLA's own, forward and backward, for every algorithm."""
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +58,7 @@ def test_narrow_types_are_rounded_once(size, side, channels):
 
 
 @pytest.mark.parametrize(("channels", "features"), [(1, 4), (64, 64), (128, 128)])
-def test_other_devices_use_xlas_own(channels, features, monkeypatch):
+def test_other_devices_use_xlas_convolution(channels, features, monkeypatch):
     x, kernel = jnp.ones((2, 16, 16, channels)), jnp.ones((3, 3, channels, features))
     on_cpu = jax.make_jaxpr(lambda x, kernel: convolve(x, kernel, 1, 1))(x, kernel)
     monkeypatch.setattr(convolution.jax, "default_backend", lambda: "gpu")
@@ -76,7 +76,7 @@ def test_other_devices_use_xlas_own(channels, features, monkeypatch):
         ((0, 16, 16, 64), jnp.float32),
     ],
 )
-def test_winograds_is_left_where_it_does_not_pay(shape, dtype):
+def test_winograds_convolution_is_not_used_where_it_is_slower(shape, dtype):
     shapes = jax.ShapeDtypeStruct(shape, dtype), jax.ShapeDtypeStruct((3, 3, 64, 64), dtype)
     step = jax.vjp(lambda x, kernel: convolve(x, kernel, 1, 1), *(jnp.ones(s.shape, s.dtype) for s in shapes))[1]
     gradients = jax.make_jaxpr(step)(jax.ShapeDtypeStruct((*shape[:3], 64), dtype))

@@ -1,4 +1,4 @@
-"""Layers against Flax's own, and what they add: padded rows and devices don't matter."""
+"""Layers compared with Flax's own, with padding rows and with batches divided among devices."""
 
 import flax.linen as nn
 import jax
@@ -49,7 +49,7 @@ def test_batch_norm_ignores_padded_rows_whatever_they_hold():
 
 
 def plain_normalise(x, scale, bias, rows):
-    """Batch normalisation of the real rows by its formula, for JAX to differentiate."""
+    """Batch normalisation of the real rows by its formula, differentiated by JAX."""
     real = rows.reshape((-1,) + (1,) * (x.ndim - 1))
     axes = tuple(range(x.ndim - 1))
     count = rows.sum() * x[0].size / x.shape[-1]
@@ -77,12 +77,12 @@ def test_batch_norms_gradient_is_that_of_its_formula_in_padded_rows_too():
 
 
 @pytest.mark.parametrize("mean", [100, 1000])
-def test_batch_norm_keeps_its_digits_where_the_mean_is_far_from_nought(mean):
-    """Float32 beside float64 on the same values. PyTorch is 9e-5 and 2e-3 apart, and sums in float64 to get there."""
+def test_batch_norm_is_accurate_if_the_mean_is_far_from_zero(mean):
+    """Compares float32 with float64. PyTorch's errors are 9e-5 and 2e-3, although it sums in float64."""
     random = np.random.default_rng(0)
     x, weights = np.float32(random.normal(mean, 1, (16, 20, 20, 4))), random.normal(size=(16, 20, 20, 4))
 
-    def found(dtype):
+    def results(dtype):
         rows, scale, bias = jnp.ones(16, dtype), jnp.ones(4, dtype), jnp.zeros(4, dtype)
 
         def loss(x, scale):
@@ -92,9 +92,9 @@ def test_batch_norm_keeps_its_digits_where_the_mean_is_far_from_nought(mean):
         gradients, values = jax.grad(loss, (0, 1), has_aux=True)(jnp.asarray(x, dtype), scale)
         return *values, *gradients
 
-    ours = found(jnp.float32)
+    ours = results(jnp.float32)
     with jax.enable_x64(True):
-        expected = found(jnp.float64)
+        expected = results(jnp.float64)
     for one, other in zip(ours, expected):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-6 * mean * np.abs(other).max())
 
@@ -109,7 +109,7 @@ def test_batch_norm_predicts_with_running_statistics():
     np.testing.assert_allclose(y, 2 * (x - 5) / 2 + 1, rtol=1e-5, atol=1e-5)
 
 
-def test_a_rows_key_depends_on_its_place_alone():
+def test_a_rows_key_depends_on_its_index_only():
     key = jax.random.key(7)
     few, many = (jax.random.key_data(row_keys(key, rows, None)) for rows in (3, 8))
     np.testing.assert_array_equal(few, many[:3])

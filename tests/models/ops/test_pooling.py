@@ -1,4 +1,4 @@
-"""Poolings against Flax's own, forward and backward."""
+"""Max pooling compared with Flax's own, forward and backward."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ SIZES = [(8, 8), (9, 7), (2, 3), (13, 2)]
 
 
 def values(*shape, seed=0):
-    """No two of which are equal: what a tie's gradient goes to is a choice."""
+    """Return values of which no two are equal, because the gradient of ties is a matter of choice."""
     count = int(np.prod(shape))
     return jnp.asarray(np.random.default_rng(seed).permutation(count).reshape(shape) - count / 2, jnp.float32)
 
@@ -44,8 +44,8 @@ def test_of_equal_values_the_first_gets_the_whole_gradient(pool):
 
 
 @pytest.mark.parametrize("pool", [max_pool, overlapping_max_pool])
-def test_the_gradient_does_not_depend_on_how_the_input_is_computed_again(pool):
-    """Compared for equality with values that are computed a second time, maxima would be lost."""
+def test_the_gradient_does_not_depend_on_how_the_input_is_recomputed(pool):
+    """A gradient that compares recomputed values with the maximum would miss some maxima."""
     x, scale = values(2, 16, 16, 4) / 7, jnp.linspace(0.1, 0.9, 4).reshape(1, 1, 1, 4)
     compiled = jax.jit(jax.grad(lambda x: jnp.square(pool(x * scale + 0.3)).sum()))
     eager = jax.grad(lambda x: jnp.square(pool(x * scale + 0.3)).sum())
@@ -53,7 +53,7 @@ def test_the_gradient_does_not_depend_on_how_the_input_is_computed_again(pool):
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(8, 8), (4, 12), (5, 7), (1, 3), (13, 10)])
-def test_max_grid_takes_the_maximum_of_every_place(rows, columns):
+def test_max_grid_takes_the_maximum_of_every_cell(rows, columns):
     x = np.random.default_rng(0).random((2, rows, columns, 3)).astype(np.float32)
     padded = np.zeros((2, -(-rows // 4) * 4, -(-columns // 4) * 4, 3), np.float32)
     padded[:, :rows, :columns] = x
@@ -61,5 +61,5 @@ def test_max_grid_takes_the_maximum_of_every_place(rows, columns):
     grid = max_grid(jnp.asarray(x))
     for i in range(4):
         for j in range(4):
-            place = padded[:, i * high : (i + 1) * high, j * wide : (j + 1) * wide]
-            np.testing.assert_array_equal(grid[:, i, j], place.max((1, 2)))
+            cell = padded[:, i * high : (i + 1) * high, j * wide : (j + 1) * wide]
+            np.testing.assert_array_equal(grid[:, i, j], cell.max((1, 2)))

@@ -1,4 +1,4 @@
-"""Winograd's convolution against the definition, pixel by pixel and in float64."""
+"""Winograd's convolution compared with the definition, pixel by pixel and in float64."""
 
 import jax
 import numpy as np
@@ -8,7 +8,7 @@ from mammo_jax.models.ops import winograd
 
 
 def naive(x, kernel):
-    """Cross-correlation with zeros around the images."""
+    """Return the cross-correlation, with zeros around the images."""
     batch, rows, columns, _ = x.shape
     padded = np.pad(x.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
     y = np.zeros((batch, rows, columns, kernel.shape[-1]))
@@ -19,7 +19,7 @@ def naive(x, kernel):
 
 
 def naive_gradients(x, kernel, gradient):
-    """Gradients of it for the images and for the kernel."""
+    """Return the gradients of `naive` for the images and for the kernel."""
     _, rows, columns, _ = x.shape
     padded = np.pad(x.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
     for_padded, for_kernel = np.zeros(padded.shape), np.zeros(kernel.shape)
@@ -40,7 +40,7 @@ def operands(rows, columns, channels, features, offset=0.0):
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])
 @pytest.mark.parametrize("shape", [(1, 1, 2, 3), (2, 2, 1, 1), (5, 8, 3, 4), (8, 7, 4, 3), (14, 14, 64, 32)])
-def test_results_and_gradients_are_those_of_the_definition(shape, offset):
+def test_results_and_gradients_equal_the_definition(shape, offset):
     x, kernel, gradient = operands(*shape, offset)
     transformed = winograd.transform_kernel(kernel)
     for_x, for_kernel = naive_gradients(x, kernel, gradient)
@@ -53,7 +53,7 @@ def test_results_and_gradients_are_those_of_the_definition(shape, offset):
         np.testing.assert_allclose(ours, expected, atol=3e-6 * np.abs(expected).max())
 
 
-def test_it_is_about_as_exact_as_a_plain_convolution():
+def test_it_is_about_as_accurate_as_a_plain_convolution():
     x, kernel, _ = operands(28, 28, 64, 64)
     plain = jax.lax.conv_general_dilated(
         x, kernel, (1, 1), [(1, 1)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest"

@@ -1,0 +1,1 @@
+"""From a codestream to pixels: markers, packets, block decoding, inverse transform."""

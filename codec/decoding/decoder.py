@@ -1,0 +1,182 @@
+"""Decoding a codestream into pixels (T.800 Annexes A to H)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codec.decoding.codestream_reader import Codestream, Tile, TileParameters, read_codestream
+from codec.decoding.coding_parameters import ImageSize, ceil_div
+from codec.decoding.inverse_transform import inverse_53, inverse_97
+from codec.decoding.jp2_reader import SIGNATURE, unwrap_jp2
+from codec.decoding.packet_reader import Contributions, read_packets
+from codec.decoding.subband_decoder import decode_subband
+from codec.decoding.tile_layout import SUBBAND, LayoutBudget, Subband, TileLayout, lay_out_tile
+from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
+from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
+from codec.options import whole_number
+from codec.workers import Workers
+
+
+def decode(
+    codestream: bytes, *, reduce: int = 0, layers: int | None = None, max_pixels: int = 2**28, threads: int = 1
+) -> np.ndarray:
+    """Decode a greyscale JPEG 2000 Part 1 codestream (ITU-T T.800 | ISO/IEC 15444-1), or a JP2 file that holds one.
+
+    A truncated codestream gives the image that its bytes allow.
+
+    Parameters
+    ----------
+    codestream : bytes
+        From the SOC marker on, or a JP2 file.
+    reduce : int
+        Number of finest resolutions to leave out: the image has 1 / 2^reduce of its size.
+    layers : int or None
+        Number of quality layers to decode; None for all.
+    max_pixels : int
+        The largest number of pixels to allocate memory for.
+    threads : int
+        Number of threads.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 or uint16 [rows, columns], by the samples' precision; int8 or int16 where they are signed. A subsampled
+        component is on its own grid.
+
+    Raises
+    ------
+    CodestreamError
+        The bytes are no JPEG 2000 codestream, its headers contradict each other, or it has too few resolutions.
+    UnsupportedCodestreamError
+        It has features that this decoder does not have: several components, more than 16 bits, high-throughput blocks.
+    LimitError
+        The image has more than `max_pixels` pixels, or tables for its code-blocks and their pieces would need more
+        memory.
+    OptionError
+        `reduce` or `max_pixels` below 0, `layers` or `threads` below 1.
+    """
+    reduce, max_pixels = whole_number("reduce", reduce, 0), whole_number("max_pixels", max_pixels, 0)
+    layers = None if layers is None else whole_number("layers", layers, 1)
+    workers = Workers(threads)
+    codestream = bytes(codestream)
+    parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream)
+    parameters = [(tile, parsed.parameters(tile)) for tile in parsed.tiles.values()]
+    levels = min(p.block_coding.levels for _, p in parameters)
+    if reduce > levels:
+        raise CodestreamError(f"reduce={reduce}: the codestream has only {levels} decomposition levels")
+    x0, y0, x1, y1 = (ceil_div(edge, 1 << reduce) for edge in parsed.size.component_area())
+    if x0 == x1 or y0 == y1:
+        raise CodestreamError("the image has no samples at this resolution")
+    if (x1 - x0) * (y1 - y0) > max_pixels:
+        raise LimitError(f"{y1 - y0} x {x1 - x0} pixels: more than max_pixels={max_pixels}")
+    pixels = _blank_image(parsed.size, (y1 - y0, x1 - x0))
+    with workers:
+        request = _Request(reduce, layers, LayoutBudget(max_pixels, len(codestream)), workers)
+        for tile, tile_parameters in parameters:
+            area = parsed.size.tile_component_area(tile.index)
+            left, top, right, bottom = (ceil_div(edge, 1 << reduce) for edge in area)
+            if left < right and top < bottom and tile.has_packets:
+                part = pixels[top - y0 : bottom - y0, left - x0 : right - x0]
+                _decode_tile(parsed, tile, tile_parameters, request, part, (top, left))
+    return pixels
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The options of `decode` that apply to every tile, and the threads."""
+
+    reduce: int
+    layers: int | None
+    budget: LayoutBudget
+    workers: Workers
+
+
+def _sample_range(size: ImageSize) -> dict[str, Any]:
+    """Level shift and range of the samples (G.1.2)."""
+    half = 1 << (size.precision - 1)
+    if size.signed:
+        return {"level_shift": 0, "lowest": -half, "largest": half - 1}
+    return {"level_shift": half, "lowest": 0, "largest": 2 * half - 1}
+
+
+def _blank_image(size: ImageSize, shape: tuple[int, int]) -> np.ndarray:
+    """The image where all tiles are missing: every coefficient is 0."""
+    dtype = f"{'int' if size.signed else 'uint'}{8 if size.precision <= 8 else 16}"
+    return np.full(shape, _sample_range(size)["level_shift"], dtype=dtype)
+
+
+def _decode_tile(
+    parsed: Codestream,
+    tile: Tile,
+    parameters: TileParameters,
+    request: _Request,
+    pixels: np.ndarray,
+    origin: tuple[int, int],
+) -> None:
+    """Decode one tile into its part of the image."""
+    size, coding = parsed.size, parameters.block_coding
+    layout = lay_out_tile(
+        size.tile_component_area(tile.index),
+        size.tile_area(tile.index),
+        (size.step_x, size.step_y),
+        coding,
+        request.budget,
+    )
+    resolutions = coding.levels + 1 - request.reduce
+    contributions = read_packets(
+        b"".join(tile.bodies),
+        None if tile.packet_headers is None else b"".join(tile.packet_headers),
+        layout,
+        parameters.progressions,
+        parameters.coding_style,
+        coding.style,
+        resolutions=resolutions,
+        layers=parameters.coding_style.layers if request.layers is None else request.layers,
+        max_pieces=request.budget.max_blocks,
+    )
+    if not len(contributions.pieces):
+        return  # the image is blank there already
+    bands = [
+        _decode_band(index, band, layout, contributions, parameters, size.precision, request)
+        for index, band in enumerate(layout.subbands)
+        if band.resolution < resolutions
+    ]
+    inverse = inverse_53 if coding.reversible else inverse_97
+    inverse(bands, pixels, origin=origin, workers=request.workers, **_sample_range(size))
+
+
+def _decode_band(
+    index: int,
+    band: Subband,
+    layout: TileLayout,
+    contributions: Contributions,
+    parameters: TileParameters,
+    precision: int,
+    request: _Request,
+) -> np.ndarray | None:
+    """Dequantised coefficients of one subband; None where all are 0."""
+    coding, quantization = parameters.block_coding, parameters.quantization
+    x0, y0, x1, y1 = band.area
+    if x0 == x1 or y0 == y1:
+        return None
+    half_step = 0.5 * quantization.step(index, band.orientation, band.level, coding.levels, precision)
+    planes = quantization.magnitude_bits(index, band.level, coding.levels) + parameters.roi_shift
+    rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
+    coefficients = np.zeros((y1 - y0, x1 - x0), dtype=np.int32 if coding.reversible else np.float32)
+
+    threads = request.workers.threads
+
+    def decode_share(share: int) -> int:
+        return decode_subband(
+            contributions.data, contributions.pieces, contributions.first, contributions.truncated,
+            contributions.zero_planes, rows, x0, y0, band.block_width, band.block_height,
+            planes, parameters.roi_shift, coding.style,
+            ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]], np.float32(half_step), coding.reversible,
+            coefficients, share, threads,
+        )  # fmt: skip
+
+    decoded = request.workers.map(decode_share, range(threads))
+    if min(decoded) < 0:
+        raise UnsupportedCodestreamError("a code-block with more than 30 bit-planes")
+    return coefficients if any(decoded) else None

@@ -1,0 +1,161 @@
+"""Decoding of codeword segments into symbols: the MQ decoder (T.800 Annex C.3) and raw bits (D.6)."""
+
+import numpy as np
+
+from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
+from codec.jit import kernel, leading_zeros
+from codec.mq_tables import INITIAL_STATES, NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
+
+# A context is one integer: Qe in bits 32-47, state in bits 1-6, the more probable symbol in bit 0.
+SCALE = 32
+QE_BITS = 0xFFFF << SCALE
+HALF = 0x8000 << SCALE
+WORD_BITS = 32
+ALL_ONES = 0xFFFFFFFF
+
+# Slots of the MQ decoder's state between passes. The interval A and the code register C are stored less D,
+# the distance to the next renormalisation or LPS: a more probable symbol then costs one subtraction and one comparison.
+A_REGISTER, C_REGISTER, DISTANCE, BITS_AHEAD, NEXT_WORD = range(5)
+
+
+def _context_values() -> np.ndarray:
+    """int64 [94]: the context integer for index ``state << 1 | mps``."""
+    index = np.arange(94, dtype=np.int64)
+    return QE[index >> 1].astype(np.int64) << SCALE | index
+
+
+def _transitions(next_state: np.ndarray, switch: np.ndarray) -> np.ndarray:
+    """int64 [94]: the context integer that follows the one of index ``state << 1 | mps``."""
+    index = np.arange(94, dtype=np.int64)
+    following = next_state[index >> 1].astype(np.int64) << 1 | ((index & 1) ^ switch[index >> 1])
+    return _context_values()[following]
+
+
+# The context integer after a symbol, by ``less probable << 7 | state << 1 | mps``.
+AFTER = np.zeros(256, dtype=np.int64)
+AFTER[:94] = _transitions(NEXT_MPS, np.zeros_like(SWITCH_MPS))
+AFTER[128 : 128 + 94] = _transitions(NEXT_LPS, SWITCH_MPS)
+INITIAL_CONTEXTS = _context_values()[INITIAL_STATES.astype(np.int64) << 1]
+
+
+@kernel
+def load_segment(data, pieces, piece, end_pass, words, raw):
+    """Join the pieces of a codeword segment and remove the stuffed bits (C.3.4; D.6 for raw segments).
+
+    Parameters
+    ----------
+    data, pieces : numpy.ndarray
+        As in `codec.decoding.packet_reader.Contributions`.
+    piece : int
+        The first piece.
+    end_pass : int
+        The pass before which the segment ends.
+    words : numpy.ndarray
+        int64, receives 32 bits an element; the last one, all ones, stands for all that follow (C.3.4.1).
+    raw : bool
+        Whether the stuffed bit is dropped; in MQ codewords it can hold a carry.
+
+    Returns
+    -------
+    piece, passes, count
+        The piece after the segment or -1, the segment's passes, and the number of words with data.
+    """
+    bits = np.int64(0)
+    held = np.int64(0)
+    count = np.int64(0)
+    passes = np.int64(0)
+    previous = np.int64(0)
+    ended = False
+    while piece >= 0 and pieces[piece, FIRST_PASS] < end_pass:
+        passes += pieces[piece, PASSES]
+        start = pieces[piece, OFFSET]
+        for k in range(start, start + pieces[piece, LENGTH]):
+            byte = np.int64(data[k])
+            if previous == 0xFF and byte > 0x8F:
+                ended = True  # a marker: the codeword is over
+            if ended:
+                break
+            if previous != 0xFF:
+                bits = bits << 8 | byte
+                held += 8
+            else:
+                if byte > 0x7F and not raw:
+                    bits += 1
+                    if bits >> held:
+                        bits &= (np.int64(1) << held) - 1
+                        _carry(words, count)
+                bits = bits << 7 | (byte & 0x7F)
+                held += 7
+            if held >= WORD_BITS:
+                held -= WORD_BITS
+                words[count] = bits >> held
+                bits &= (np.int64(1) << held) - 1
+                count += 1
+            previous = byte
+        piece = pieces[piece, NEXT]
+    if held:
+        rest = WORD_BITS - held
+        words[count] = bits << rest | ((np.int64(1) << rest) - 1)
+        count += 1
+    words[count] = ALL_ONES
+    return piece, passes, count
+
+
+@kernel
+def _carry(words, count):
+    """Add one at the end of the first `count` words."""
+    for k in range(count - 1, -1, -1):
+        if words[k] != ALL_ONES:
+            words[k] += 1
+            return
+        words[k] = 0
+
+
+@kernel
+def start_mq(mq, words, count):
+    """INITDEC (C.3.5)."""
+    mq[A_REGISTER] = HALF
+    mq[C_REGISTER] = words[0] << (SCALE + 15 - WORD_BITS)
+    mq[DISTANCE] = 0
+    mq[BITS_AHEAD] = WORD_BITS - 15
+    mq[NEXT_WORD] = min(1, count)
+
+
+@kernel(forceinline=True)
+def decode_symbol(value, next_word, count, a, c, d, ahead, word):
+    """DECODE (C.3.2): one symbol, in a context whose integer is `value`.
+
+    Returns the symbol, the context's new integer, and the decoder's state. It takes no arrays, since Numba would count
+    references to them on every call; `next_word` is the element of the segment's words at `word`.
+    """
+    d -= value & QE_BITS
+    bit = value & 1
+    if d < 0:
+        # The less probable symbol or a renormalisation.
+        qe = value & QE_BITS
+        a += d
+        c += d
+        less_probable = np.int64(c < 0) ^ np.int64(a < qe)  # exchanged where the interval is the smaller one
+        if c < 0:
+            a = qe
+            c += qe
+        value = AFTER[less_probable << 7 | (value & 127)]
+        bit ^= less_probable
+        shift = np.int64(leading_zeros(np.int32(a >> SCALE))) - 16
+        a <<= shift
+        c <<= shift
+        ahead -= shift
+        if ahead < 0:
+            c += next_word << -ahead
+            ahead += WORD_BITS
+            word = min(word + 1, count)
+        d = min(a - HALF, c)
+        a -= d
+        c -= d
+    return bit, value, a, c, d, ahead, word
+
+
+@kernel
+def raw_bit(words, count, at):
+    """Bit `at` of a raw codeword segment; ones beyond its end."""
+    return (words[min(at >> 5, count)] >> (31 - (at & 31))) & 1

@@ -1,0 +1,1 @@
+"""From pixels to a codestream: transform, quantisation, block coding, rate control, packets."""

@@ -1,0 +1,252 @@
+"""Encoding an image to codestreams of exact lengths."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from codec import ratio as compression_ratio
+from codec.decoding.decoder import decode
+from codec.encoding.coded_image import CodedImage, code_irreversibly
+from codec.encoding.codestream_writer import FIXED_BYTES, write_main_header, write_tile_header
+from codec.encoding.decomposition import decomposition_levels
+from codec.encoding.packet_division import count_packets
+from codec.encoding.packet_writer import codewords_of, write_packets
+from codec.encoding.padding import NO_BLOCK
+from codec.encoding.quantizer import subband_steps
+from codec.encoding.rate_control import Allocation, RateControl
+from codec.encoding.reconstruction import reconstruct
+from codec.errors import InvalidImageError, UnreachableRatioError
+from codec.markers import EOC
+from codec.subbands import subband_shapes
+from codec.workers import Workers
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One codestream, with its ratio and lengths.
+
+    Attributes
+    ----------
+    codestream : bytes
+        A raw JPEG 2000 codestream, `target_bytes` long.
+    ratio : float
+        The requested compression ratio.
+    rows, columns, bits_allocated, bits_stored : int
+        Of the image.
+    target_bytes : int
+        ``floor(uncompressed bytes / ratio)``.
+    header_bytes : int
+        Marker segments and packet headers.
+    padding_bytes : int
+        Filler, only where all coded data are used.
+    reconstruction : numpy.ndarray or None
+        The decoded pixels, of the input's dtype (`codec.decode` gives uint8 wherever `bits_stored` is at most 8);
+        only from `encode_ladder`.
+    """
+
+    codestream: bytes
+    ratio: float
+    rows: int
+    columns: int
+    bits_allocated: int
+    bits_stored: int
+    target_bytes: int
+    header_bytes: int
+    padding_bytes: int
+    reconstruction: np.ndarray | None = None
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of codeword segments."""
+        return self.target_bytes - self.header_bytes - self.padding_bytes
+
+    @property
+    def ratio_allocated(self) -> float:
+        """Actual compression ratio, counting the bits allocated."""
+        return self._ratio("allocated")
+
+    @property
+    def ratio_stored(self) -> float:
+        """Actual compression ratio, counting the bits stored."""
+        return self._ratio("stored")
+
+    def _ratio(self, reference: str) -> float:
+        uncompressed = compression_ratio.uncompressed_bytes(
+            self.rows,
+            self.columns,
+            bits_allocated=self.bits_allocated,
+            bits_stored=self.bits_stored,
+            reference=reference,
+        )
+        return compression_ratio.ratio_of(uncompressed, len(self.codestream))
+
+
+def encode(
+    pixels: np.ndarray,
+    ratio: float,
+    *,
+    bits_stored: int | None = None,
+    reference: str = "allocated",
+    threads: int = 1,
+) -> Encoded:
+    """Compress an image to exactly ``floor(uncompressed bytes / ratio)`` bytes.
+
+    `codec.decode` returns uint8 where `bits_stored` is at most 8, whatever the input's dtype.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        uint8 or uint16 [rows, columns].
+    ratio : float
+        Compression ratio, any finite number above 0.
+    bits_stored : int, optional
+        Bits of a pixel that hold its value, 1 to 16; by default all that are allocated.
+    reference : {"allocated", "stored"}
+        Which bits of a pixel the uncompressed size counts.
+    threads : int
+        How many threads code blocks at the same time.
+
+    Raises
+    ------
+    InvalidImageError
+        Pixels that are not a greyscale image, or need more than `bits_stored` bits.
+    InvalidRatioError
+        A `ratio` that is not a finite number above 0, or means 2 GiB or more; an unknown `reference`.
+    UnreachableRatioError
+        Even a codestream with empty packets would be longer.
+    OptionError
+        `threads` below 1.
+    """
+    return next(_encode_all(pixels, [ratio], bits_stored, reference, threads, False))
+
+
+def encode_ladder(
+    pixels: np.ndarray,
+    ratios: Iterable[float],
+    *,
+    bits_stored: int | None = None,
+    reference: str = "allocated",
+    threads: int = 1,
+) -> Iterator[Encoded]:
+    """Compress an image to several ratios with one transform and one run of block coding.
+
+    Parameters and errors are those of `encode`, for all ratios before any work is done.
+
+    Yields
+    ------
+    Encoded
+        One for each of `ratios`, in their order, with its `reconstruction`.
+    """
+    return _encode_all(pixels, list(ratios), bits_stored, reference, threads, True)
+
+
+def _encode_all(
+    pixels: np.ndarray,
+    ratios: list[float],
+    bits_stored: int | None,
+    reference: str,
+    threads: int,
+    reconstructed: bool,
+) -> Iterator[Encoded]:
+    """Check the request, and return the iterator that does the work."""
+    workers = Workers(threads)
+    bits = checked_bits(pixels, bits_stored)
+    rows, columns = pixels.shape
+    uncompressed = compression_ratio.image_bytes(pixels, bits, reference)
+    targets = [compression_ratio.target_bytes(uncompressed, ratio) for ratio in ratios]
+    smallest = FIXED_BYTES + count_packets(subband_shapes(rows, columns, decomposition_levels(rows, columns, bits)))
+    for ratio, target in zip(ratios, targets):
+        if target < smallest:
+            raise unreachable(ratio, target, smallest, uncompressed, pixels.shape)
+    levels = [decomposition_levels(rows, columns, bits, target - FIXED_BYTES) for target in targets]
+
+    def work() -> Iterator[Encoded]:
+        images: dict[int, tuple[CodedImage, RateControl]] = {}
+        with workers:
+            for ratio, target, depth in zip(ratios, targets, levels):
+                if depth not in images:
+                    largest_target = max(other for other, same in zip(targets, levels) if same == depth)
+                    images[depth] = code_irreversibly(pixels, bits, depth, largest_target - FIXED_BYTES, workers)
+                    if reconstructed:
+                        images[depth][0].blocks.drop_fractions()
+                yield _encoded(*images[depth], ratio, target, reconstructed, workers)
+
+    return work()
+
+
+def unreachable(
+    ratio: float, target: int, smallest: int, uncompressed: Fraction, shape: tuple[int, ...]
+) -> UnreachableRatioError:
+    """The error that `target` bytes are fewer than the `smallest` codestream has; it names that one's ratio."""
+    largest = compression_ratio.max_ratio(uncompressed, smallest)
+    return UnreachableRatioError(
+        f"ratio {compression_ratio.ratio_text(ratio)} leaves {target} bytes for an image of {shape[0]} × {shape[1]}"
+        f" pixels, but its headers alone are {smallest}: the largest ratio that it can have is {largest:.6g}",
+        largest,
+    )
+
+
+def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
+    """Check that `pixels` can be coded with `bits_stored`, and return that; `InvalidImageError` if not."""
+    if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
+        kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise InvalidImageError(f"pixels must be a numpy array of uint8 or uint16, not {kind}")
+    if pixels.ndim != 2 or pixels.size == 0:
+        raise InvalidImageError(f"pixels must have the shape (rows, columns), not {pixels.shape}")
+    allocated = 8 * pixels.itemsize
+    bits = allocated if bits_stored is None else bits_stored
+    if not isinstance(bits, int | np.integer) or not 1 <= bits <= allocated:
+        raise InvalidImageError(f"bits_stored must be a whole number from 1 to {allocated}, not {bits!r}")
+    bits = int(bits)  # NumPy's own integers overflow
+    largest = int(pixels.max())
+    if largest >> bits:
+        raise InvalidImageError(f"a pixel has the value {largest}, which needs more than bits_stored={bits}")
+    return bits
+
+
+def _encoded(
+    image: CodedImage, control: RateControl, ratio: float, target: int, reconstructed: bool, workers: Workers
+) -> Encoded:
+    """Assemble the codestream of `target` bytes."""
+    packet_bytes = target - FIXED_BYTES
+    allocation = control.allocate(packet_bytes)
+    body = np.empty(packet_bytes, np.uint8)
+    write_packets(allocation.plan, codewords_of(image.blocks), allocation.filling.blank, body)
+    codestream = (
+        write_main_header(image.shape, image.bits_stored, image.levels, image.quantization)
+        + write_tile_header(packet_bytes)
+        + body.tobytes()
+        + EOC.to_bytes(2)
+    )
+    return Encoded(
+        codestream=codestream,
+        ratio=ratio,
+        rows=image.shape[0],
+        columns=image.shape[1],
+        bits_allocated=8 * image.dtype.itemsize,
+        bits_stored=image.bits_stored,
+        target_bytes=target,
+        header_bytes=FIXED_BYTES + allocation.header_bytes,
+        padding_bytes=allocation.filling.padding,
+        reconstruction=_reconstruction(image, allocation, codestream, workers) if reconstructed else None,
+    )
+
+
+def _reconstruction(image: CodedImage, allocation: Allocation, codestream: bytes, workers: Workers) -> np.ndarray:
+    if allocation.filling.truncated != NO_BLOCK:  # the result of a truncated pass is known only from decoding it
+        return decode(codestream, max_pixels=image.shape[0] * image.shape[1]).astype(image.dtype, copy=False)
+    pixels = np.empty(image.shape, image.dtype)
+    passes = allocation.plan.passes.copy()
+    if allocation.filling.blank != NO_BLOCK:
+        passes[allocation.filling.blank] = 0
+    reconstruct(
+        image.blocks,
+        subband_steps(image.quantization, image.bits_stored, image.levels),
+        passes,
+        pixels,
+        image.bits_stored,
+        workers,
+    )
+    return pixels

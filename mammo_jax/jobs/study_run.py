@@ -1,0 +1,77 @@
+"""The jobs that share a study's flags and run folder: how they start."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from mammo_jax.errors import UserError
+from mammo_jax.files import read_json, sha256_json, write_json
+from mammo_jax.jobs.config import StudyConfig, parse
+from mammo_jax.jobs.run_job import run_job
+from mammo_jax.provenance import environment, log_event
+
+ELSEWHERE = ("out", "workers", "distributed", "saliency")
+"""Settings that say where a run is made and whether a stage is asked for, not what comes out."""
+
+
+def run_study_job(
+    name: str, job: Callable[[StudyConfig], None], arguments: Sequence[str] | None, description: str, *, networks: bool
+) -> None:
+    """Run a job with a study's flags in a study's run folder.
+
+    Parameters
+    ----------
+    name : str
+        Of the job, for the log.
+    job : callable
+    arguments : sequence of str or None
+        The flags; None stands for those of the command line.
+    description : str
+        Text above the flags in --help.
+    networks : bool
+        Whether the job computes networks.
+    """
+
+    def start(config: StudyConfig, flags: list[str]) -> None:
+        start_run(config, name, flags)
+        job(config)
+
+    run_job(start, partial(parse, description=description), arguments, networks=networks)
+
+
+def start_run(config: StudyConfig, job: str, flags: Sequence[str]) -> None:
+    """Write config.json on the first start; on a later one refuse a run folder that was made with other settings.
+
+    Raises
+    ------
+    UserError
+        The folder holds a run with other settings.
+    """
+    settings = as_json(config)
+    if config.run.config.exists():
+        before = read_json(config.run.config)["config"]
+        changed = [name for name in settings if settings[name] != before.get(name) and name not in ELSEWHERE]
+        if changed:
+            raise UserError(
+                f"{config.out} holds a run with another {', '.join(changed)}; "
+                "choose another --out, or delete that folder"
+            )
+    else:
+        command = shlex.join(["mammo-jax", "study", *_study_flags(flags)])
+        write_json(config.run.config, {"config": settings, "sha256": sha256_json(settings), "command": command})
+    log_event(config.run, "start", job=job, config_sha256=sha256_json(settings), **environment())
+
+
+def _study_flags(flags: Sequence[str]) -> list[str]:
+    """Flags of any job as those that make the same run by `mammo-jax study`, which knows no --distributed."""
+    return [flag for flag in flags if flag not in ("--distributed", "--no-distributed")]
+
+
+def as_json(config: Any) -> dict[str, Any]:
+    """Return the config as JSON types."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))

@@ -1,0 +1,197 @@
+"""The files of a run, by name: what a study writes, and what each later stage reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mammo_jax.ratios import split_name
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The folder of one trained network: one seed, training ratio and fold.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Weights and record of the finished training."""
+        return self.path / "model"
+
+    @property
+    def progress(self) -> Path:
+        """Where an unfinished training goes on."""
+        return self.path / "progress"
+
+    @property
+    def predictions(self) -> Path:
+        """Scores of the held-out fold."""
+        return self.path / "predictions.parquet"
+
+
+@dataclass(frozen=True)
+class SaliencyFolder:
+    """The files of the saliency stage.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    @property
+    def summary(self) -> Path:
+        """All figures of the report; written last."""
+        return self.path / "summary.json"
+
+    @property
+    def images(self) -> Path:
+        """Every measure of every image."""
+        return self.path / "images.parquet"
+
+    @property
+    def faithfulness(self) -> Path:
+        """Insertion and deletion curves."""
+        return self.path / "faithfulness.parquet"
+
+    @property
+    def panels(self) -> Path:
+        """Pictures of lesions with their maps."""
+        return self.path / "panels"
+
+    def fold_faithfulness(self, fold: int) -> Path:
+        """Insertion and deletion curves of one fold."""
+        return self.path / "faithfulness" / f"fold_{fold}.parquet"
+
+    def cell(self, model: str, ratio: float, fold: int) -> Path:
+        """Measures of one model at one ratio on one fold."""
+        return self.path / "cells" / f"fold_{fold}" / f"{model}-{split_name(ratio)}.parquet"
+
+    def maps(self, ratio: float, fold: int) -> Path:
+        """Maps of the trained model at one ratio on one fold."""
+        return self.path / "maps" / f"fold_{fold}" / f"{split_name(ratio)}.npz"
+
+    def mean_image(self, fold: int) -> Path:
+        """Mean training image of a fold, which is a baseline."""
+        return self.path / "maps" / f"fold_{fold}" / "mean_image.npy"
+
+    def run(self, name: str) -> RunFolder:
+        """Folder of the networks that only this stage needs, such as those of another seed."""
+        return RunFolder(self.path / name)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Settings, their hash and the command."""
+        return self.path / "config.json"
+
+    @property
+    def log(self) -> Path:
+        """Events, one JSON object a line."""
+        return self.path / "log.jsonl"
+
+    @property
+    def source(self) -> Path:
+        """Hash of the source's table, to which the run is bound."""
+        return self.path / "source.json"
+
+    @property
+    def folds(self) -> Path:
+        """Fold of every patient."""
+        return self.path / "folds.csv"
+
+    @property
+    def normal_sites(self) -> Path:
+        """Centres of matched normal patches."""
+        return self.path / "normal_sites.json"
+
+    @property
+    def largest_ratios(self) -> Path:
+        """Largest ratio of every image that another codec reaches."""
+        return self.path / "largest_ratios.json"
+
+    @property
+    def dataset(self) -> Path:
+        """The TFDS dataset, in parts."""
+        return self.path / "dataset"
+
+    @property
+    def dataset_complete(self) -> Path:
+        """Number and hash of the images; written when all parts are there."""
+        return self.dataset / "complete.json"
+
+    @property
+    def audit(self) -> Path:
+        """Bytes, ratios and image quality of every codestream."""
+        return self.path / "audit.csv"
+
+    @property
+    def images(self) -> Path:
+        """Every image of the dataset."""
+        return self.path / "images.csv"
+
+    @property
+    def left_out(self) -> Path:
+        """Images that could not be used, and why."""
+        return self.path / "left_out.csv"
+
+    @property
+    def examples(self) -> Path:
+        """Crops for the report."""
+        return self.path / "examples"
+
+    @property
+    def predictions(self) -> Path:
+        """Scores of every model on its held-out fold."""
+        return self.path / "predictions.parquet"
+
+    @property
+    def metrics(self) -> Path:
+        """Statistics and verdict."""
+        return self.path / "metrics.json"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.path / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """The report's figures as files."""
+        return self.path / "figures"
+
+    @property
+    def saliency(self) -> SaliencyFolder:
+        """The saliency stage."""
+        return SaliencyFolder(self.path / "saliency")
+
+    def models(self, seed: int, train_ratio: float | str) -> Path:
+        """Folder of the models of one seed and training ratio, one folder a fold."""
+        return self.path / "checkpoints" / f"seed_{seed}" / split_name(train_ratio)
+
+    def model(self, seed: int, train_ratio: float | str, fold: int) -> ModelFolder:
+        """Folder of one model."""
+        return fold_model(self.models(seed, train_ratio), fold)
+
+
+def fold_model(models: Path, fold: int) -> ModelFolder:
+    """Folder of a fold's model among those of `RunFolder.models`."""
+    return ModelFolder(models / f"fold_{fold}")

@@ -1,0 +1,106 @@
+import naive_decoder
+import numba
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive_packets import passes_of_segment
+
+from codec.decoding.block_decoder import decode_block
+from codec.decoding.mq_decoder import INITIAL_CONTEXTS, decode_symbol, load_segment, start_mq
+from codec.mq_tables import CONTEXTS, ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
+
+
+def codeword(rng, length):
+    """Random bytes as an encoder could have written them: after 0xFF the stuffed bit is 0."""
+    data = rng.integers(0, 256, length).astype(np.uint8)
+    data[rng.random(length) < 0.1] = 0xFF
+    for k in range(1, length):
+        if data[k - 1] == 0xFF:
+            data[k] &= 0x7F
+    return data.tobytes()
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def decode_symbols(contexts, sequence, mq, words, count):
+    """Decode one symbol for each context of `sequence`: the MQ decoder by itself."""
+    a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
+    symbols = np.empty(sequence.size, dtype=np.uint8)
+    for n in range(sequence.size):
+        k = sequence[n]
+        symbols[n], contexts[k], a, c, d, ahead, word = decode_symbol(
+            contexts[k], words[word], count, a, c, d, ahead, word
+        )
+    return symbols
+
+
+def one_piece(data, passes=1):
+    return np.array([[0, 0, passes, 0, len(data), -1]], dtype=np.int64), np.frombuffer(data, np.uint8)
+
+
+@settings(deadline=None, max_examples=80)
+@given(seed=st.integers(0, 2**32 - 1), length=st.integers(0, 60))
+def test_mq_decoder_equals_the_flow_charts(seed, length):
+    rng = np.random.default_rng(seed)
+    data = codeword(rng, length)
+    sequence = rng.integers(0, CONTEXTS, 700)
+    contexts = naive_decoder.initial_contexts()
+    reference = naive_decoder.MQDecoder(data)
+    expected = [reference.decode(contexts, int(k)) for k in sequence]
+    pieces, bytes_ = one_piece(data)
+    words, mq = np.zeros(len(data) // 4 + 2, np.int64), np.zeros(5, np.int64)
+    piece, passes, count = load_segment(bytes_, pieces, 0, 1, words, False)
+    assert (piece, passes) == (-1, 1)
+    start_mq(mq, words, count)
+    assert decode_symbols(INITIAL_CONTEXTS.copy(), sequence, mq, words, count).tolist() == expected
+
+
+def test_stuffed_carry_reaches_back_over_whole_words():
+    # 0xFF 0x80: the carry in the stuffed bit's place runs through the ones before it.
+    data = bytes([0x12, 0x34, 0x56, 0x77, *(b"\xff\x7f" * 12), 0xFF, 0x80, 0x00])
+    pieces, bytes_ = one_piece(data)
+    words = np.zeros(len(data), np.int64)
+    _, _, count = load_segment(bytes_, pieces, 0, 1, words, False)
+    value, bits = 0, 0
+    for previous, byte in zip(b"\0" + data, data):
+        width = 7 if previous == 0xFF else 8
+        value, bits = (value << width) + byte, bits + width
+    rest = 32 * count - bits
+    expected = (value << rest) + (1 << rest) - 1
+    assert sum(int(word) << (32 * (count - 1 - k)) for k, word in enumerate(words[:count])) == expected
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    width=st.integers(1, 12),
+    height=st.integers(1, 13),
+    planes=st.integers(1, 9),
+    passes=st.integers(1, 27),
+    style=st.sampled_from([0, 0, 1, 2, 4, 5, 8, 9, 32, 44, 63]),
+    orientation=st.sampled_from(["LL", "HL", "LH", "HH"]),
+)
+def test_decode_block_equals_the_naive_decoder(seed, width, height, planes, passes, style, orientation):
+    rng = np.random.default_rng(seed)
+    segments, pieces, index = [], [], 0
+    while index < passes:
+        number = passes_of_segment(index, passes - index, style)
+        data = codeword(rng, int(rng.integers(0, 12 * number)))
+        segments.append((data, number))
+        cut = int(rng.integers(0, len(data) + 1)) if number > 1 else len(data)
+        parts = [(data[:cut], 1), (data[cut:], number - 1)] if number > 1 else [(data, 1)]
+        for part, part_passes in parts:
+            pieces.append((part, index, part_passes))
+            index += part_passes
+    table = np.zeros((len(pieces), 6), np.int64)
+    for k, (part, first, number) in enumerate(pieces):
+        offset = sum(len(p[0]) for p in pieces[:k])
+        table[k] = 0, first, number, offset, len(part), k + 1 if k + 1 < len(pieces) else -1
+    data = np.frombuffer(b"".join(p[0] for p in pieces), np.uint8)
+    coefficients = np.full(4096, 77, np.int32)
+    decode_block(
+        data, table, 0, False, planes, style, ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[orientation]], width, height,
+        coefficients, np.full(4096, -1, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(5, np.int64),
+        np.zeros(len(data) + 2, np.int64),
+    )  # fmt: skip
+    expected = naive_decoder.BlockDecoder(width, height, planes, orientation, style).decode(segments)
+    np.testing.assert_array_equal(coefficients[: width * height].reshape(height, width), expected)
