@@ -96,6 +96,10 @@ def assert_close(result, expected):
         np.testing.assert_allclose(result[name] / scale, expected[name] / scale, atol=2e-5, rtol=0, err_msg=name)
 
 
+def many_devices(count):
+    return f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}"
+
+
 def compare_device_counts():
     """Run in a process with eight devices."""
     for config in (RANDOM_CONFIG, ACCUMULATING_CONFIG):
@@ -107,7 +111,7 @@ def compare_device_counts():
 def test_one_two_and_eight_devices_train_alike_with_dropout_and_augmentation():
     done = subprocess.run(
         [sys.executable, "-c", "import jax, test_devices as t; t.compare_device_counts(); print(jax.device_count())"],
-        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        env={**os.environ, "XLA_FLAGS": many_devices(8)},
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,
@@ -141,7 +145,7 @@ def test_two_processes_train_one_network_like_one_process(tmp_path):
     processes = []
     for place, log in enumerate(logs):
         code = f"import test_devices as t; t.train_jointly('{place}', {port}, {str(tmp_path)!r})"
-        environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3"}
+        environment = {**os.environ, "XLA_FLAGS": many_devices(3)}
         with log.open("w") as errors:  # a file, for a full pipe would hold one process, and the other would wait for it
             command = [sys.executable, "-c", code]
             processes.append(subprocess.Popen(command, env=environment, cwd=Path(__file__).parent, stderr=errors))
