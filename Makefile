@@ -15,8 +15,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 study: $(VENV)/installed
 	$(BIN)/mammo-jax study
 
+# A process a core, each with whole modules, so that no fixture of a module is made twice; the longest begin first.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow

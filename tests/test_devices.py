@@ -96,6 +96,10 @@ def assert_close(result, expected):
         np.testing.assert_allclose(result[name] / scale, expected[name] / scale, atol=2e-5, rtol=0, err_msg=name)
 
 
+def many_devices(count):
+    return f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}"
+
+
 def compare_device_counts():
     """Run in a process with eight devices."""
     for config in (RANDOM_CONFIG, ACCUMULATING_CONFIG):
@@ -107,7 +111,7 @@ def compare_device_counts():
 def test_one_two_and_eight_devices_train_alike_with_dropout_and_augmentation():
     done = subprocess.run(
         [sys.executable, "-c", "import jax, test_devices as t; t.compare_device_counts(); print(jax.device_count())"],
-        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        env={**os.environ, "XLA_FLAGS": many_devices(8)},
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,
@@ -137,20 +141,16 @@ def test_two_processes_train_one_network_like_one_process(tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    arguments = [f"'{place}', {port}, {str(tmp_path)!r}" for place in (0, 1)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", f"import test_devices as t; t.train_jointly({each})"],
-            env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
-            cwd=Path(__file__).parent,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for each in arguments
-    ]
-    for process in processes:
-        assert process.communicate(timeout=300)[1] is not None
-    assert [process.returncode for process in processes] == [0, 0]
+    logs = [tmp_path / f"log{place}.txt" for place in (0, 1)]
+    processes = []
+    for place, log in enumerate(logs):
+        code = f"import test_devices as t; t.train_jointly('{place}', {port}, {str(tmp_path)!r})"
+        environment = {**os.environ, "XLA_FLAGS": many_devices(3)}
+        with log.open("w") as errors:  # a file, for a full pipe would hold one process, and the other would wait for it
+            command = [sys.executable, "-c", code]
+            processes.append(subprocess.Popen(command, env=environment, cwd=Path(__file__).parent, stderr=errors))
+    statuses = [process.wait(timeout=300) for process in processes]
+    assert statuses == [0, 0], "\n".join(log.read_text()[-2000:] for log in logs)
     examples = blobs(72, size=(16, 16))
     alone = train_model(examples, 1, JOINT_CONFIG, 0, tmp_path / "alone")
     jointly = load_model(tmp_path / "trained")

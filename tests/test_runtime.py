@@ -73,7 +73,7 @@ changed = {name for name in before.keys() | os.environ.keys() if before.get(name
 print(sorted(changed), jax.config.values["jax_compilation_cache_dir"], os.environ["XLA_FLAGS"])
 """
     flags = "--xla_cpu_multi_thread_eigen=true"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "XLA_FLAGS": flags}, capture_output=True, text=True
-    )
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    environment["XLA_FLAGS"] = flags
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.stdout.split("\n")[0] == f"[] None {flags}", done.stderr[-2000:]

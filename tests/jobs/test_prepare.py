@@ -10,6 +10,8 @@ from mammo_jax.jobs import prepare
 from mammo_jax.report import sections
 from mammo_jax.run_folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("without_processes")
+
 TINY = [
     "--images",
     "8",

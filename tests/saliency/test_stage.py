@@ -34,7 +34,7 @@ FADED = 400.0
 
 
 def read(ratio, permuted=False):
-    examples = blobs(64, ratio=ratio_text(ratio), folds=2, contrast=8 / (1 + ratio / 100))
+    examples = blobs(64, size=(24, 24), ratio=ratio_text(ratio), folds=2, contrast=8 / (1 + ratio / 100))
     if permuted:
         examples.targets[:] = np.random.default_rng(0).permutation(examples.targets)
     return examples
@@ -204,12 +204,12 @@ def test_panels_show_true_positives_first_sorted_by_id(measured, tmp_path):
     assert all(name.endswith((f"_{FADED:g}.png", "_1.png")) for name in names)
     with Image.open(directory / "panels" / names[0]) as panel:
         pixels = np.asarray(panel)
-    assert pixels.shape[1] == 256
-    assert pixels.shape[0] == 2 * 256 + 4
+    assert pixels.shape[1] == 240
+    assert pixels.shape[0] == 2 * 240 + 4
     turquoise = (pixels == (64, 224, 208)).all(-1)
-    assert turquoise[:256].sum() == turquoise[260:].sum() > 50
-    assert (np.ptp(pixels[260:].astype(int), axis=-1) > 60).sum() > (
-        np.ptp(pixels[:256].astype(int), axis=-1) > 60
+    assert turquoise[:240].sum() == turquoise[244:].sum() > 50
+    assert (np.ptp(pixels[244:].astype(int), axis=-1) > 60).sum() > (
+        np.ptp(pixels[:240].astype(int), axis=-1) > 60
     ).sum()
     table = pd.DataFrame({"image_id": list("abcd"), "patient_id": list("ppqr"), "score": [-1.0, 2.0, 3.0, -2.0]})
     assert choose_images(table) == ["b", "c", "d"]
