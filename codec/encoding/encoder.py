@@ -183,7 +183,8 @@ def unreachable(
     largest = compression_ratio.max_ratio(uncompressed, smallest)
     return UnreachableRatioError(
         f"ratio {compression_ratio.ratio_text(ratio)} leaves {target} bytes for an image of {shape[0]} × {shape[1]}"
-        f" pixels, but its headers alone are {smallest}: the largest ratio that it can have is {largest:.6g}",
+        f" pixels, but its headers alone are {smallest}: the largest ratio that it can have is"
+        f" {compression_ratio.text_below(largest)}",
         largest,
     )
 

@@ -161,12 +161,15 @@ def _checked_layers(
         raise unreachable(ratio, first, smallest, uncompressed, pixels.shape)
     for (ratio, before), (smaller, target) in zip(targets, targets[1:]):
         if compression_ratio.exact_ratio(ratio) == compression_ratio.exact_ratio(smaller):
-            raise LayerError(f"ratio {compression_ratio.ratio_text(ratio)} is given twice")
+            raise LayerError(f"ratio {compression_ratio.ratio_text(ratio)} is given twice", ratio)
         if target < before + packets:
+            largest = compression_ratio.max_ratio(uncompressed, before + packets)
             raise LayerError(
                 f"ratio {compression_ratio.ratio_text(smaller)} means {target} bytes, but the layers of larger ratios"
                 f" and the headers of this one take {before + packets} bytes: the largest ratio for it is"
-                f" {compression_ratio.max_ratio(uncompressed, before + packets):.6g}"
+                f" {compression_ratio.text_below(largest)}",
+                smaller,
+                largest,
             )
     return targets, levels
 
@@ -229,7 +232,7 @@ class _LayerWriter:
             allocation = self._control.allocate(target - before, self._signalled, len(self.packets), filler=last)
         except LayerError as error:
             text = compression_ratio.ratio_text(ratio)
-            raise LayerError(f"the layer of ratio {text} cannot be {target} bytes long: {error}") from None
+            raise LayerError(f"the layer of ratio {text} cannot be {target} bytes long: {error}", ratio) from None
         self._write(allocation.plan, allocation.filling)
 
     def add_rest(self) -> None:
