@@ -104,6 +104,17 @@ class CodedBlocks:
         self.offsets[members] = self.codewords.size + np.cumsum(sizes[members]) - sizes[members]
         self.codewords = np.concatenate([self.codewords, *added])
 
+    def take_over_from(self, other: "CodedBlocks", first: int) -> None:
+        """Use the coding of `other`'s last blocks for the blocks from `first` on, whose words are the same."""
+        count = len(self.subband) - first
+        theirs = len(other.subband) - count
+        passes = min(self.lengths.shape[1], other.lengths.shape[1])
+        for name in ("passes", "complete", "offsets"):
+            getattr(self, name)[first:] = getattr(other, name)[theirs:]
+        for name in ("lengths", "gains", "registers", "ends"):
+            getattr(self, name)[first:, :passes] = getattr(other, name)[theirs:, :passes]
+        self.codewords = other.codewords
+
     def drop_fractions(self) -> None:
         """Halve the memory of the words, which only reconstructions need after block coding."""
         for index, band in enumerate(self.subbands):

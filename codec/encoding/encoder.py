@@ -8,14 +8,15 @@ import numpy as np
 
 from codec import ratio as compression_ratio
 from codec.decoding.decoder import decode
-from codec.encoding.coded_image import CodedImage, code_irreversibly
+from codec.encoding.coded_image import CodedImage
 from codec.encoding.codestream_writer import FIXED_BYTES, write_main_header, write_tile_header
 from codec.encoding.decomposition import decomposition_levels
+from codec.encoding.level_trials import LevelTrials
 from codec.encoding.packet_division import count_packets
 from codec.encoding.packet_writer import codewords_of, write_packets
 from codec.encoding.padding import NO_BLOCK
 from codec.encoding.quantizer import subband_steps
-from codec.encoding.rate_control import Allocation, RateControl
+from codec.encoding.rate_control import Allocation
 from codec.encoding.reconstruction import reconstruct
 from codec.errors import InvalidImageError, UnreachableRatioError
 from codec.markers import EOC
@@ -160,18 +161,16 @@ def _encode_all(
     for ratio, target in zip(ratios, targets):
         if target < smallest:
             raise unreachable(ratio, target, smallest, uncompressed, pixels.shape)
-    levels = [decomposition_levels(rows, columns, bits, target - FIXED_BYTES) for target in targets]
 
     def work() -> Iterator[Encoded]:
-        images: dict[int, tuple[CodedImage, RateControl]] = {}
+        if not targets:
+            return
         with workers:
-            for ratio, target, depth in zip(ratios, targets, levels):
-                if depth not in images:
-                    largest_target = max(other for other, same in zip(targets, levels) if same == depth)
-                    images[depth] = code_irreversibly(pixels, bits, depth, largest_target - FIXED_BYTES, workers)
-                    if reconstructed:
-                        images[depth][0].blocks.drop_fractions()
-                yield _encoded(*images[depth], ratio, target, reconstructed, workers)
+            trials = LevelTrials(pixels, bits, max(targets) - FIXED_BYTES, workers)
+            if reconstructed:
+                trials.drop_fractions()
+            for ratio, target in zip(ratios, targets):
+                yield _encoded(*trials.best(target - FIXED_BYTES), ratio, target, reconstructed, workers)
 
     return work()
 
@@ -208,11 +207,10 @@ def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
 
 
 def _encoded(
-    image: CodedImage, control: RateControl, ratio: float, target: int, reconstructed: bool, workers: Workers
+    image: CodedImage, allocation: Allocation, ratio: float, target: int, reconstructed: bool, workers: Workers
 ) -> Encoded:
     """Assemble the codestream of `target` bytes."""
     packet_bytes = target - FIXED_BYTES
-    allocation = control.allocate(packet_bytes)
     body = np.empty(packet_bytes, np.uint8)
     write_packets(allocation.plan, codewords_of(image.blocks), allocation.filling.blank, body)
     codestream = (
@@ -239,13 +237,10 @@ def _reconstruction(image: CodedImage, allocation: Allocation, codestream: bytes
     if allocation.filling.truncated != NO_BLOCK:  # the result of a truncated pass is known only from decoding it
         return decode(codestream, max_pixels=image.shape[0] * image.shape[1]).astype(image.dtype, copy=False)
     pixels = np.empty(image.shape, image.dtype)
-    passes = allocation.plan.passes.copy()
-    if allocation.filling.blank != NO_BLOCK:
-        passes[allocation.filling.blank] = 0
     reconstruct(
         image.blocks,
         subband_steps(image.quantization, image.bits_stored, image.levels),
-        passes,
+        allocation.whole_passes,
         pixels,
         image.bits_stored,
         workers,
