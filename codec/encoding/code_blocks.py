@@ -73,10 +73,13 @@ class CodedBlocks:
         per_pass = (count, 3 * max(1, *(band.bit_planes for band in subbands)) - 2)
         self.subbands, self.subband, self.area = subbands, subband, area
         self.bit_planes = np.array([band.bit_planes for band in subbands], np.int32)[subband]
-        self.planes = np.empty(count, np.int32)
-        for index, band in enumerate(subbands):
-            members = subband == index
-            self.planes[members] = band.planes[area[members, 0] // BLOCK_SIDE, area[members, 1] // BLOCK_SIDE]
+        sizes, widths = (
+            np.array(each) for each in zip(*((band.planes.size, band.planes.shape[1]) for band in subbands))
+        )
+        places = (
+            (np.cumsum(sizes) - sizes)[subband] + area[:, 0] // BLOCK_SIDE * widths[subband] + area[:, 1] // BLOCK_SIDE
+        )
+        self.planes = np.concatenate([band.planes.ravel() for band in subbands])[places]
         self.zero_planes = self.bit_planes - self.planes
         self.passes, self.complete = np.zeros(count, np.int32), np.zeros(count, np.bool_)
         self.lengths, self.ends = np.empty(per_pass, np.int32), np.empty(per_pass, np.int32)

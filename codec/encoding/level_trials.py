@@ -1,7 +1,7 @@
 """Choosing the number of decomposition levels for a few hundred bytes by trying.
 
-The trials share the finest subbands and their coding. They differ in the LL subband of a level that all of them have,
-which is small. There too their errors are compared, as rarely any bytes are left for finer subbands.
+A level more replaces the LL subband by four; all other subbands and their coding are taken over. The errors are
+compared in the LL subband of the last level that all trials have, as rarely any bytes are left for finer subbands.
 """
 
 import numpy as np
@@ -38,10 +38,13 @@ class LevelTrials:
         self._workers = workers
         rows, columns = pixels.shape
         self._usual = decomposition_levels(rows, columns, bits)
-        self._shared = max(self._usual + FEWEST, 0)
-        self._low, *finest = forward_97(pixels, self._shared, 1 << (bits - 1), workers)
-        usual = code_subbands(pixels, bits, [*self._coarse(self._usual), *finest], packet_bytes, workers)
-        self._coded = {self._usual: usual}
+        self._common = max(self._usual + FEWEST, 0)
+        low, *bands = forward_97(pixels, self._common, 1 << (bits - 1), workers)
+        self._low = {self._common: low}
+        for level in range(self._common + 1, self._usual + 1):
+            bands = [*self._split(level), *bands]
+        bands = [self._low[self._usual].copy(), *bands]
+        self._coded = {self._usual: code_subbands(pixels, bits, bands, packet_bytes, workers)}
 
     def drop_fractions(self) -> None:
         """As of `CodedBlocks`, once all is coded that is the same for every number of bytes."""
@@ -59,7 +62,7 @@ class LevelTrials:
         for more in others:
             levels = self._usual + more
             enough = len(image.packets) + more <= packet_bytes
-            if more == 0 or not self._shared <= levels <= most or not enough:
+            if more == 0 or not self._common <= levels <= most or not enough:
                 continue
             image_of_trial, control = self._with_levels(levels)
             trial = image_of_trial, control.allocate(packet_bytes)
@@ -68,14 +71,19 @@ class LevelTrials:
                 best, smallest_error = trial, error
         return best
 
-    def _coarse(self, levels: int) -> list[np.ndarray]:
-        """Subbands of the levels that are not shared."""
-        return forward_97(self._low, levels - self._shared, 0, self._workers)
+    def _split(self, level: int) -> list[np.ndarray]:
+        """Transform the LL subband of the level before; keeps the LL subband and returns the others."""
+        self._low[level], *others = forward_97(self._low[level - 1], 1, 0, self._workers)
+        return others
 
     def _with_levels(self, levels: int) -> tuple[CodedImage, RateControl]:
+        """Code only what is not in an image with one level less, or with the usual levels."""
         if levels not in self._coded:
-            usual, _ = self._coded[self._usual]
-            self._coded[levels] = code_with_other_levels(usual, self._coarse(levels), levels, self._workers)
+            more = levels > self._usual
+            source, _ = self._with_levels(levels - 1 if more else self._usual)
+            others = self._split(levels) if more else []
+            coarse = [self._low[levels].copy(), *others]
+            self._coded[levels] = code_with_other_levels(source, coarse, levels, self._workers)
         return self._coded[levels]
 
     def _error(self, image: CodedImage, allocation: Allocation) -> float:
@@ -85,9 +93,9 @@ class LevelTrials:
         """
         passes = allocation.whole_passes
         steps = subband_steps(image.quantization, image.bits_stored, image.levels)
-        low = reconstruct_low_pass(image.blocks, steps, passes, self._shared, self._workers)
+        low = reconstruct_low_pass(image.blocks, steps, passes, self._common, self._workers)
         half = 1 << (image.bits_stored - 1)
-        difference = np.clip(low, -half, half - 1).astype(np.float64) - self._low
-        fine = np.flatnonzero((image.blocks.subband >= len(steps) - 3 * self._shared) & (passes > 0))
+        difference = np.clip(low, -half, half - 1).astype(np.float64) - self._low[self._common]
+        fine = np.flatnonzero((image.blocks.subband >= len(steps) - 3 * self._common) & (passes > 0))
         gained = image.blocks.gains[fine, passes[fine] - 1].sum()
-        return float(subband_norms(self._shared)[0] ** 2 * np.sum(difference**2) - gained)
+        return float(subband_norms(self._common)[0] ** 2 * np.sum(difference**2) - gained)
