@@ -14,7 +14,7 @@ from codec.decoding.subband_decoder import decode_subband
 from codec.decoding.tile_layout import SUBBAND, LayoutBudget, Subband, TileLayout, lay_out_tile
 from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
 from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
-from codec.options import whole_number
+from codec.options import as_bytes, whole_number
 from codec.workers import Workers
 
 
@@ -59,7 +59,7 @@ def decode(
     reduce, max_pixels = whole_number("reduce", reduce, 0), whole_number("max_pixels", max_pixels, 0)
     layers = None if layers is None else whole_number("layers", layers, 1)
     workers = Workers(threads)
-    codestream = bytes(codestream)
+    codestream = as_bytes(codestream)
     parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream)
     parameters = [(tile, parsed.parameters(tile)) for tile in parsed.tiles.values()]
     levels = min(p.block_coding.levels for _, p in parameters)

@@ -43,8 +43,8 @@ class Encoded:
     padding_bytes : int
         Filler, only where all coded data are used.
     reconstruction : numpy.ndarray or None
-        The decoded pixels, of the input's dtype (`codec.decode` gives uint8 wherever `bits_stored` is at most 8);
-        only from `encode_ladder`.
+        The decoded pixels, of the input's dtype in the machine's byte order (`codec.decode` gives uint8 wherever
+        `bits_stored` is at most 8); only from `encode_ladder`.
     """
 
     codestream: bytes
@@ -57,6 +57,13 @@ class Encoded:
     header_bytes: int
     padding_bytes: int
     reconstruction: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Encoded({len(self.codestream)} bytes, ratio {compression_ratio.ratio_text(self.ratio)}, {self.rows} ×"
+            f" {self.columns} pixels of {self.bits_stored} bits in {self.bits_allocated}, {self.padding_bytes} bytes"
+            f" of padding)"
+        )
 
     @property
     def body_bytes(self) -> int:
@@ -99,7 +106,7 @@ def encode(
     Parameters
     ----------
     pixels : numpy.ndarray
-        uint8 or uint16 [rows, columns].
+        uint8 or uint16, of any byte order, [rows, columns].
     ratio : float
         Compression ratio, any finite number above 0.
     bits_stored : int, optional
@@ -153,7 +160,7 @@ def _encode_all(
 ) -> Iterator[Encoded]:
     """Check the request, and return the iterator that does the work."""
     workers = Workers(threads)
-    bits = checked_bits(pixels, bits_stored)
+    pixels, bits = checked_image(pixels, bits_stored)
     rows, columns = pixels.shape
     uncompressed = compression_ratio.image_bytes(pixels, bits, reference)
     targets = [compression_ratio.target_bytes(uncompressed, ratio) for ratio in ratios]
@@ -188,9 +195,16 @@ def unreachable(
     )
 
 
-def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
-    """Check that `pixels` can be coded with `bits_stored`, and return that; `InvalidImageError` if not."""
-    if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
+def checked_image(pixels: np.ndarray, bits_stored: int | None) -> tuple[np.ndarray, int]:
+    """Check that `pixels` can be coded with `bits_stored`; return both, the pixels in the machine's byte order.
+
+    Raises
+    ------
+    InvalidImageError
+        They cannot be coded.
+    """
+    native = pixels.dtype.newbyteorder("=") if isinstance(pixels, np.ndarray) else None
+    if native not in (np.uint8, np.uint16):
         kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise InvalidImageError(f"pixels must be a numpy array of uint8 or uint16, not {kind}")
     if pixels.ndim != 2 or pixels.size == 0:
@@ -203,7 +217,7 @@ def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
     largest = int(pixels.max())
     if largest >> bits:
         raise InvalidImageError(f"a pixel has the value {largest}, which needs more than bits_stored={bits}")
-    return bits
+    return pixels.astype(native, copy=False), bits
 
 
 def _encoded(
