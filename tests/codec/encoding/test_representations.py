@@ -17,7 +17,8 @@ def test_layers():
     pixels = picture("tissue", 120, 100, 12, 2)
     layered = codec.encode_layers(pixels, [20, 50, 200], bits_stored=12)
     assert repr(layered) == (
-        "Layered(1200 bytes, layers: ratio 200, ratio 50, ratio 20; 120 × 100 pixels of 12 bits in 16, 0 bytes of padding)"
+        "Layered(1200 bytes, layers: ratio 200, ratio 50, ratio 20;"
+        " 120 × 100 pixels of 12 bits in 16, 0 bytes of padding)"
     )
     lossless = codec.encode_layers(pixels, [20], bits_stored=12, lossless=True)
     assert repr(lossless).startswith(f"Layered({len(lossless.codestream)} bytes, layers: ratio 20, lossless; 120 ×")
