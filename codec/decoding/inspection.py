@@ -24,6 +24,7 @@ from codec.decoding.tile_layout import (
 from codec.errors import UnsupportedCodestreamError
 from codec.jit import kernel
 from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
+from codec.options import as_bytes
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def inspect_codestream(codestream: bytes, *, max_pixels: int = 2**28) -> list[Su
     UnsupportedCodestreamError
         As `codec.decode`, or another code-block style, or a region of interest.
     """
+    codestream = as_bytes(codestream)
     parsed = read_codestream(codestream)
     size, budget = parsed.size, LayoutBudget(max_pixels, len(codestream))
     contents = []
