@@ -41,6 +41,7 @@ from experiments.codec_benchmark.trials import (
 )
 from mammo_jax.compression.ladder import CodecName
 from mammo_jax.ratios import LADDER
+from mammo_jax.runtime import set_up
 from mammo_jax.sources.image_files import read_image
 from mammo_jax.sources.mammogram import Mammogram
 from mammo_jax.sources.phantom import Phantom
@@ -157,6 +158,7 @@ def print_start_up(folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
+    set_up(networks=False)
     config = tyro.cli(BenchmarkConfig, args=arguments, description=__doc__)
     pitch = max(MIN_PHANTOM_MM[0] / config.rows, MIN_PHANTOM_MM[1] / config.columns)
     phantom = Phantom(images=1, rows=config.rows, columns=config.columns, pixel_pitch=pitch)[0]

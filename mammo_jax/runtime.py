@@ -1,7 +1,9 @@
 """How a process is set up for a job: memory, XLA, TensorFlow, and the cache of compiled programs.
 
 Nothing here happens at import. Every job calls `set_up` before anything else, and every worker process of a pool the
-function that is made for it; whoever uses the package as a library keeps the process as it is.
+function that is made for it; whoever uses the package as a library keeps the process as it is. Two things happen where
+they are needed: reading a dataset imports TensorFlow, with `quiet_tensorflow` before, and OpenJPEG takes its number of
+threads from the environment variable OPJ_NUM_THREADS (`mammo_jax.compression.codecs`).
 
 | what | for whom | why |
 |---|---|---|

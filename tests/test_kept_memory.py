@@ -75,7 +75,7 @@ def test_children_are_told_where_there_are_only_cpus_and_the_environment_is_left
     assert dict(os.environ) == before
 
 
-def test_workers_are_told(monkeypatch):
+def test_workers_keep_memory_from_their_start(monkeypatch):
     monkeypatch.setattr(runtime, "_only_cpu", lambda: True)
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     assert list(grid._run_all(_Environment(), ["MALLOC_ARENA_MAX"], workers=1)) == [None]

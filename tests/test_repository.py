@@ -18,9 +18,9 @@ from mammo_jax.jobs.command_line import JOBS, REPOSITORY_JOBS, job_module, main
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("codec", "mammo_jax", "experiments")
-LONGEST_FILE = 300
-LONGEST_FUNCTION = 40
-LARGEST_BINARY = 200_000
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 40
+MAX_BINARY_BYTES = 200_000
 BINARY_SUFFIXES = {".png", ".jpg", ".tif", ".tiff", ".pgm", ".pgx", ".dcm", ".j2k", ".jp2", ".npy", ".npz", ".parquet"}
 
 
@@ -46,7 +46,7 @@ def test_imports_go_one_way():
 def test_files_are_short():
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in sources()}
     assert len(lengths) > 20
-    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+    assert {name: length for name, length in lengths.items() if length > MAX_FILE_LINES} == {}
 
 
 def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -64,7 +64,7 @@ def test_functions_are_short():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert len(lengths) > 200
-    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+    assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES} == {}
 
 
 def test_no_file_is_a_drawer_for_everything():
@@ -74,7 +74,7 @@ def test_no_file_is_a_drawer_for_everything():
 
 def test_no_large_binary_and_no_medical_image_is_tracked():
     paths = tracked()
-    assert [path for path in paths if path.suffix in BINARY_SUFFIXES and path.stat().st_size > LARGEST_BINARY] == []
+    assert [path for path in paths if path.suffix in BINARY_SUFFIXES and path.stat().st_size > MAX_BINARY_BYTES] == []
     assert [path for path in paths if path.suffix in {".dcm", ".pgm", ".pgx"} or path.name.startswith("mdb")] == []
 
 

@@ -177,7 +177,7 @@ def _phantom_patches(images: int, folds: int, folder: Path) -> Examples:
         units=UnitConfig(target="lesion"),
     )
     prepare(study)
-    return read_examples(parts(study.out / "dataset"), 1.0)
+    return read_examples(parts(study.run.dataset), 1.0)
 
 
 def _bootstrap(examples: Examples, scores: list[np.ndarray]) -> Any:

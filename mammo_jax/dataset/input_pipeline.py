@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from mammo_jax.errors import UserError
 from mammo_jax.ratios import MIXED, ratio_text, split_name
+from mammo_jax.runtime import quiet_tensorflow
 
 MASKS = ("mask", "breast")
 
@@ -90,7 +90,7 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
     DatasetError
         If a folder has no dataset, the ratio or the masks are not in it, or an image id occurs twice.
     """
-    _quiet_tensorflow()
+    _set_up_tensorflow()
     import tensorflow_datasets as tfds
 
     missing = [path for path in map(Path, dataset_dirs) if not (path / "dataset_info.json").is_file()]
@@ -223,7 +223,7 @@ def batches(
     """
     if not len(steps):
         return
-    _quiet_tensorflow()
+    _set_up_tensorflow()
     import tensorflow as tf
 
     images = examples.images if examples.images.ndim == 5 else examples.images[:, None]
@@ -265,10 +265,9 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     return -(-count // batch_size)
 
 
-def _quiet_tensorflow() -> None:
+def _set_up_tensorflow() -> None:
     """Suppress TensorFlow's start-up messages, and hide the GPUs from it, which JAX uses."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # oneDNN prints a message otherwise; it is not used here
+    quiet_tensorflow()
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")

@@ -145,7 +145,7 @@ def test_a_left_out_image_is_tried_again_once_it_can_be_used_and_its_path_is_kep
     assert {path.name for path in (run / "dataset").iterdir()} == {"part-00000", "complete.json"}
 
 
-def test_one_image_twice_is_told(tmp_path, caplog):
+def test_one_image_twice_is_reported(tmp_path, caplog):
     flags = folder_of_images(tmp_path, ["malignant", "malignant", "normal", "normal", "normal"])
     (tmp_path / "3.png").write_bytes((tmp_path / "2.png").read_bytes())
     (tmp_path / "images.csv").write_text((tmp_path / "images.csv").read_text().replace("P3", "P2"))
