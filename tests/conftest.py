@@ -2,6 +2,9 @@
 
 import importlib
 import os
+import shutil
+import subprocess
+import sys
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -22,18 +25,40 @@ if runtime.YNNPACK_FLAG in os.environ["XLA_FLAGS"]:  # a JAX whose flags are kno
     os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
 
 
-def keep_apart(variable: str, default: Path | None) -> None:
-    """Give this worker of pytest-xdist its own part of a cache folder: neither Numba nor JAX writes atomically."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    folder = os.environ.get(variable) or default
-    if folder is not None:
-        os.environ[variable] = str(Path(folder) / worker)
-
-
+# Neither JAX nor Numba writes its cache so that another process can read meanwhile: each worker has its own.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 CACHE = Path(__file__).parents[1] / ".pytest_cache"
-keep_apart("JAX_COMPILATION_CACHE_DIR", CACHE / "jax")
-keep_apart("NUMBA_CACHE_DIR", CACHE / "numba" if "PYTEST_XDIST_WORKER" in os.environ else None)
+PROGRAMS = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR") or CACHE / "jax")
+KERNELS = Path(os.environ.get("NUMBA_CACHE_DIR") or CACHE / "numba")
+KERNEL_PARTS = ("encode", "decode")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(PROGRAMS / WORKER)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+
+def copy_if_newer(source, target):
+    if not os.path.exists(target) or os.path.getmtime(source) > os.path.getmtime(target):
+        shutil.copy2(source, target)
+
+
+if WORKER:
+    os.environ["NUMBA_CACHE_DIR"] = str(KERNELS / WORKER)
+    for part in KERNEL_PARTS:
+        shutil.copytree(KERNELS / part, KERNELS / WORKER, copy_function=copy_if_newer, dirs_exist_ok=True)
+
+
+def pytest_configure(config):
+    """Compile the codec's kernels once, before workers start, which would each take a minute to do so."""
+    if WORKER or not config.getoption("numprocesses", None):
+        return
+    print("compiling the codec's kernels where they are not in the cache", flush=True)
+    compiling = []
+    for part in KERNEL_PARTS:
+        (KERNELS / part).mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, Path(__file__).with_name("compile_kernels.py"), part]
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(KERNELS / part), "PYTHONPATH": os.pathsep.join(sys.path)}
+        compiling.append(subprocess.Popen(command, env=environment))
+    for process in compiling:
+        process.wait()  # where one fails, so do the tests of what it compiles
 
 
 def pytest_xdist_auto_num_workers() -> int:
