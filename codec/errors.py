@@ -10,7 +10,17 @@ class OptionError(CodecError, ValueError):
 
 
 class InvalidRatioError(CodecError, ValueError):
-    """The ratio is not a finite number above 0, or means more bytes than a codestream can have."""
+    """The ratio is not a finite number above 0, or means more bytes than a codestream can have.
+
+    Attributes
+    ----------
+    smallest_ratio : float or None
+        In the second case the smallest ratio that the image can have; None in the first.
+    """
+
+    def __init__(self, message: str, smallest_ratio: float | None = None):
+        super().__init__(message)
+        self.smallest_ratio = smallest_ratio
 
 
 class UnreachableRatioError(CodecError, ValueError):
@@ -26,7 +36,20 @@ class UnreachableRatioError(CodecError, ValueError):
 
 
 class LayerError(CodecError, ValueError):
-    """The layers are not possible: a ratio twice, more bytes than there are coded data, or too few bytes in a layer."""
+    """The layers are not possible: a ratio twice, more bytes than there are coded data, or too few bytes in a layer.
+
+    Attributes
+    ----------
+    ratio : float or None
+        The ratio that cannot have a layer; None where the number of layers is the reason.
+    largest_ratio : float or None
+        The largest ratio that its layer can have instead. None where it is to be left out: given twice, or all coded
+        data are used before its end.
+    """
+
+    def __init__(self, message: str, ratio: float | None = None, largest_ratio: float | None = None):
+        super().__init__(message)
+        self.ratio, self.largest_ratio = ratio, largest_ratio
 
 
 class InvalidImageError(CodecError, ValueError):

@@ -3,6 +3,7 @@
 Every conversion between bytes and ratios is here. Results are computed exactly and rounded once.
 """
 
+import decimal
 import math
 from fractions import Fraction
 from numbers import Rational, Real
@@ -61,9 +62,11 @@ def target_bytes(uncompressed: Fraction | int, ratio: float) -> int:
     """
     target = math.floor(uncompressed / exact_ratio(ratio))
     if target > MAX_CODESTREAM_BYTES:
+        smallest = min_ratio(uncompressed, MAX_CODESTREAM_BYTES)
         raise InvalidRatioError(
             f"ratio {ratio_text(ratio)} means a codestream of more than {MAX_CODESTREAM_BYTES} bytes: the smallest"
-            f" ratio for this image is {ratio_of(uncompressed, MAX_CODESTREAM_BYTES):.6g}"
+            f" ratio for this image is {text_above(smallest)}",
+            smallest,
         )
     return target
 
@@ -78,6 +81,28 @@ def max_ratio(uncompressed: Fraction | int, min_bytes: int) -> float:
     exact = Fraction(uncompressed) / min_bytes
     nearest = float(exact)
     return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, 0)
+
+
+def min_ratio(uncompressed: Fraction | int, max_bytes: int) -> float:
+    """Return the smallest float ratio whose `target_bytes` are at most `max_bytes`."""
+    exact = Fraction(uncompressed) / (max_bytes + 1)  # which itself means one byte too many
+    nearest = float(exact)
+    return nearest if Fraction(nearest) > exact else math.nextafter(nearest, math.inf)
+
+
+def text_below(largest: float) -> str:
+    """Six digits of a largest ratio, rounded down, so that the ratio in the text can be had too."""
+    return _six_digits(largest, decimal.ROUND_FLOOR)
+
+
+def text_above(smallest: float) -> str:
+    """Six digits of a smallest ratio, rounded up."""
+    return _six_digits(smallest, decimal.ROUND_CEILING)
+
+
+def _six_digits(ratio: float, rounding: str) -> str:
+    rounded = decimal.Context(prec=6, rounding=rounding).create_decimal(ratio)
+    return f"{float(rounded):.6g}"
 
 
 def ratio_for_target(uncompressed: Fraction | int, target: int) -> float:

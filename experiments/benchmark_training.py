@@ -1,14 +1,14 @@
-"""Training and inference beside PyTorch: images a second, in one run, in turns, with equal threads.
+"""Benchmark of training and inference against PyTorch: images per second, in one run, in turns, with equal threads.
 
     mammo-jax benchmark-training                 all cores of the machine
-    mammo-jax benchmark-training --threads 1     one, as in the processes of a study
+    mammo-jax benchmark-training --threads 1     one core, as in the processes of a study
 
-Prints a table and writes OUT/benchmark_training.csv. Both frameworks get float32 images in memory and AdamW; JAX
-standardises them in its step as well. "compile" is what the first training step and prediction of a process take longer
-than the next ones, compiled programs being in the persistent cache. "input" is what the input pipeline alone delivers,
-which must never be the limit. "of peak" is the step's share of what a large matrix product of the same type reaches on
-the same device. Without PyTorch the JAX half runs alone; where JAX has a GPU or TPU, PyTorch takes its GPU too. Takes
-about three minutes on two cores.
+Prints a table and writes OUT/benchmark_training.csv. Both frameworks get float32 images in memory and use AdamW; JAX
+also standardises the images in its step. "compile" is the extra time of a process's first training step and prediction,
+with compiled programs in the persistent cache. "input" is the rate of the input pipeline alone, which must never be the
+bottleneck. "of peak" is the step's rate of operations relative to a large matrix product of the same type on the same
+device. Without PyTorch only the JAX half runs; if JAX has a GPU, PyTorch uses it too. Takes about three minutes on two
+cores.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ RATE = 1e-4
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """What is measured.
+    """Settings of the benchmark.
 
     Attributes
     ----------
     threads : int or None
-        For both frameworks, on CPU; None takes every core.
+        Threads of both frameworks, on CPU; None uses every core.
     rounds : int
-        Each framework's turns; the least time counts, and the median is written as well.
+        Measurements of each framework, in turns; the minimum counts, and the median is written as well.
     cases : tuple of str
         Networks, by their names in the table; all by default.
     compute : {"float32", "bfloat16"}
-        Of JAX; PyTorch is left out where it is not float32.
+        Type of JAX's computation; PyTorch is left out unless it is float32.
     out : Path
         Folder for benchmark_training.csv.
     """
@@ -68,14 +68,14 @@ class BenchmarkConfig:
     out: Path = Path("runs/benchmark")
 
     def __post_init__(self) -> None:
-        """Refuse networks that are not in the table."""
+        """Raise ValueError for networks that are not in the table."""
         if unknown := set(self.cases) - {name for name, *_ in CASES}:
             raise ValueError(f"cases: {sorted(unknown)} are not among {sorted({name for name, *_ in CASES})}")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One network; images a second, ratios above 1 where JAX is faster."""
+    """The results of one network: images per second, and ratios, which are above 1 if JAX is faster."""
 
     network: str
     pixels: int
@@ -99,14 +99,14 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Work:
-    """One framework's training step and inference on one batch; each call waits for its result."""
+    """The training step and inference of one framework on one batch; each call waits for its result."""
 
     train: Callable[[], Any]
     predict: Callable[[], Any]
 
 
 def images_of(config: TrainingConfig, size: int, count: int = 0) -> Examples:
-    """Random examples, a batch of them by default."""
+    """Draw random examples, one batch by default."""
     random = np.random.default_rng(0)
     count = count or config.batch_size
     names = np.array([f"{number:05}" for number in range(count)])
@@ -116,7 +116,7 @@ def images_of(config: TrainingConfig, size: int, count: int = 0) -> Examples:
 
 
 def in_jax(config: TrainingConfig, size: int) -> tuple[Work, Callable[[], Any]]:
-    """Steps of the study itself, and a function that returns the compiled training step."""
+    """Return the study's steps, and a function that returns the compiled training step."""
     examples = images_of(config, size)
     steps = build_steps(config)
     state = [steps.parallel.replicate(jax.device_get(steps.initialise(np.uint32(0), examples.images[:1])))]
@@ -143,19 +143,19 @@ def in_jax(config: TrainingConfig, size: int) -> tuple[Work, Callable[[], Any]]:
 
 
 def in_torch(config: TrainingConfig, size: int, threads: int) -> Work | None:
-    """The same network in PyTorch, where it is installed."""
+    """Return the same network's steps in PyTorch; None if it is not installed."""
     try:
         import torch
     except ImportError:
         return None
     from experiments.torch_parity.models import TorchCNN, TorchResNet18
-    from experiments.torch_parity.parity import seen
+    from experiments.torch_parity.parity import network_input
     from experiments.torch_parity.training import as_torch
 
     torch.set_num_threads(threads)
     device = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
     model = (TorchCNN(config.filters) if config.model == "cnn" else TorchResNet18()).to(device)
-    images = as_torch(seen(images_of(config, size).images)).to(device)
+    images = as_torch(network_input(images_of(config, size).images)).to(device)
     targets = torch.from_numpy(images_of(config, size).targets).float().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=config.weight_decay)
 
@@ -176,47 +176,47 @@ def in_torch(config: TrainingConfig, size: int, threads: int) -> Work | None:
 
 
 def in_turns(works: Sequence[Callable[[], Any]], rounds: int) -> list[list[float]]:
-    """Seconds of each work, taken in turns, after one call that is not counted."""
+    """Measure the seconds of each function in turns, after one call that is not counted."""
     times: list[list[float]] = [[] for _ in works]
     for turn in range(rounds + 1):
-        for taken, work in zip(times, works):
-            began = time.perf_counter()
+        for seconds, work in zip(times, works):
+            start = time.perf_counter()
             work()
             if turn:
-                taken.append(time.perf_counter() - began)
+                seconds.append(time.perf_counter() - start)
     return times
 
 
 def compile_seconds(config: TrainingConfig, size: int) -> tuple[float, float]:
-    """Seconds that the first training step and prediction take longer than the next, programs being in the cache."""
+    """Measure the extra seconds of the first training step and prediction, with compiled programs in the cache."""
     for _ in range(2):  # the first time fills the cache
         jax.clear_caches()
         _build_steps.cache_clear()
         work, _ = in_jax(config, size)
-        train, predict = (_first_beyond_next(call) for call in (work.train, work.predict))
+        train, predict = (_extra_seconds_of_first(call) for call in (work.train, work.predict))
     return train, predict
 
 
-def _first_beyond_next(call: Callable[[], Any]) -> float:
+def _extra_seconds_of_first(call: Callable[[], Any]) -> float:
     times = []
     for _ in range(4):
-        began = time.perf_counter()
+        start = time.perf_counter()
         call()
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start)
     return times[0] - min(times[1:])
 
 
 def input_rate(config: TrainingConfig, size: int) -> float:
-    """Images a second that the input pipeline delivers when nobody computes."""
+    """Measure the images per second of the input pipeline alone."""
     count = 16 * config.batch_size
     feed = batches(images_of(config, size, count), np.ones(count, np.float32), config.batch_size, 0, range(64))
     next(feed)
-    began = time.perf_counter()
-    return sum(len(batch["image"]) for batch in feed) / (time.perf_counter() - began)
+    start = time.perf_counter()
+    return sum(len(batch["image"]) for batch in feed) / (time.perf_counter() - start)
 
 
 def peak_flops(compute: str) -> float:
-    """Operations a second of a large matrix product of this type on one device."""
+    """Measure the operations per second of a large matrix product of this type on one device."""
     size = 2048 if jax.default_backend() == "cpu" else 8192
     product = jax.jit(jnp.matmul)
     matrix = jnp.ones((size, size), compute)
@@ -225,15 +225,16 @@ def peak_flops(compute: str) -> float:
 
 
 def measure(name: str, config: TrainingConfig, size: int, threads: int, rounds: int, peak: float) -> Measurement:
-    """Everything about one network."""
+    """Measure one network."""
     compile_train, compile_predict = compile_seconds(config, size)
     ours, compiled = in_jax(config, size)
     theirs = in_torch(config, size, threads) if config.compute == "float32" else None
     works = [ours] if theirs is None else [ours, theirs]
     train = in_turns([work.train for work in works], rounds)
     predict = in_turns([work.predict for work in works], rounds)
-    rate = [[config.batch_size / min(times) for times in (train[place], predict[place])] for place in range(len(works))]
-    peer = rate[1] if theirs is not None else [float("nan")] * 2
+    rates = [[config.batch_size / min(times) for times in pair] for pair in zip(train, predict)]
+    train_rate, predict_rate = rates[0]
+    train_torch, predict_torch = rates[1] if theirs is not None else (float("nan"), float("nan"))
     program = compiled()
     stats = jax.local_devices()[0].memory_stats() or {}
     memory = stats.get("peak_bytes_in_use") or program.memory_analysis().temp_size_in_bytes
@@ -244,14 +245,14 @@ def measure(name: str, config: TrainingConfig, size: int, threads: int, rounds: 
         batch=config.batch_size,
         device=jax.devices()[0].device_kind,
         threads=threads,
-        train=rate[0][0],
+        train=train_rate,
         train_median=config.batch_size / median(train[0]),
-        train_torch=peer[0],
-        train_ratio=rate[0][0] / peer[0],
-        predict=rate[0][1],
+        train_torch=train_torch,
+        train_ratio=train_rate / train_torch,
+        predict=predict_rate,
         predict_median=config.batch_size / median(predict[0]),
-        predict_torch=peer[1],
-        predict_ratio=rate[0][1] / peer[1],
+        predict_torch=predict_torch,
+        predict_ratio=predict_rate / predict_torch,
         input=input_rate(config, size),
         compile_train_seconds=compile_train,
         compile_predict_seconds=compile_predict,
@@ -268,10 +269,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.sched_setaffinity(0, set(cores[:threads]))  # before JAX counts the cores
     set_up(networks=True)
     peak = peak_flops(config.compute)
-    print(f"{jax.devices()[0].device_kind}, threads: {threads}; images a second, × PyTorch's")
+    print(f"{jax.devices()[0].device_kind}, threads: {threads}; images per second, × PyTorch's")
     print(f"{'':24}{'train':>8}{'×':>7}{'predict':>9}{'×':>7}{'input':>9}{'compile':>14}{'of peak':>9}{'memory':>10}")
     if config.compute == "float32" and find_spec("torch") is None:
-        print("PyTorch is not installed, its columns stay empty; pip install 'mammo-jax[torch]'")
+        print("PyTorch is not installed, so its columns are empty; pip install 'mammo-jax[torch]'")
     measurements = []
     for name, training, size in CASES:
         if config.cases and name not in config.cases:

@@ -1,12 +1,12 @@
-"""The same networks, weights and batches in JAX and in PyTorch: how far apart are they?
+"""Compare the same networks, weights and batches in JAX and in PyTorch.
 
     mammo-jax check-against-torch                       a table, and OUT/check_against_torch.json
-    mammo-jax check-against-torch --codec               our codestreams and OpenJPEG's decoder as well
-    mammo-jax check-against-torch --write-references    the figures that `make test` compares with without PyTorch
+    mammo-jax check-against-torch --codec               also our codestreams with OpenJPEG's decoder
+    mammo-jax check-against-torch --write-references    PyTorch's results, which `make test` compares with
 
-Needs `pip install 'mammo-jax[torch]'`; takes about three minutes. Float64 has absolute limits, float32 and attributions
-have parts of the largest value. Trajectories are judged in float64: in float32 those of both frameworks part where a
-sum's last bit decides on which side of a ReLU's kink a value falls, so they are shown only.
+Needs `pip install 'mammo-jax[torch]'`; takes about three minutes. Limits in float64 are absolute; those in float32 and
+of attributions are relative to the largest value. Trajectories have limits in float64 only: in float32 they diverge
+when the last bit of a sum decides on which side of a ReLU's kink a value falls, so they are only shown.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from mammo_jax.sources.phantom import Phantom
 
 CODEC_RATIOS = (15.0, 100.0, 1000.0, 5000.0)
 DIFFERENCES = {
-    "preprocessing": "both sides get every image with its own mean 0 and deviation 1, where the ImageNet weights were"
-    " trained on images less the mean of three colours over their deviation, (0.485, 0.456, 0.406) and"
-    " (0.229, 0.224, 0.225) of 1",
+    "preprocessing": "in both frameworks every image has mean 0 and standard deviation 1; the ImageNet weights were"
+    " trained on images normalised by the mean (0.485, 0.456, 0.406) and the deviation (0.229, 0.224, 0.225) of three"
+    " colours",
     "padding": 'every convolution is padded by half its kernel on each side, as in PyTorch; Flax\'s "SAME" pads'
-    " convolutions of stride 2 on one side more, which would move the logits of a ResNet18",
+    " convolutions of stride 2 more on one side, which would change the logits of a ResNet18",
 }
-"""What could differ from the usual ways of either framework, and does not differ here."""
+"""Known differences from the usual conventions of the frameworks, which are the same on both sides here."""
 
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What is checked.
+    """Settings of the check.
 
     Attributes
     ----------
     out : Path
         Folder for check_against_torch.json.
     codec : bool
-        Decode our codestreams with OpenJPEG as well.
+        Also decode our codestreams with OpenJPEG.
     write_references : bool
-        Write PyTorch's figures to tests/references.
+        Write PyTorch's results to tests/experiments/references.
     images, folds, epochs : int
-        Of the training whose AUROCs are compared; 0 images leave it out.
+        Size of the training whose AUROCs are compared; with 0 images it is left out.
     """
 
     out: Path = Path("runs/check")
@@ -61,14 +61,14 @@ class CheckConfig:
 
 
 def codec_rows() -> Iterator[Row]:
-    """Decode our codestreams with OpenJPEG and with our own decoder, and compare both with the encoder's own image."""
+    """Compare OpenJPEG's image of our codestreams with our decoder's and with the encoder's reconstruction."""
     phantom = Phantom(images=1, rows=1024, columns=1024, pixel_pitch=0.25)[0]
     for encoded in codec.encode_ladder(phantom.pixels, CODEC_RATIOS, bits_stored=phantom.bits_stored):
         openjpeg = imagecodecs.jpeg2k_decode(encoded.codestream)
         name = f"codec, CR {encoded.ratio_allocated:.0f}: grey levels from OpenJPEG's,"
-        for who, image in (("decoder", codec.decode(encoded.codestream)), ("encoder", encoded.reconstruction)):
+        for side, image in (("decoder", codec.decode(encoded.codestream)), ("encoder", encoded.reconstruction)):
             difference = float(np.abs(np.asarray(image, np.int64) - openjpeg).max())
-            yield Row(f"{name} {who}", difference, 1.0, 1.0)
+            yield Row(f"{name} {side}", difference, 1.0, 1.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -85,12 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sources: list[Iterable[Row]] = [torch_rows.network_rows(case) for case in CASES.values()]
     sources += [torch_rows.third_party_rows(), torch_rows.saliency_rows(), *([codec_rows()] if config.codec else [])]
     sources += [torch_rows.auroc_rows(config.images, config.folds, config.epochs)] if config.images else []
-    print(f"{'':78}{'apart':>9}{'of':>9}{'allowed':>15}")
+    print(f"{'':78}{'differ by':>10}{'of':>9}{'limit':>15}")
     for row in (row for source in sources for row in source):
         rows.append(row)
         limit = "" if row.limit is None else f"{row.limit:.0e}{' of it' if row.of_scale else ''}"
-        verdict = f"{limit:>15}  {'TOO FAR' if not row.passed else 'ok' if limit else 'shown only'}"
-        print(f"{row.what:78}{row.difference:9.1e}{row.scale:9.1e}{verdict}", flush=True)
+        verdict = f"{limit:>15}  {'TOO LARGE' if not row.passed else 'ok' if limit else 'shown only'}"
+        print(f"{row.what:78}{row.difference:10.1e}{row.scale:9.1e}{verdict}", flush=True)
     failed = [row.what for row in rows if not row.passed]
     write_json(
         config.out / "check_against_torch.json",
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n" + "\n".join(f"{name}: {text}" for name, text in DIFFERENCES.items()))
     print(f"\n{config.out / 'check_against_torch.json'}")
     if failed:
-        raise SystemExit(f"error: {len(failed)} figures are too far apart, {failed[0]!r} first")
+        raise SystemExit(f"error: {len(failed)} differences are too large, the first is {failed[0]!r}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Our integrated gradients beside captum's and PAIR saliency's, on the same weights, and their time in the same run.
+"""Compare our integrated gradients with captum's and PAIR saliency's, for the same weights, and their speed.
 
-Needs the extra `torch`, and `pip install --no-deps saliency` for the second oracle.
+Needs the extra `torch`, and `pip install --no-deps saliency` for PAIR saliency.
 
 Command   python -m experiments.check_saliency
 Cost      three and a half minutes on two cores
-Result    a line for each comparison, and each way's time over ours; exits with 1 where a difference is out of bounds
+Result    a line for each comparison, and each implementation's time relative to ours; exits with 1 if a difference is
+          out of bounds
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from mammo_jax.runtime import set_up
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What is compared.
+    """Settings of the comparison.
 
     Attributes
     ----------
     size : int
-        Pixels of an image's side; a multiple of 32.
+        Side of an image in pixels; a multiple of 32.
     images, steps : int
+        Number of images, and of path points.
     filters : tuple of 3 int
-        Of the CNN.
+        Filters of the CNN.
     networks : tuple of str
-        Of "CNN" and "ResNet18".
+        "CNN", "ResNet18" or both.
     rounds : int
-        Each way is timed this often, one after the other; the fastest counts.
+        Number of measurements of each implementation, in turns; the fastest counts.
     """
 
     size: int = 224
@@ -47,26 +49,26 @@ class CheckConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job; exit with 1 where a difference is out of bounds."""
-    given = sys.argv[1:] if arguments is None else arguments
-    config = tyro.cli(CheckConfig, args=given, description=__doc__)
+    """Run the job; exit with 1 if a difference is out of bounds."""
+    flags = sys.argv[1:] if arguments is None else arguments
+    config = tyro.cli(CheckConfig, args=flags, description=__doc__)
     set_up(networks=True)
     with needing_torch():
         import torch
 
-        from experiments.torch_parity.saliency import compare, make_pairs, race
+        from experiments.torch_parity.saliency import compare, compare_speed, make_pairs
     threads = len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
     print(f"{config.images} images of {config.size} px, {config.steps} Gauss-Legendre steps, {threads} threads")
     random = np.random.default_rng(0)
     images = random.normal(size=(config.images, config.size, config.size, 1)).astype(np.float32)
-    # Not constant: where a window holds one value only, frameworks differ in which pixel max pooling credits.
+    # Not constant: for equal values the frameworks' max pooling passes the gradient to different pixels.
     baselines = (0.1 * random.normal(size=images.shape) - 2).astype(np.float32)
-    within = True
+    within_bounds = True
     for pair in make_pairs(images, config.filters, config.networks):
-        within &= compare(pair, images, baselines, config.steps)
-        race(pair, images, baselines, config.steps, config.rounds)
-    if not within:
+        within_bounds &= compare(pair, images, baselines, config.steps)
+        compare_speed(pair, images, baselines, config.steps, config.rounds)
+    if not within_bounds:
         raise SystemExit("error: a difference is out of bounds")
 
 

@@ -20,7 +20,7 @@ POLL_SECONDS = 0.5
 
 
 class WorkerError(UserError):
-    """A worker process that was ended from outside; the message says the way out."""
+    """A worker process that was ended from outside; the message says what to do."""
 
 
 def results_as_completed(

@@ -11,7 +11,7 @@ KNOWN_MODELS = ("cnn", "resnet18")
 
 
 class TrainingError(UserError):
-    """A training that cannot go on; the message names the model and the way out."""
+    """A training that cannot go on; the message names the model and what to do."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 SOC, EOC, SOD = b"\xff\x4f", b"\xff\xd9", b"\xff\x93"
 SOP, EPH = b"\xff\x91\x00\x04", b"\xff\x92"
 COD, COC, QCD, QCC, RGN, POC, PPM, PPT = 0xFF52, 0xFF53, 0xFF5C, 0xFF5D, 0xFF5E, 0xFF5F, 0xFF60, 0xFF61
-SMALLEST_PSOT = 14
+MIN_PSOT = 14
 
 
 def segment(marker, body):
@@ -65,7 +65,7 @@ class Arrangement:
             body += SOP + struct.pack(">H", first + n) if self.sop else b""
             body += header + EPH * self.eph if self.packed is None else b""
             body += data
-        length = SMALLEST_PSOT + len(extra) + len(body)
+        length = MIN_PSOT + len(extra) + len(body)
         return segment(0xFF90, struct.pack(">HIBB", tile, length, number, self.tile_parts)) + extra + SOD + body, index
 
 

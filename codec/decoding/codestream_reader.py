@@ -38,7 +38,6 @@ from codec.quantization import Quantization
 
 MAIN_HEADER_ONLY = {SIZ, CAP, PPM}
 MAX_ROI_SHIFT = 37  # Table A.25
-MAX_TILE_PARTS = 255  # of one tile (A.4.2)
 
 
 @dataclass
@@ -222,17 +221,23 @@ class _Parser:
             raise UnsupportedCodestreamError("CAP: extended capabilities (as of high-throughput JPEG 2000)")
 
     def _tile_part(self, position: int, part_headers: list[bytes] | None) -> int | None:
-        """Read one tile-part (A.4.2); returns the position of the next, None where the data end before."""
+        """Read one tile-part (A.4.2); returns the position of the next, None where the data end before.
+
+        Two kinds of files break A.4.2 and are read all the same: those with tile-parts that are an SOT marker segment
+        alone, and those with more than 255 tile-parts in a tile, whose TPsot counts on from 0.
+        """
         length, index, part_length = unpack_fields("HHI", self.data[position + 2 : position + 10], 0, "SOT")
         assert self.size is not None
         if length != 10 or index >= self.size.tiles:
             raise CodestreamError(f"SOT: length {length}, tile {index} of {self.size.tiles}")
-        if part_length != 0 and part_length < TILE_HEADER_BYTES:
+        if part_length not in (0, SOT_BYTES) and part_length < TILE_HEADER_BYTES:
             raise CodestreamError(f"SOT: a tile-part of {part_length} bytes")
         end = position + part_length if part_length else len(self.data)
         tile = self.tiles.get(index) or Tile(index)
-        if len(tile.bodies) == MAX_TILE_PARTS:
-            raise CodestreamError(f"SOT: tile {index} has more than {MAX_TILE_PARTS} tile-parts")
+        if part_length == SOT_BYTES:
+            self.tiles[index] = tile
+            self.tile_parts += 1
+            return end
         start = self._header(position + SOT_BYTES, tile.header, tile)
         if start is None or start + 2 > len(self.data):
             return None

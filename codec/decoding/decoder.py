@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from codec.decoding.block_state import SubbandCoding
 from codec.decoding.codestream_reader import Codestream, Tile, TileParameters, read_codestream
 from codec.decoding.coding_parameters import ImageSize, ceil_div
 from codec.decoding.inverse_transform import inverse_53, inverse_97
@@ -14,7 +15,7 @@ from codec.decoding.subband_decoder import decode_subband
 from codec.decoding.tile_layout import SUBBAND, LayoutBudget, Subband, TileLayout, lay_out_tile
 from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
 from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
-from codec.options import whole_number
+from codec.options import as_bytes, whole_number
 from codec.workers import Workers
 
 
@@ -28,7 +29,7 @@ def decode(
     Parameters
     ----------
     codestream : bytes
-        From the SOC marker on, or a JP2 file.
+        From the SOC marker on, or a JP2 file; also any other object that holds bytes.
     reduce : int
         Number of finest resolutions to leave out: the image has 1 / 2^reduce of its size.
     layers : int or None
@@ -55,11 +56,24 @@ def decode(
         memory.
     OptionError
         `reduce` or `max_pixels` below 0, `layers` or `threads` below 1.
+
+    Notes
+    -----
+    OpenJPEG (2.5.0 to 2.5.4) shows other pixels where a region of interest (RGN, Annex H) with the shift s meets either
+    of these; a decoder that imitates both gives OpenJPEG's pixels:
+
+    - Arithmetic coding bypass begins with the fifth significant bit-plane of a code-block, which is its 11th pass (D.6,
+      Table D.9), of the M_b + s planes that it has with the shift (equation H-1). OpenJPEG finds the passes' segments
+      so, but decides which are raw by the planes without s: it takes raw ones of the next s planes for arithmetic ones.
+      It does so with its own encoder's codestreams too. Grok 10.0.5 does not.
+    - A coefficient belongs to the region if any of its first M_b of M_b + s bits is 1 (H.1): from 2^s on. OpenJPEG
+      compares its magnitudes, which it holds times two, with 2^s, and so shifts background from 2^(s-1) on too, as
+      Grok does.
     """
     reduce, max_pixels = whole_number("reduce", reduce, 0), whole_number("max_pixels", max_pixels, 0)
     layers = None if layers is None else whole_number("layers", layers, 1)
     workers = Workers(threads)
-    codestream = bytes(codestream)
+    codestream = as_bytes(codestream)
     parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream)
     parameters = [(tile, parsed.parameters(tile)) for tile in parsed.tiles.values()]
     levels = min(p.block_coding.levels for _, p in parameters)
@@ -164,17 +178,22 @@ def _decode_band(
     planes = quantization.magnitude_bits(index, band.level, coding.levels) + parameters.roi_shift
     rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
     coefficients = np.zeros((y1 - y0, x1 - x0), dtype=np.int32 if coding.reversible else np.float32)
-
+    band_coding = SubbandCoding(
+        x0=x0,
+        y0=y0,
+        block_width=band.block_width,
+        block_height=band.block_height,
+        planes=planes,
+        roi_shift=parameters.roi_shift,
+        block_style=coding.style,
+        zero_coding=ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]],
+        half_step=np.float32(half_step),
+        reversible=coding.reversible,
+    )
     threads = request.workers.threads
 
     def decode_share(share: int) -> int:
-        return decode_subband(
-            contributions.data, contributions.pieces, contributions.first, contributions.truncated,
-            contributions.zero_planes, rows, x0, y0, band.block_width, band.block_height,
-            planes, parameters.roi_shift, coding.style,
-            ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]], np.float32(half_step), coding.reversible,
-            coefficients, share, threads,
-        )  # fmt: skip
+        return decode_subband(contributions, rows, band_coding, coefficients, share, threads)
 
     decoded = request.workers.map(decode_share, range(threads))
     if min(decoded) < 0:

@@ -7,21 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codec.decoding.block_state import SubbandCoding
 from codec.decoding.codestream_reader import TileParameters, read_codestream
 from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, PASSES
 from codec.decoding.packet_reader import Contributions, read_packets
-from codec.decoding.subband_decoder import decode_subband
+from codec.decoding.subband_decoder import block_area, decode_subband
 from codec.decoding.tile_layout import (
     FIRST_BLOCK,
     GRID_HEIGHT,
     GRID_WIDTH,
-    GRID_X0,
-    GRID_Y0,
     SUBBAND,
-    X0,
-    X1,
-    Y0,
-    Y1,
     LayoutBudget,
     TileLayout,
     lay_out_tile,
@@ -29,6 +24,7 @@ from codec.decoding.tile_layout import (
 from codec.errors import UnsupportedCodestreamError
 from codec.jit import kernel
 from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
+from codec.options import as_bytes
 
 
 @dataclass(frozen=True)
@@ -78,6 +74,7 @@ def inspect_codestream(codestream: bytes, *, max_pixels: int = 2**28) -> list[Su
     UnsupportedCodestreamError
         As `codec.decode`, or another code-block style, or a region of interest.
     """
+    codestream = as_bytes(codestream)
     parsed = read_codestream(codestream)
     size, budget = parsed.size, LayoutBudget(max_pixels, len(codestream))
     contents = []
@@ -134,16 +131,20 @@ def _subband_contents(
     planes = parameters.quantization.magnitude_bits(index, band.level, parameters.block_coding.levels)
     rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
     coefficients = np.zeros((y1 - y0, x1 - x0), np.int32)
-    table = ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]]
-    decode_subband(
-        contributions.data, contributions.pieces, contributions.first, contributions.truncated,
-        contributions.zero_planes, rows, x0, y0, band.block_width, band.block_height, planes, 0, 0, table,
-        np.float32(1), True, coefficients, 0, 1,
-    )  # fmt: skip
-    block_planes = planes - contributions.zero_planes.astype(np.int64)
-    decisions = _count_subband(
-        np.abs(coefficients), rows, x0, y0, band.block_width, band.block_height, block_planes, passes
+    coding = SubbandCoding(
+        x0=x0,
+        y0=y0,
+        block_width=band.block_width,
+        block_height=band.block_height,
+        planes=planes,
+        roi_shift=0,
+        block_style=0,
+        zero_coding=ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]],
+        half_step=np.float32(1),
+        reversible=True,
     )
+    decode_subband(contributions, rows, coding, coefficients, 0, 1)
+    decisions = _count_subband(np.abs(coefficients), rows, coding, contributions.zero_planes, passes)
     members = np.concatenate(
         [np.arange(row[FIRST_BLOCK], row[FIRST_BLOCK] + row[GRID_WIDTH] * row[GRID_HEIGHT]) for row in rows]
         or [np.zeros(0, np.int64)]
@@ -160,19 +161,17 @@ def _subband_contents(
 
 
 @kernel
-def _count_subband(magnitudes, rows, x0, y0, block_width, block_height, planes, passes):
+def _count_subband(magnitudes, rows, coding, zero_planes, passes):
+    """Decisions of a subband's code-blocks."""
     total = 0
     for row in range(rows.shape[0]):
-        width = rows[row, GRID_WIDTH]
-        for k in range(width * rows[row, GRID_HEIGHT]):
+        for k in range(rows[row, GRID_WIDTH] * rows[row, GRID_HEIGHT]):
             block = rows[row, FIRST_BLOCK] + k
             if passes[block] == 0:
                 continue
-            column, line = rows[row, GRID_X0] + k % width, rows[row, GRID_Y0] + k // width
-            left, right = max(rows[row, X0], column << block_width), min(rows[row, X1], (column + 1) << block_width)
-            top, bottom = max(rows[row, Y0], line << block_height), min(rows[row, Y1], (line + 1) << block_height)
-            part = magnitudes[top - y0 : bottom - y0, left - x0 : right - x0]
-            total += count_block(part, planes[block], passes[block])
+            left, right, top, bottom = block_area(rows[row], k, coding.block_width, coding.block_height)
+            part = magnitudes[top - coding.y0 : bottom - coding.y0, left - coding.x0 : right - coding.x0]
+            total += count_block(part, coding.planes - zero_planes[block], passes[block])
     return total
 
 

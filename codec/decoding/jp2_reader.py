@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from codec.errors import CodestreamError, UnsupportedCodestreamError
+from codec.options import as_bytes
 
 SIGNATURE = bytes.fromhex("0000000c6a5020200d0a870a")
 
@@ -17,6 +18,7 @@ def unwrap_jp2(file: bytes) -> bytes:
     UnsupportedCodestreamError
         The samples are indices into a palette of colours (I.5.3.4).
     """
+    file = as_bytes(file)
     if not file.startswith(SIGNATURE):
         raise CodestreamError("no JP2 file: it does not begin with the JPEG 2000 signature box")
     for kind, contents in _boxes(file):

@@ -13,9 +13,11 @@ HALF = 0x8000 << SCALE
 WORD_BITS = 32
 ALL_ONES = 0xFFFFFFFF
 
-# Slots of the MQ decoder's state between passes. The interval A and the code register C are stored less D,
+# Slots of a segment reader's state between passes. The interval A and the code register C are stored less D,
 # the distance to the next renormalisation or LPS: a more probable symbol then costs one subtraction and one comparison.
-A_REGISTER, C_REGISTER, DISTANCE, BITS_AHEAD, NEXT_WORD = range(5)
+# COUNT is CT of the standard. The last two are the number of words with data, and the position in a raw segment.
+A_REGISTER, C_REGISTER, DISTANCE, COUNT, NEXT_WORD, DATA_WORDS, RAW_POSITION = range(7)
+SLOTS = 7
 
 
 def _context_values() -> np.ndarray:
@@ -113,20 +115,22 @@ def _carry(words, count):
 
 @kernel
 def start_mq(mq, words, count):
-    """INITDEC (C.3.5)."""
+    """INITDEC (C.3.5), for a segment of which the first `count` words hold data."""
     mq[A_REGISTER] = HALF
     mq[C_REGISTER] = words[0] << (SCALE + 15 - WORD_BITS)
     mq[DISTANCE] = 0
-    mq[BITS_AHEAD] = WORD_BITS - 15
+    mq[COUNT] = WORD_BITS - 15
     mq[NEXT_WORD] = min(1, count)
+    mq[DATA_WORDS] = count
+    mq[RAW_POSITION] = 0
 
 
 @kernel(forceinline=True)
-def decode_symbol(value, next_word, count, a, c, d, ahead, word):
+def decode_symbol(value, next_word, count, a, c, d, ct, at):
     """DECODE (C.3.2): one symbol, in a context whose integer is `value`.
 
     Returns the symbol, the context's new integer, and the decoder's state. It takes no arrays, since Numba would count
-    references to them on every call; `next_word` is the element of the segment's words at `word`.
+    references to them on every call; `next_word` is the element of the segment's words at `at`.
     """
     d -= value & QE_BITS
     bit = value & 1
@@ -144,15 +148,15 @@ def decode_symbol(value, next_word, count, a, c, d, ahead, word):
         shift = np.int64(leading_zeros(np.int32(a >> SCALE))) - 16
         a <<= shift
         c <<= shift
-        ahead -= shift
-        if ahead < 0:
-            c += next_word << -ahead
-            ahead += WORD_BITS
-            word = min(word + 1, count)
+        ct -= shift
+        if ct < 0:
+            c += next_word << -ct
+            ct += WORD_BITS
+            at = min(at + 1, count)
         d = min(a - HALF, c)
         a -= d
         c -= d
-    return bit, value, a, c, d, ahead, word
+    return bit, value, a, c, d, ct, at
 
 
 @kernel

@@ -3,6 +3,8 @@
 Every count comes from the stream; an impossible value ends the reading.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from codec.decoding.coding_parameters import BYPASS, TERMINATE_EACH_PASS
@@ -12,13 +14,50 @@ from codec.tag_trees import path_to_root
 
 # Columns of Contributions.pieces: the bytes that one packet holds of one codeword segment.
 CODE_BLOCK, FIRST_PASS, PASSES, OFFSET, LENGTH, NEXT = range(6)
-# Slots of the bit reader's state; the last is a limit that does not change.
-POSITION, LAST_BYTE, BITS_LEFT, ENDED, MAX_PIECES = range(5)
+PIECE_COLUMNS = 6
+# Slots of the bit reader's state.
+POSITION, LAST_BYTE, BITS_LEFT, ENDED = range(4)
+SLOTS = 4
 
 MAX_PASSES = 255
 MAX_PLANES = 84  # 7 guard bits, exponent 31, and a region-of-interest shift that can be at most as much
 MAX_LBLOCK = 32
 TOO_MANY = -2
+
+
+class HeaderState(NamedTuple):
+    """Everything that reading packet headers needs and changes, beside the pieces.
+
+    Attributes
+    ----------
+    headers : numpy.ndarray
+        uint8: the bytes of the packet headers.
+    bits : numpy.ndarray
+        int64 [4]: the state of the bit reader.
+    inclusion, planes : numpy.ndarray
+        int32 [nodes]: the state of the tag trees' nodes, as of `codec.tag_trees`.
+    path : numpy.ndarray
+        int64, scratch: nodes of a tag tree.
+    lblock, passes : numpy.ndarray
+        uint8 [blocks]: Lblock (B.10.7.1), and the coding passes so far.
+    zero_planes : numpy.ndarray
+        uint8 [blocks]: missing bit-planes.
+    block_style : int
+        Code-block style (Table A.19), which determines where codeword segments end.
+    max_pieces : int
+        The largest number of pieces to store.
+    """
+
+    headers: np.ndarray
+    bits: np.ndarray
+    inclusion: np.ndarray
+    planes: np.ndarray
+    path: np.ndarray
+    lblock: np.ndarray
+    passes: np.ndarray
+    zero_planes: np.ndarray
+    block_style: int
+    max_pieces: int
 
 
 @kernel
@@ -103,36 +142,34 @@ def passes_to_segment_end(index, block_style):
 
 
 @kernel
-def _read_block_header(headers, bits, block, block_style, lblock, passes_before, pieces, count):
+def _read_block_header(state, block, pieces, count):
     """Number of passes and lengths of one included code-block (B.10.6, B.10.7).
 
     Returns the pieces (a larger copy where necessary) and their count, which is -1 where the header is impossible and
     `TOO_MANY` where there are more pieces than allowed.
     """
+    headers, bits, lblock = state.headers, state.bits, state.lblock
     passes = _read_pass_count(headers, bits)
     while _read_bit(headers, bits) == 1:
         lblock[block] += 1
         if lblock[block] > MAX_LBLOCK:
             return pieces, np.int64(-1)
-    if passes_before + passes > MAX_PASSES:
+    index = np.int64(state.passes[block])
+    if index + passes > MAX_PASSES:
         return pieces, np.int64(-1)
-    index = passes_before
+    state.passes[block] += passes
     while passes > 0:
-        segment_passes = min(passes, passes_to_segment_end(index, block_style))
+        segment_passes = min(passes, passes_to_segment_end(index, state.block_style))
         extra = 0
         while segment_passes >> (extra + 1):
             extra += 1
         length = _read_bits(headers, bits, lblock[block] + extra)
         if bits[ENDED]:
             return pieces, np.int64(-1)
-        if count == bits[MAX_PIECES]:
+        if count == state.max_pieces:
             return pieces, np.int64(TOO_MANY)
         if count == pieces.shape[0]:
-            larger = np.zeros((2 * count, 6), dtype=np.int64)
-            for k in range(count):
-                for column in range(6):
-                    larger[k, column] = pieces[k, column]
-            pieces = larger
+            pieces = _twice_as_large(pieces)
         pieces[count, CODE_BLOCK] = block
         pieces[count, FIRST_PASS] = index
         pieces[count, PASSES] = segment_passes
@@ -145,35 +182,41 @@ def _read_block_header(headers, bits, block, block_style, lblock, passes_before,
 
 
 @kernel
-def read_packet_header(
-    headers, bits, layer, band_rows, block_style, nodes, lblock, passes, zero_planes, pieces, count, path
-):
+def _twice_as_large(pieces):
+    """Copy the pieces to an array with room for as many more."""
+    larger = np.zeros((2 * pieces.shape[0], PIECE_COLUMNS), dtype=np.int64)
+    for k in range(pieces.shape[0]):
+        for column in range(PIECE_COLUMNS):
+            larger[k, column] = pieces[k, column]
+    return larger
+
+
+@kernel
+def read_packet_header(state, layer, band_rows, pieces, count):
     """Read one packet header (B.10) from its first bit on; returns as `_read_block_header` does."""
+    headers, bits, path = state.headers, state.bits, state.path
     if _read_bit(headers, bits) == 0:
         return pieces, count
     for row in range(band_rows.shape[0]):
         width, height = band_rows[row, GRID_WIDTH], band_rows[row, GRID_HEIGHT]
-        inclusion, missing = nodes[0, band_rows[row, FIRST_NODE] :], nodes[1, band_rows[row, FIRST_NODE] :]
-        for y in range(height):
-            for x in range(width):
-                block = band_rows[row, FIRST_BLOCK] + y * width + x
-                if passes[block] > 0:
-                    included = _read_bit(headers, bits) == 1
-                else:
-                    depth = path_to_root(height, width, y, x, path)
-                    included = _tag_tree_value(headers, bits, inclusion, path, depth, layer + 1) <= layer
-                    if included:
-                        planes = _tag_tree_value(headers, bits, missing, path, depth, MAX_PLANES)
-                        if planes >= MAX_PLANES:
-                            return pieces, np.int64(-1)
-                        zero_planes[block] = planes
-                if bits[ENDED]:
-                    return pieces, np.int64(-1)
+        inclusion = state.inclusion[band_rows[row, FIRST_NODE] :]
+        planes = state.planes[band_rows[row, FIRST_NODE] :]
+        for k in range(width * height):
+            block = band_rows[row, FIRST_BLOCK] + k
+            if state.passes[block] > 0:
+                included = _read_bit(headers, bits) == 1
+            else:
+                depth = path_to_root(height, width, k // width, k % width, path)
+                included = _tag_tree_value(headers, bits, inclusion, path, depth, layer + 1) <= layer
                 if included:
-                    pieces, count = _read_block_header(
-                        headers, bits, block, block_style, lblock, np.int64(passes[block]), pieces, count
-                    )
-                    if count < 0:
-                        return pieces, count
-                    passes[block] = pieces[count - 1, FIRST_PASS] + pieces[count - 1, PASSES]
+                    missing = _tag_tree_value(headers, bits, planes, path, depth, MAX_PLANES)
+                    if missing >= MAX_PLANES:
+                        return pieces, np.int64(-1)
+                    state.zero_planes[block] = missing
+            if bits[ENDED]:
+                return pieces, np.int64(-1)
+            if included:
+                pieces, count = _read_block_header(state, block, pieces, count)
+                if count < 0:
+                    return pieces, count
     return pieces, count

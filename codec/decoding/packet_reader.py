@@ -4,7 +4,7 @@ Every position and count in a packet header comes from the stream. The reader st
 the data end or a header is impossible.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,13 +14,15 @@ from codec.decoding.packet_header_reader import (
     ENDED,
     LAST_BYTE,
     LENGTH,
-    MAX_PIECES,
     NEXT,
     OFFSET,
+    PIECE_COLUMNS,
     POSITION,
+    SLOTS,
     TOO_MANY,
+    HeaderState,
     read_packet_header,
-)
+)  # fmt: skip
 from codec.decoding.progression import packet_order
 from codec.decoding.tile_layout import BAND_ROWS, FIRST_BAND_ROW, RESOLUTION, TileLayout
 from codec.errors import LimitError
@@ -29,9 +31,12 @@ from codec.markers import EPH, EPH_BYTES, SOP, SOP_BYTES
 from codec.packets import INITIAL_LBLOCK
 from codec.tag_trees import MAX_DEPTH
 
+INITIAL_PIECES = 1024
+# Positions in the packets' bodies and in their headers, number of pieces or TOO_MANY, needed packets not yet read.
+BODY, HEADER, PIECES, PACKETS_LEFT = range(4)
 
-@dataclass
-class Contributions:
+
+class Contributions(NamedTuple):
     """The packets' contributions to each code-block.
 
     Attributes
@@ -40,7 +45,7 @@ class Contributions:
         uint8: the packets' bytes.
     pieces : numpy.ndarray
         int64 [pieces, 6]: columns CODE_BLOCK, FIRST_PASS, PASSES, OFFSET and LENGTH in `data`, NEXT piece of the block.
-    first, last : numpy.ndarray
+    first : numpy.ndarray
         int32 [blocks]: rows of `pieces`, -1 where a block has none.
     zero_planes : numpy.ndarray
         uint8 [blocks]: how many of the subband's most significant bit-planes are zero.
@@ -51,8 +56,52 @@ class Contributions:
     data: np.ndarray
     pieces: np.ndarray
     first: np.ndarray
-    last: np.ndarray
     zero_planes: np.ndarray
+    truncated: np.ndarray
+
+
+class _Options(NamedTuple):
+    """What to read, and what may occur.
+
+    Attributes
+    ----------
+    packed : bool
+        Whether the packet headers stand apart (PPM, PPT).
+    may_have_sop, has_eph : bool
+        Whether SOP and EPH markers may occur.
+    resolutions, layers : int
+        Number of resolutions and layers to read.
+    """
+
+    packed: bool
+    may_have_sop: bool
+    has_eph: bool
+    resolutions: int
+    layers: int
+
+
+class _State(NamedTuple):
+    """What reading packets changes, beside the headers' state and the pieces.
+
+    Attributes
+    ----------
+    data : numpy.ndarray
+        uint8: the packets' bytes.
+    counters : numpy.ndarray
+        int64 [4]: BODY, HEADER, PIECES and PACKETS_LEFT.
+    next_layers : numpy.ndarray
+        int32 [precincts]: the layer of the next packet.
+    first, last : numpy.ndarray
+        int32 [blocks]: rows of the pieces, -1 where a block has none.
+    truncated : numpy.ndarray
+        uint8 [blocks]: whether the data ended within the block's last piece.
+    """
+
+    data: np.ndarray
+    counters: np.ndarray
+    next_layers: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
     truncated: np.ndarray
 
 
@@ -95,69 +144,90 @@ def read_packets(
         There are more than that.
     """
     data = np.frombuffer(body, dtype=np.uint8)
-    headers = data if packed_headers is None else np.frombuffer(packed_headers, dtype=np.uint8)
-    contributions = Contributions(
-        data,
-        np.zeros((1024, 6), dtype=np.int64),
-        np.full(layout.blocks, -1, dtype=np.int32),
-        np.full(layout.blocks, -1, dtype=np.int32),
-        np.zeros(layout.blocks, dtype=np.uint8),
-        np.zeros(layout.blocks, dtype=np.uint8),
+    packed = packed_headers is not None
+    headers = _new_header_state(
+        data if packed_headers is None else np.frombuffer(packed_headers, dtype=np.uint8),
+        layout,
+        block_style,
+        max_pieces,
     )
-    nodes = np.zeros((2, layout.nodes), dtype=np.int32)
-    lblock = np.full(layout.blocks, INITIAL_LBLOCK, dtype=np.uint8)
-    passes = np.zeros(layout.blocks, dtype=np.uint8)
-    next_layers = np.zeros(len(layout.precincts), dtype=np.int32)
     needed = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
-    # Position in the bodies, position in the headers, number of pieces or TOO_MANY, needed packets not yet read.
-    state = np.array([0, 0, 0, needed], dtype=np.int64)
+    state = _new_state(data, layout, int(needed))
+    options = _Options(packed, style.may_have_sop, style.has_eph, resolutions, layers)
+    pieces = np.zeros((INITIAL_PIECES, PIECE_COLUMNS), dtype=np.int64)
     for progression in progressions:
         end_layer = min(progression.end_layer, style.layers)
-        order, group_ends = packet_order(layout, progression, next_layers < end_layer)
-        contributions.pieces, continues = _read_progression(
-            data, headers, packed_headers is not None, order, group_ends, end_layer,
-            layout.precincts, layout.precinct_bands, style.may_have_sop, style.has_eph, block_style,
-            resolutions, layers, max_pieces, nodes, lblock, passes, next_layers, state,
-            contributions.pieces, contributions.first, contributions.last, contributions.zero_planes,
-            contributions.truncated,
-        )  # fmt: skip
-        if state[2] == TOO_MANY:
+        order, group_ends = packet_order(layout, progression, state.next_layers < end_layer)
+        pieces, continues = _read_progression(
+            order, group_ends, end_layer, layout.precincts, layout.precinct_bands, options, headers, state, pieces
+        )
+        if state.counters[PIECES] == TOO_MANY:
             raise LimitError(
                 f"a tile of more than {max_pieces} pieces of codeword segments, as the limit allows; raise max_pixels"
             )
         if not continues:
             break
-    contributions.pieces = contributions.pieces[: state[2]]
-    return contributions
+    return Contributions(data, pieces[: state.counters[PIECES]], state.first, headers.zero_planes, state.truncated)
+
+
+def _new_header_state(headers: np.ndarray, layout: TileLayout, block_style: int, max_pieces: int) -> HeaderState:
+    """The state of the headers' reader before the first packet."""
+    return HeaderState(
+        headers=headers,
+        bits=np.zeros(SLOTS, dtype=np.int64),
+        inclusion=np.zeros(layout.nodes, dtype=np.int32),
+        planes=np.zeros(layout.nodes, dtype=np.int32),
+        path=np.zeros(MAX_DEPTH, dtype=np.int64),
+        lblock=np.full(layout.blocks, INITIAL_LBLOCK, dtype=np.uint8),
+        passes=np.zeros(layout.blocks, dtype=np.uint8),
+        zero_planes=np.zeros(layout.blocks, dtype=np.uint8),
+        block_style=block_style,
+        max_pieces=max_pieces,
+    )
+
+
+def _new_state(data: np.ndarray, layout: TileLayout, needed: int) -> _State:
+    """The state of the packets' reader before the first packet."""
+    return _State(
+        data=data,
+        counters=np.array([0, 0, 0, needed], dtype=np.int64),
+        next_layers=np.zeros(len(layout.precincts), dtype=np.int32),
+        first=np.full(layout.blocks, -1, dtype=np.int32),
+        last=np.full(layout.blocks, -1, dtype=np.int32),
+        truncated=np.zeros(layout.blocks, dtype=np.uint8),
+    )
 
 
 @kernel
-def _take_bodies(data, position, start, count, needed, pieces, first, last, truncated):
-    """Set the positions of the pieces from `start` on in the packet body, and link the needed ones to their blocks.
+def _take_body(start, count, needed, state, pieces):
+    """Set the positions of the pieces from PIECES to `count` in the packet body that begins at `start`.
 
-    Returns the position after the body, the number of pieces kept, and whether the data ended within the body.
+    The `needed` ones are kept and linked to their blocks. Returns whether the data ended within the body.
     """
-    kept = start
-    for k in range(start, count):
+    data, position, kept = state.data, start, state.counters[PIECES]
+    ended = False
+    for k in range(kept, count):
         length = pieces[k, LENGTH]
         available = min(length, data.size - position)
         if needed and (available == length or available > 0):
             block = pieces[k, CODE_BLOCK]
-            for column in range(6):
+            for column in range(PIECE_COLUMNS):
                 pieces[kept, column] = pieces[k, column]
             pieces[kept, OFFSET] = position
             pieces[kept, LENGTH] = available
-            truncated[block] = available < length
-            if first[block] < 0:
-                first[block] = kept
+            state.truncated[block] = available < length
+            if state.first[block] < 0:
+                state.first[block] = kept
             else:
-                pieces[last[block], NEXT] = kept
-            last[block] = kept
+                pieces[state.last[block], NEXT] = kept
+            state.last[block] = kept
             kept += 1
         position += available
         if available < length:
-            return position, kept, True
-    return position, kept, False
+            ended = True
+            break
+    state.counters[BODY], state.counters[PIECES] = position, kept
+    return ended
 
 
 @kernel
@@ -167,56 +237,56 @@ def _starts_with(data, position, marker):
 
 
 @kernel
-def _read_progression(
-    data, headers, packed, order, group_ends, end_layer, precincts, precinct_bands, may_have_sop, has_eph,
-    block_style, resolutions, layers, max_pieces, nodes, lblock, passes, next_layers, state,
-    pieces, first, last, zero_planes, truncated,
-):  # fmt: skip
+def _read_header(layer, band_rows, options, headers, state, pieces):
+    """Read the header of the next packet, with SOP before and EPH after it.
+
+    Returns the pieces and their count with those of this packet, which is negative where the reading ends.
+    """
+    counters, bits = state.counters, headers.bits
+    if options.may_have_sop and _starts_with(state.data, counters[BODY], SOP):
+        counters[BODY] += SOP_BYTES
+    bits[:] = 0
+    bits[POSITION] = counters[HEADER] if options.packed else counters[BODY]
+    if bits[POSITION] >= headers.headers.size:
+        return pieces, np.int64(-1)
+    pieces, count = read_packet_header(headers, layer, band_rows, pieces, counters[PIECES])
+    if count == TOO_MANY:
+        counters[PIECES] = TOO_MANY
+    if count < 0 or bits[ENDED]:
+        return pieces, np.int64(-1)
+    if bits[LAST_BYTE] == 0xFF:
+        bits[POSITION] += 1  # the stuffed bit's byte (B.10.1)
+    if options.has_eph and _starts_with(headers.headers, bits[POSITION], EPH):
+        bits[POSITION] += EPH_BYTES
+    counters[HEADER] = bits[POSITION]
+    return pieces, count
+
+
+@kernel
+def _read_progression(order, group_ends, end_layer, precincts, precinct_bands, options, headers, state, pieces):
     """Read the packets of one progression that earlier ones have left; returns the pieces and whether to continue."""
-    bits = np.zeros(5, dtype=np.int64)
-    path = np.zeros(MAX_DEPTH, dtype=np.int64)
     group_start = 0
     for group_end in group_ends:
         layer = end_layer
         for k in range(group_start, group_end):
-            layer = min(layer, np.int64(next_layers[order[k]]))
+            layer = min(layer, np.int64(state.next_layers[order[k]]))
         while layer < end_layer:
             for k in range(group_start, group_end):
                 precinct = order[k]
-                if next_layers[precinct] != layer:
+                if state.next_layers[precinct] != layer:
                     continue
-                if state[3] == 0:
+                if state.counters[PACKETS_LEFT] == 0:
                     return pieces, False
-                next_layers[precinct] += 1
-                if may_have_sop and _starts_with(data, state[0], SOP):
-                    state[0] += SOP_BYTES
-                bits[:] = 0
-                bits[MAX_PIECES] = max_pieces
-                bits[POSITION] = state[1] if packed else state[0]
-                if bits[POSITION] >= headers.size:
-                    return pieces, False
+                state.next_layers[precinct] += 1
                 rows = precincts[precinct, FIRST_BAND_ROW]
                 band_rows = precinct_bands[rows : rows + precincts[precinct, BAND_ROWS]]
-                pieces, count = read_packet_header(
-                    headers, bits, layer, band_rows, block_style, nodes, lblock, passes, zero_planes, pieces,
-                    state[2], path,
-                )  # fmt: skip
-                if count == TOO_MANY:
-                    state[2] = TOO_MANY
-                if count < 0 or bits[ENDED]:
+                pieces, count = _read_header(layer, band_rows, options, headers, state, pieces)
+                if count < 0:
                     return pieces, False
-                if bits[LAST_BYTE] == 0xFF:
-                    bits[POSITION] += 1  # the stuffed bit's byte (B.10.1)
-                if has_eph and _starts_with(headers, bits[POSITION], EPH):
-                    bits[POSITION] += EPH_BYTES
-                state[1] = bits[POSITION]
-                body_start = state[0] if packed else min(bits[POSITION], data.size)
-                needed = precincts[precinct, RESOLUTION] < resolutions and layer < layers
-                state[0], state[2], ended = _take_bodies(
-                    data, body_start, state[2], count, needed, pieces, first, last, truncated
-                )
-                state[3] -= needed
-                if ended:
+                start = state.counters[BODY] if options.packed else min(state.counters[HEADER], state.data.size)
+                needed = precincts[precinct, RESOLUTION] < options.resolutions and layer < options.layers
+                state.counters[PACKETS_LEFT] -= needed
+                if _take_body(start, count, needed, state, pieces):
                     return pieces, False
             layer += 1
         group_start = group_end

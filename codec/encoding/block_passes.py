@@ -153,6 +153,15 @@ def refinement_pass(words, flags, width, stripes, plane, symbols):
     return count, ones, total
 
 
+@kernel(forceinline=True)
+def _put_interrupted_run(symbols, count, row):
+    """Write the decisions of a run that ends before a significant coefficient in `row` (D.3.4); returns their end."""
+    symbols[np.uintp(count)] = RUN_LENGTH << 1 | 1
+    symbols[np.uintp(count + 1)] = UNIFORM << 1 | row >> 1
+    symbols[np.uintp(count + 2)] = UNIFORM << 1 | row & 1
+    return count + 3
+
+
 @kernel
 def cleanup_pass(words, flags, width, stripes, plane, rows_outside, table, symbols):
     """Cleanup (D.3.4), which also makes `flags` ready for the next bit-plane.
@@ -160,33 +169,24 @@ def cleanup_pass(words, flags, width, stripes, plane, rows_outside, table, symbo
     `rows_outside` has a bit at `CODED` for every row of the last stripe below the code-block. Returns as
     `significance_pass`.
     """
-    stride = width + 2
-    count, new, total = 0, 0, np.int64(0)
+    stride, count, new, total = width + 2, 0, 0, np.int64(0)
     pairs, ones = words.view(np.int64), np.int64(1) << plane | np.int64(1) << plane + 32
     for stripe in range(stripes):
-        at = (stripe + 1) * stride
-        first = stripe * width * 4 - 4
+        at, first = (stripe + 1) * stride, stripe * width * 4 - 4
         outside_here = rows_outside if stripe == stripes - 1 else np.int64(0)
         for _ in range(width):
-            at += 1
-            first += 4
+            at, first = at + 1, first + 4
             word = flags[np.uintp(at)]
             members = ~((word >> SELF) | (word >> CODED)) & ROWS
-            start = 0
-            run_interrupted = False
+            start, run_interrupted = 0, False
             if word & SIGNIFICANCE == 0 and outside_here == 0:
-                pair = first >> 1
-                if (pairs[np.uintp(pair)] | pairs[np.uintp(pair + 1)]) & ones == 0:
+                if (pairs[np.uintp(first >> 1)] | pairs[np.uintp((first >> 1) + 1)]) & ones == 0:
                     symbols[np.uintp(count)] = RUN_LENGTH << 1
                     count += 1
                     continue
                 while (words[np.uintp(first + start)] >> plane) & 1 == 0:
                     start += 1
-                symbols[np.uintp(count)] = RUN_LENGTH << 1 | 1
-                count += 1
-                symbols[np.uintp(count)] = UNIFORM << 1 | start >> 1
-                symbols[np.uintp(count + 1)] = UNIFORM << 1 | start & 1
-                count += 2
+                count = _put_interrupted_run(symbols, count, start)
                 run_interrupted = True
             if members == 0:
                 flags[np.uintp(at)] = word & ~ALL_CODED | outside_here
@@ -203,9 +203,7 @@ def cleanup_pass(words, flags, width, stripes, plane, rows_outside, table, symbo
                 if bit:
                     negative = np.int64(value < 0)
                     symbols[np.uintp(count)] = _sign_symbol(word, k, negative)
-                    count += 1
                     word |= _mark_significant(flags, at, stride, k, negative)
-                    new += 1
-                    total += (value & 0x7FFFFFFE) >> 1
+                    count, new, total = count + 1, new + 1, total + ((value & 0x7FFFFFFE) >> 1)
             flags[np.uintp(at)] = word & ~ALL_CODED | outside_here
     return count, new, total

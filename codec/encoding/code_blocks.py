@@ -73,10 +73,13 @@ class CodedBlocks:
         per_pass = (count, 3 * max(1, *(band.bit_planes for band in subbands)) - 2)
         self.subbands, self.subband, self.area = subbands, subband, area
         self.bit_planes = np.array([band.bit_planes for band in subbands], np.int32)[subband]
-        self.planes = np.empty(count, np.int32)
-        for index, band in enumerate(subbands):
-            members = subband == index
-            self.planes[members] = band.planes[area[members, 0] // BLOCK_SIDE, area[members, 1] // BLOCK_SIDE]
+        sizes, widths = (
+            np.array(each) for each in zip(*((band.planes.size, band.planes.shape[1]) for band in subbands))
+        )
+        places = (
+            (np.cumsum(sizes) - sizes)[subband] + area[:, 0] // BLOCK_SIDE * widths[subband] + area[:, 1] // BLOCK_SIDE
+        )
+        self.planes = np.concatenate([band.planes.ravel() for band in subbands])[places]
         self.zero_planes = self.bit_planes - self.planes
         self.passes, self.complete = np.zeros(count, np.int32), np.zeros(count, np.bool_)
         self.lengths, self.ends = np.empty(per_pass, np.int32), np.empty(per_pass, np.int32)
@@ -103,6 +106,17 @@ class CodedBlocks:
         added = workers.map(run, self._tasks(members))
         self.offsets[members] = self.codewords.size + np.cumsum(sizes[members]) - sizes[members]
         self.codewords = np.concatenate([self.codewords, *added])
+
+    def take_over_from(self, other: "CodedBlocks", first: int) -> None:
+        """Use the coding of `other`'s last blocks for the blocks from `first` on, whose words are the same."""
+        count = len(self.subband) - first
+        theirs = len(other.subband) - count
+        passes = min(self.lengths.shape[1], other.lengths.shape[1])
+        for name in ("passes", "complete", "offsets"):
+            getattr(self, name)[first:] = getattr(other, name)[theirs:]
+        for name in ("lengths", "gains", "registers", "ends"):
+            getattr(self, name)[first:, :passes] = getattr(other, name)[theirs:, :passes]
+        self.codewords = other.codewords
 
     def drop_fractions(self) -> None:
         """Halve the memory of the words, which only reconstructions need after block coding."""

@@ -70,8 +70,34 @@ def code_irreversibly(
 ) -> tuple[CodedImage, RateControl]:
     """Transform by the 9/7 filter, and code all passes that `packet_bytes` may have room for."""
     bands = forward_97(pixels, levels, 1 << (bits - 1), workers)
-    image = _quantized_image(pixels, bits, bands, derived_quantization(bits, levels), quantize, workers)
+    return code_subbands(pixels, bits, bands, packet_bytes, workers)
+
+
+def code_subbands(
+    pixels: np.ndarray, bits: int, bands: list[np.ndarray], packet_bytes: int, workers: Workers
+) -> tuple[CodedImage, RateControl]:
+    """Do the same with the subbands of the 9/7 filter, which are overwritten."""
+    image = _quantized_image(pixels, bits, bands, derived_quantization(bits, len(bands) // 3), quantize, workers)
     return image, _code_for(image, packet_bytes, workers)
+
+
+def code_with_other_levels(
+    image: CodedImage, coarse: list[np.ndarray], levels: int, workers: Workers
+) -> tuple[CodedImage, RateControl]:
+    """Replace the coarsest subbands of an image by others, so that it has so many `levels`.
+
+    `coarse` are overwritten. Every bit-plane of theirs is coded; the finer subbands' coding is taken over.
+    """
+    quantization = derived_quantization(image.bits_stored, levels)
+    steps = subband_steps(quantization, image.bits_stored, levels)
+    finer = image.blocks.subbands[len(image.blocks.subbands) - (len(steps) - len(coarse)) :]
+    planes = _quantize_bands(coarse, steps[: len(coarse)], quantize, workers) + [band.planes for band in finer]
+    words = [band.view(np.int32) for band in coarse] + [band.words for band in finer]
+    result = _image_of(image.shape, image.dtype, image.bits_stored, quantization, words, planes)
+    members = np.flatnonzero(result.blocks.subband < len(coarse))
+    result.blocks.take_over_from(image.blocks, len(members))
+    result.blocks.code(members, 0.0, workers)
+    return result, RateControl(result.blocks, result.packets)
 
 
 def code_reversibly(pixels: np.ndarray, bits: int, levels: int, workers: Workers) -> CodedImage:
@@ -91,8 +117,18 @@ def _quantized_image(
     workers: Workers,
 ) -> CodedImage:
     """Quantise the subbands in place, and divide them into code-blocks."""
-    (rows, columns), levels = pixels.shape, len(bands) // 3
-    steps = subband_steps(quantization, bits, levels)
+    steps = subband_steps(quantization, bits, len(bands) // 3)
+    planes = _quantize_bands(bands, steps, quantize_rows, workers)
+    return _image_of(pixels.shape, pixels.dtype, bits, quantization, [band.view(np.int32) for band in bands], planes)
+
+
+def _quantize_bands(
+    bands: list[np.ndarray],
+    steps: list[float],
+    quantize_rows: Callable[[np.ndarray, float, np.ndarray], None],
+    workers: Workers,
+) -> list[np.ndarray]:
+    """Quantise subbands in place, and count the bit-planes of their squares of `BLOCK_SIDE` × `BLOCK_SIDE`."""
     planes = [np.empty((-(-band.shape[0] // BLOCK_SIDE), -(-band.shape[1] // BLOCK_SIDE)), np.int32) for band in bands]
     parts = [
         (band[row * BLOCK_SIDE : (row + ROWS_A_TASK) * BLOCK_SIDE], step, of_band[row : row + ROWS_A_TASK])
@@ -100,11 +136,25 @@ def _quantized_image(
         for row in range(0, len(of_band), ROWS_A_TASK)
     ]
     workers.map(lambda part: quantize_rows(*part), parts)
+    return planes
+
+
+def _image_of(
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    bits: int,
+    quantization: Quantization,
+    words: list[np.ndarray],
+    planes: list[np.ndarray],
+) -> CodedImage:
+    """Divide quantised subbands into code-blocks, which are not coded yet."""
+    (rows, columns), levels = shape, len(words) // 3
+    steps = subband_steps(quantization, bits, levels)
     quantization = with_guard_bits(quantization, levels, [int(each.max(initial=0)) for each in planes])
     subbands = [
-        SubbandWords(band.view(np.int32), orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
+        SubbandWords(band, orientation, (norm * step / (1 << FRACTION_BITS)) ** 2, room, each)
         for band, (orientation, _), norm, step, room, each in zip(
-            bands,
+            words,
             subband_names(levels),
             subband_norms(levels, quantization.reversible),
             steps,
@@ -114,7 +164,7 @@ def _quantized_image(
     ]
     packets, subband, area = packet_blocks(subband_shapes(rows, columns, levels))
     blocks = CodedBlocks(subbands, subband, area)
-    return CodedImage((rows, columns), pixels.dtype, bits, levels, quantization, packets, blocks)
+    return CodedImage((rows, columns), dtype, bits, levels, quantization, packets, blocks)
 
 
 def _safety_factor(blocks: int) -> float:

@@ -22,6 +22,11 @@ def decomposition_levels(rows: int, columns: int, bits: int, packet_bytes: int =
     return _levels(rows, columns, bits, LL_SIZE)
 
 
+def max_levels(rows: int, columns: int, bits: int) -> int:
+    """Levels after which the LL subband is a single pixel, limited by the size of words."""
+    return min((max(rows, columns) - 1).bit_length(), MAX_BITS_AND_LEVELS - bits)
+
+
 def _levels(rows: int, columns: int, bits: int, ll_size: int) -> int:
     """Levels until the LL subband is no larger than `ll_size`, limited by the size of words."""
     size, levels = max(rows, columns), 0

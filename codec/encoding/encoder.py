@@ -8,14 +8,15 @@ import numpy as np
 
 from codec import ratio as compression_ratio
 from codec.decoding.decoder import decode
-from codec.encoding.coded_image import CodedImage, code_irreversibly
+from codec.encoding.coded_image import CodedImage
 from codec.encoding.codestream_writer import FIXED_BYTES, write_main_header, write_tile_header
 from codec.encoding.decomposition import decomposition_levels
+from codec.encoding.level_trials import LevelTrials
 from codec.encoding.packet_division import count_packets
 from codec.encoding.packet_writer import codewords_of, write_packets
 from codec.encoding.padding import NO_BLOCK
 from codec.encoding.quantizer import subband_steps
-from codec.encoding.rate_control import Allocation, RateControl
+from codec.encoding.rate_control import Allocation
 from codec.encoding.reconstruction import reconstruct
 from codec.errors import InvalidImageError, UnreachableRatioError
 from codec.markers import EOC
@@ -42,8 +43,8 @@ class Encoded:
     padding_bytes : int
         Filler, only where all coded data are used.
     reconstruction : numpy.ndarray or None
-        The decoded pixels, of the input's dtype (`codec.decode` gives uint8 wherever `bits_stored` is at most 8);
-        only from `encode_ladder`.
+        The decoded pixels, of the input's dtype in the machine's byte order (`codec.decode` gives uint8 wherever
+        `bits_stored` is at most 8); only from `encode_ladder`.
     """
 
     codestream: bytes
@@ -56,6 +57,13 @@ class Encoded:
     header_bytes: int
     padding_bytes: int
     reconstruction: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Encoded({len(self.codestream)} bytes, ratio {compression_ratio.ratio_text(self.ratio)}, {self.rows} ×"
+            f" {self.columns} pixels of {self.bits_stored} bits in {self.bits_allocated}, {self.padding_bytes} bytes"
+            f" of padding)"
+        )
 
     @property
     def body_bytes(self) -> int:
@@ -98,7 +106,7 @@ def encode(
     Parameters
     ----------
     pixels : numpy.ndarray
-        uint8 or uint16 [rows, columns].
+        uint8 or uint16, of any byte order, [rows, columns].
     ratio : float
         Compression ratio, any finite number above 0.
     bits_stored : int, optional
@@ -152,7 +160,7 @@ def _encode_all(
 ) -> Iterator[Encoded]:
     """Check the request, and return the iterator that does the work."""
     workers = Workers(threads)
-    bits = checked_bits(pixels, bits_stored)
+    pixels, bits = checked_image(pixels, bits_stored)
     rows, columns = pixels.shape
     uncompressed = compression_ratio.image_bytes(pixels, bits, reference)
     targets = [compression_ratio.target_bytes(uncompressed, ratio) for ratio in ratios]
@@ -160,18 +168,16 @@ def _encode_all(
     for ratio, target in zip(ratios, targets):
         if target < smallest:
             raise unreachable(ratio, target, smallest, uncompressed, pixels.shape)
-    levels = [decomposition_levels(rows, columns, bits, target - FIXED_BYTES) for target in targets]
 
     def work() -> Iterator[Encoded]:
-        images: dict[int, tuple[CodedImage, RateControl]] = {}
+        if not targets:
+            return
         with workers:
-            for ratio, target, depth in zip(ratios, targets, levels):
-                if depth not in images:
-                    largest_target = max(other for other, same in zip(targets, levels) if same == depth)
-                    images[depth] = code_irreversibly(pixels, bits, depth, largest_target - FIXED_BYTES, workers)
-                    if reconstructed:
-                        images[depth][0].blocks.drop_fractions()
-                yield _encoded(*images[depth], ratio, target, reconstructed, workers)
+            trials = LevelTrials(pixels, bits, max(targets) - FIXED_BYTES, workers)
+            if reconstructed:
+                trials.drop_fractions()
+            for ratio, target in zip(ratios, targets):
+                yield _encoded(*trials.best(target - FIXED_BYTES), ratio, target, reconstructed, workers)
 
     return work()
 
@@ -183,14 +189,22 @@ def unreachable(
     largest = compression_ratio.max_ratio(uncompressed, smallest)
     return UnreachableRatioError(
         f"ratio {compression_ratio.ratio_text(ratio)} leaves {target} bytes for an image of {shape[0]} × {shape[1]}"
-        f" pixels, but its headers alone are {smallest}: the largest ratio that it can have is {largest:.6g}",
+        f" pixels, but its headers alone are {smallest}: the largest ratio that it can have is"
+        f" {compression_ratio.text_below(largest)}",
         largest,
     )
 
 
-def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
-    """Check that `pixels` can be coded with `bits_stored`, and return that; `InvalidImageError` if not."""
-    if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
+def checked_image(pixels: np.ndarray, bits_stored: int | None) -> tuple[np.ndarray, int]:
+    """Check that `pixels` can be coded with `bits_stored`; return both, the pixels in the machine's byte order.
+
+    Raises
+    ------
+    InvalidImageError
+        They cannot be coded.
+    """
+    native = pixels.dtype.newbyteorder("=") if isinstance(pixels, np.ndarray) else None
+    if native not in (np.uint8, np.uint16):
         kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise InvalidImageError(f"pixels must be a numpy array of uint8 or uint16, not {kind}")
     if pixels.ndim != 2 or pixels.size == 0:
@@ -203,15 +217,14 @@ def checked_bits(pixels: np.ndarray, bits_stored: int | None) -> int:
     largest = int(pixels.max())
     if largest >> bits:
         raise InvalidImageError(f"a pixel has the value {largest}, which needs more than bits_stored={bits}")
-    return bits
+    return pixels.astype(native, copy=False), bits
 
 
 def _encoded(
-    image: CodedImage, control: RateControl, ratio: float, target: int, reconstructed: bool, workers: Workers
+    image: CodedImage, allocation: Allocation, ratio: float, target: int, reconstructed: bool, workers: Workers
 ) -> Encoded:
     """Assemble the codestream of `target` bytes."""
     packet_bytes = target - FIXED_BYTES
-    allocation = control.allocate(packet_bytes)
     body = np.empty(packet_bytes, np.uint8)
     write_packets(allocation.plan, codewords_of(image.blocks), allocation.filling.blank, body)
     codestream = (
@@ -238,13 +251,10 @@ def _reconstruction(image: CodedImage, allocation: Allocation, codestream: bytes
     if allocation.filling.truncated != NO_BLOCK:  # the result of a truncated pass is known only from decoding it
         return decode(codestream, max_pixels=image.shape[0] * image.shape[1]).astype(image.dtype, copy=False)
     pixels = np.empty(image.shape, image.dtype)
-    passes = allocation.plan.passes.copy()
-    if allocation.filling.blank != NO_BLOCK:
-        passes[allocation.filling.blank] = 0
     reconstruct(
         image.blocks,
         subband_steps(image.quantization, image.bits_stored, image.levels),
-        passes,
+        allocation.whole_passes,
         pixels,
         image.bits_stored,
         workers,

@@ -11,6 +11,7 @@ from fractions import Fraction
 from codec.decoding.codestream_reader import read_codestream
 from codec.decoding.jp2_reader import SIGNATURE
 from codec.errors import OptionError
+from codec.options import as_bytes
 
 WAVELET_COMPRESSION = 7  # the only value of C in the image header box (I.5.3.1)
 ENUMERATED = 1
@@ -36,6 +37,7 @@ def wrap_jp2(codestream: bytes, *, pixel_pitch: float | None = None) -> bytes:
     OptionError
         A `pixel_pitch` that is not between 1e-9 and 1e9.
     """
+    codestream = as_bytes(codestream)
     size = read_codestream(codestream).size
     depth = size.precision - 1 | size.signed << 7
     # One component: the image header gives its bit depth, and a bits-per-component box would be wrong.

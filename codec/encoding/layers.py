@@ -15,7 +15,7 @@ from codec.encoding.coded_image import CodedImage, code_irreversibly, code_rever
 from codec.encoding.codestream_writer import FIXED_BYTES, MAX_LAYERS, with_layers, write_main_header, write_tile_header
 from codec.encoding.codeword_segments import shortest_prefix
 from codec.encoding.decomposition import decomposition_levels
-from codec.encoding.encoder import Encoded, checked_bits, unreachable
+from codec.encoding.encoder import Encoded, checked_image, unreachable
 from codec.encoding.packet_division import count_packets
 from codec.encoding.packet_header_writer import nothing_signalled
 from codec.encoding.packet_writer import LayerPlan, codewords_of, whole_codeword, write_packets
@@ -29,6 +29,7 @@ from codec.subbands import subband_shapes
 from codec.workers import Workers
 
 END = EOC.to_bytes(2)
+MAX_SHOWN_LAYERS = 8
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,16 @@ class Layered:
     bits_stored: int
     lossless: bool
 
+    def __repr__(self) -> str:
+        layers = [f"ratio {compression_ratio.ratio_text(ratio)}" for ratio in self.ratios]
+        layers += ["lossless"] if self.lossless else []
+        if len(layers) > MAX_SHOWN_LAYERS:
+            layers[1:-1] = ["…"]
+        return (
+            f"Layered({len(self.codestream)} bytes, layers: {', '.join(layers)}; {self.rows} × {self.columns} pixels of"
+            f" {self.bits_stored} bits in {self.bits_allocated}, {sum(self.padding_bytes)} bytes of padding)"
+        )
+
     def first_layers(self, count: int) -> bytes:
         """Cut the codestream of the first `count` layers alone, ``layer_bytes[count - 1]`` long."""
         tile = self.codestream.index(SOT.to_bytes(2))
@@ -88,7 +99,7 @@ def encode_layers(
     Parameters
     ----------
     pixels : numpy.ndarray
-        uint8 or uint16 [rows, columns].
+        uint8 or uint16, of any byte order, [rows, columns].
     ratios : iterable of float
         Compression ratios, each once, in any order.
     bits_stored : int, optional
@@ -110,7 +121,7 @@ def encode_layers(
         other than the last one for which there are not enough coded data.
     """
     workers = Workers(threads)
-    bits = checked_bits(pixels, bits_stored)
+    pixels, bits = checked_image(pixels, bits_stored)
     rows, columns = pixels.shape
     targets, levels = _checked_layers(pixels, list(ratios), bits, reference, lossless)
     with workers:
@@ -161,12 +172,15 @@ def _checked_layers(
         raise unreachable(ratio, first, smallest, uncompressed, pixels.shape)
     for (ratio, before), (smaller, target) in zip(targets, targets[1:]):
         if compression_ratio.exact_ratio(ratio) == compression_ratio.exact_ratio(smaller):
-            raise LayerError(f"ratio {compression_ratio.ratio_text(ratio)} is given twice")
+            raise LayerError(f"ratio {compression_ratio.ratio_text(ratio)} is given twice", ratio)
         if target < before + packets:
+            largest = compression_ratio.max_ratio(uncompressed, before + packets)
             raise LayerError(
                 f"ratio {compression_ratio.ratio_text(smaller)} means {target} bytes, but the layers of larger ratios"
                 f" and the headers of this one take {before + packets} bytes: the largest ratio for it is"
-                f" {compression_ratio.max_ratio(uncompressed, before + packets):.6g}"
+                f" {compression_ratio.text_below(largest)}",
+                smaller,
+                largest,
             )
     return targets, levels
 
@@ -229,7 +243,7 @@ class _LayerWriter:
             allocation = self._control.allocate(target - before, self._signalled, len(self.packets), filler=last)
         except LayerError as error:
             text = compression_ratio.ratio_text(ratio)
-            raise LayerError(f"the layer of ratio {text} cannot be {target} bytes long: {error}") from None
+            raise LayerError(f"the layer of ratio {text} cannot be {target} bytes long: {error}", ratio) from None
         self._write(allocation.plan, allocation.filling)
 
     def add_rest(self) -> None:

@@ -13,7 +13,7 @@ from codec.encoding.block_changes import bytes_with, change_block, measure_heade
 from codec.encoding.code_blocks import CodedBlocks
 from codec.encoding.packet_header_writer import SignalledState, nothing_signalled
 from codec.encoding.packet_writer import LayerPlan
-from codec.encoding.padding import Filling, fill
+from codec.encoding.padding import NO_BLOCK, Filling, fill
 from codec.jit import kernel
 
 # Average bytes of the packet header for a code-block's first inclusion; hull slopes count them.
@@ -42,6 +42,16 @@ class Allocation:
     def header_bytes(self) -> int:
         """Bytes of all packet headers."""
         return int(self.plan.headers.sum())
+
+    @property
+    def whole_passes(self) -> np.ndarray:
+        """int32 [blocks]: passes whose result is known without decoding, all but a blank and a truncated one."""
+        passes = self.plan.passes.copy()
+        if self.filling.blank != NO_BLOCK:
+            passes[self.filling.blank] = 0
+        if self.filling.truncated != NO_BLOCK:
+            passes[self.filling.truncated] -= 1
+        return passes
 
 
 class RateControl:

@@ -13,6 +13,7 @@ from codec.workers import Workers
 STRIP = 2 * BLOCK_SIDE
 # Rows of subbands that the filters need above a strip and below it.
 ABOVE, BELOW = 3, 2
+NO_RANGE = 0, 0, 0  # of samples: for levels that do not give pixels
 
 
 def reconstruct(
@@ -21,17 +22,33 @@ def reconstruct(
     """Write into `pixels` [rows, columns] the image that the first `passes` (int32 [n]) of each block give."""
     sample_range = 1 << (bits_stored - 1), 0, (1 << bits_stored) - 1
     parts = [_SubbandPart(blocks, index, step, passes) for index, step in enumerate(steps)]
+    low = _low_pass(parts[:-3] if len(parts) > 1 else parts, workers)
+    if len(parts) == 1:
+        finish(low, pixels, *sample_range)
+    else:
+        _synthesise_level(low, parts[-3:], pixels, True, sample_range, workers)
+
+
+def reconstruct_low_pass(
+    blocks: CodedBlocks, steps: list[float], passes: np.ndarray, level: int, workers: Workers
+) -> np.ndarray:
+    """The LL subband of a decomposition level, float32, as `reconstruct` has it on its way to the image."""
+    parts = [_SubbandPart(blocks, index, step, passes) for index, step in enumerate(steps[: len(steps) - 3 * level])]
+    return _low_pass(parts, workers)
+
+
+def _low_pass(parts: list["_SubbandPart"], workers: Workers) -> np.ndarray:
+    """Synthesise all levels of `parts`."""
     low = parts[0].rows(0, len(parts[0].words))
     if not low.size:
         low = np.zeros(parts[0].words.shape, np.float32)
-    if len(parts) == 1:
-        finish(low, pixels, *sample_range)
     for first in range(1, len(parts), 3):
-        high, final = parts[first : first + 3], first + 3 == len(parts)
+        high = parts[first : first + 3]
         shape = len(low) + len(high[1].words), low.shape[1] + high[0].words.shape[1]
-        output = pixels if final else np.empty(shape, np.float32)
-        _synthesise_level(low, high, output, final, sample_range, workers)
+        output = np.empty(shape, np.float32)
+        _synthesise_level(low, high, output, False, NO_RANGE, workers)
         low = output
+    return low
 
 
 def _synthesise_level(

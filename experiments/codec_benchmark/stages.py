@@ -22,6 +22,7 @@ STAGES = {
     "block coding": {"code_blocks", "block_coder", "block_passes", "mq_encoder", "workers"},
     "rate control": {
         "rate_control",
+        "level_trials",
         "block_changes",
         "padding",
         "packet_division",

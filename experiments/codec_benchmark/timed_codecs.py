@@ -1,6 +1,7 @@
-"""The codecs whose times are taken in turns: ours, and OpenJPEG through imagecodecs, pylibjpeg and glymur.
+"""The codecs whose times are taken in turns: ours, OpenJPEG through imagecodecs, pylibjpeg and glymur, and Grok.
 
-Each of the three libraries has its own build of OpenJPEG.
+Each of the three libraries has its own build of OpenJPEG. Grok takes part where its programs are installed (Debian's
+package grokj2k-tools).
 """
 
 from __future__ import annotations
@@ -8,6 +9,10 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
+import shutil
+import struct
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +29,15 @@ from mammo_jax.compression.codecs import (
     OURS,
     ImageCodec,
     ratio_counting_bits_allocated,
+    ratio_counting_bits_stored,
     set_openjpeg_threads,
 )
 from mammo_jax.compression.image_quality import compare
 
 SEARCH_STEPS = 4
 SEARCH_DECIBELS = 4.0
+GROK = "Grok"
+SIZE_IN_SIZ = 8  # bytes from SOC to the size of the reference grid (T.800 A.5.1)
 
 
 def pylibjpeg_codec() -> ImageCodec:
@@ -111,10 +119,42 @@ def glymur_codec(folder: Path) -> ImageCodec:
     return ImageCodec(title, encode, decode, setting_for=ratio_counting_bits_allocated, takes_ratio=True)
 
 
+def has_grok() -> bool:
+    """Whether Grok's programs are installed."""
+    return all(shutil.which(f"grk_{work}") for work in ("compress", "decompress"))
+
+
+def grok_codec(folder: Path) -> ImageCodec:
+    """Grok's programs, on files in `folder`; its times are those of whole processes."""
+    raw, path = folder / "grok.raw", folder / "grok.j2k"
+
+    def run(work: str, threads: int, *arguments: str) -> None:
+        subprocess.run([f"grk_{work}", "-H", str(threads), *arguments], capture_output=True, check=True)
+
+    def encode(pixels: np.ndarray, bits: int, ratio: float, threads: int) -> bytes:
+        rows, columns = pixels.shape
+        pixels.astype("u1" if bits <= 8 else ">u2").tofile(raw)
+        size = ("-F", f"{columns},{rows},1,{bits},u")
+        run("compress", threads, "-i", str(raw), "-o", str(path), *size, "-I", "-r", f"{ratio}")
+        return path.read_bytes()
+
+    def decode(codestream: bytes, bits: int, threads: int) -> np.ndarray:
+        path.write_bytes(codestream)
+        run("decompress", threads, "-i", str(path), "-o", str(raw))
+        columns, rows = struct.unpack_from(">II", codestream, SIZE_IN_SIZ)
+        samples = np.fromfile(raw, "u1" if bits <= 8 else ">u2")
+        return samples.astype(samples.dtype.newbyteorder("=")).reshape(rows, columns)
+
+    said = subprocess.run(["grk_compress", "-version"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"version: *(\S+)", said)
+    title = f"{GROK} {version[1] if version else ''} (with process start)"
+    return ImageCodec(title, encode, decode, setting_for=ratio_counting_bits_stored, takes_ratio=True)
+
+
 TIMED_CODECS: dict[str, Callable[[Path], ImageCodec]] = {
     OURS: lambda _: replace(OUR_CODEC, title=OURS),
     "imagecodecs": lambda _: imagecodecs_codec(),
     "pylibjpeg": lambda _: pylibjpeg_codec(),
     "glymur": glymur_codec,
-}
+} | ({"grok": grok_codec} if has_grok() else {})
 """How to make each codec, given a folder for temporary files."""

@@ -14,7 +14,7 @@ from openjpeg.utils import encode_array
 
 import codec
 from codec.ratio import image_bytes, ratio_for_target, stored_ratio, target_bytes
-from experiments.codec_benchmark.timed_codecs import load_glymur, set_glymur_threads
+from experiments.codec_benchmark.timed_codecs import GROK, load_glymur, set_glymur_threads
 from mammo_jax.compression.codecs import OTHER_CODECS, OURS, ImageCodec
 from mammo_jax.compression.image_quality import Quality, compare
 from mammo_jax.compression.ladder import other_codec_ladder
@@ -53,8 +53,8 @@ class Trial:
     Attributes
     ----------
     image : str
-    group : {"ours", "OpenJPEG", "other"}
-        Times of ours and OpenJPEG's are taken in turns.
+    group : {"ours", "OpenJPEG", "Grok", "other"}
+        Times of the first three are taken in turns.
     codec : str
     threads : int
     ratio : float
@@ -125,7 +125,7 @@ def measure_timed_codecs(
         decodes = [partial(each.decode, codestream, bits, threads) for each, codestream in zip(codecs, codestreams)]
         decode_seconds, decoded = shortest_times(repeats, decodes)
         for n, each in enumerate(codecs):
-            group = "ours" if each.title == OURS else "OpenJPEG"
+            group = "ours" if each.title == OURS else GROK if each.title.startswith(GROK) else "OpenJPEG"
             target = image.target_bytes(ratio) if each.takes_ratio else 0
             quality = image.quality(decoded[n].reshape(pixels.shape)) if with_quality else None
             remark = "" if each.threaded or threads == 1 else ONE_THREAD

@@ -1,4 +1,4 @@
-"""The same networks in PyTorch, for the checks and the benchmark that set the two frameworks side by side."""
+"""The same networks in PyTorch, for the checks and the benchmark that compare the two frameworks."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from torch.nn import functional
 from mammo_jax.models.pretrained import to_torch
 from mammo_jax.models.resnet import STAGES
 
-PLACES = 4
+GRID = 4
 
 
 class TorchCNN(nn.Module):
-    """The CNN of `mammo_jax.models.cnn`; its layers have Flax's names, "Conv.0" for "Conv_0"."""
+    """The CNN of `mammo_jax.models.cnn`; its layers have Flax's names, with "Conv.0" for "Conv_0"."""
 
     def __init__(self, filters: Sequence[int] = (16, 32, 64), dense: Sequence[int] = (128, 32)):
         super().__init__()
         inputs = (1, *filters[:-1])
         self.Conv = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1, bias=False) for i, o in zip(inputs, filters))
         self.MaskedBatchNorm = nn.ModuleList(nn.BatchNorm2d(o) for o in filters)
-        units = (PLACES * PLACES * filters[-1], *dense, 1)
+        units = (GRID * GRID * filters[-1], *dense, 1)
         self.Dense = nn.ModuleList(nn.Linear(i, o) for i, o in zip(units, units[1:]))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits [batch] of images [batch, 1, rows, columns] whose sides are multiples of 32."""
+        """Return the logits [batch] of images [batch, 1, rows, columns] whose sides are multiples of 32."""
         x = images
         for conv, norm in zip(self.Conv, self.MaskedBatchNorm):
             x = functional.max_pool2d(functional.relu(norm(conv(x))), 2)
-        x = functional.max_pool2d(x, (x.shape[2] // PLACES, x.shape[3] // PLACES))
+        x = functional.max_pool2d(x, (x.shape[2] // GRID, x.shape[3] // GRID))
         x = x.permute(0, 2, 3, 1).flatten(1)  # Flax flattens with the channels last
         for dense in self.Dense[:-1]:
             x = functional.relu(dense(x))
@@ -40,7 +40,7 @@ class TorchCNN(nn.Module):
 
 
 class TorchBlock(nn.Module):
-    """torchvision's basic block, with its names."""
+    """torchvision's basic block, with torchvision's names."""
 
     def __init__(self, channels: int, features: int, stride: int):
         super().__init__()
@@ -60,7 +60,7 @@ class TorchBlock(nn.Module):
 
 
 class TorchResNet18(nn.Module):
-    """torchvision's ResNet18 with one input channel and one logit, with its names."""
+    """torchvision's ResNet18 with one input channel and one logit, with torchvision's names."""
 
     def __init__(self, channels: int = 1):
         super().__init__()
@@ -74,7 +74,7 @@ class TorchResNet18(nn.Module):
         self.fc = nn.Linear(inputs, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits [batch] of images [batch, channels, rows, columns]."""
+        """Return the logits [batch] of images [batch, channels, rows, columns]."""
         x = functional.max_pool2d(functional.relu(self.bn1(self.conv1(images))), 3, 2, 1)
         for number in range(1, len(STAGES) + 1):
             x = getattr(self, f"layer{number}")(x)
@@ -82,7 +82,7 @@ class TorchResNet18(nn.Module):
 
 
 def transformers_resnet18(variables: dict[str, Any]) -> nn.Module:
-    """Return Hugging Face's own ResNet-18 with our weights, in float64, ready to predict."""
+    """Return Hugging Face's ResNet-18 with our weights, in float64 and evaluation mode."""
     import transformers
 
     config = transformers.ResNetConfig(
@@ -97,13 +97,13 @@ def transformers_resnet18(variables: dict[str, Any]) -> nn.Module:
     own = model.state_dict()
     ours = {_transformers_name(name): torch.from_numpy(np.array(value)) for name, value in to_torch(variables).items()}
     if missing := {name for name in own if not name.endswith("num_batches_tracked")} ^ ours.keys():
-        raise RuntimeError(f"transformers names its layers in another way: {sorted(missing)[:3]}")
+        raise RuntimeError(f"the layer names of transformers' ResNet have changed: {sorted(missing)[:3]}")
     model.load_state_dict(ours, strict=False)
     return model
 
 
 def _transformers_name(name: str) -> str:
-    """Name of an array of torchvision's in transformers' ResNet."""
+    """Convert torchvision's name of an array to that in transformers' ResNet."""
     module, leaf = name.rsplit(".", 1)
     parts = {"conv": "convolution", "bn": "normalization"}
     if module == "fc":
@@ -111,7 +111,7 @@ def _transformers_name(name: str) -> str:
     if module in ("conv1", "bn1"):
         return f"resnet.embedder.embedder.{parts[module[:-1]]}.{leaf}"
     stage, block, layer, *rest = module.split(".")
-    place = f"resnet.encoder.stages.{int(stage[-1]) - 1}.layers.{block}"
+    prefix = f"resnet.encoder.stages.{int(stage[-1]) - 1}.layers.{block}"
     if layer == "downsample":
-        return f"{place}.shortcut.{'convolution' if rest == ['0'] else 'normalization'}.{leaf}"
-    return f"{place}.layer.{int(layer[-1]) - 1}.{parts[layer[:-1]]}.{leaf}"
+        return f"{prefix}.shortcut.{'convolution' if rest == ['0'] else 'normalization'}.{leaf}"
+    return f"{prefix}.layer.{int(layer[-1]) - 1}.{parts[layer[:-1]]}.{leaf}"

@@ -1,7 +1,6 @@
-"""What two frameworks must agree on: the cases, their weights and batches by formula, what JAX makes of them, and how
-far apart two results are.
+"""Test cases for the parity of JAX and PyTorch: networks with weights and batches by formula, and JAX's results.
 
-`check_against_torch` compares these figures with PyTorch's, live; the tests compare them with the ones that it wrote.
+`check_against_torch` compares these results with PyTorch's; the tests compare them with stored results of PyTorch.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Optimizer = Literal["sgd", "adamw"]
 
 @dataclass(frozen=True)
 class Case:
-    """A network and its input; everything else follows."""
+    """A network and the size of its input; weights and batches are computed from the case."""
 
     name: str
     config: TrainingConfig
@@ -38,7 +37,7 @@ class Case:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of a batch."""
+        """The shape of a batch."""
         return (self.batch, self.size, self.size, 1)
 
 
@@ -51,12 +50,12 @@ CASES = {
 
 @dataclass
 class Trajectory:
-    """A training from the case's weights, in PyTorch's names and layout.
+    """The result of a training from the case's weights, with PyTorch's names and layout.
 
     Attributes
     ----------
     losses : list of float
-        Before each step.
+        The loss before each step.
     state : dict of str to array
         Weights and running statistics after the last step.
     """
@@ -67,19 +66,20 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Row:
-    """How far two results are apart.
+    """The difference of two results, with its limit.
 
     Attributes
     ----------
     what : str
+        What is compared.
     difference : float
-        The largest.
+        The largest absolute difference.
     scale : float
         The largest absolute value.
     limit : float or None
-        Of the difference; None is shown and not judged.
+        Limit of the difference; with None the difference is only shown.
     of_scale : bool
-        The limit is meant as a part of the scale.
+        True if the limit is relative to the scale.
     """
 
     what: str
@@ -90,23 +90,23 @@ class Row:
 
     @property
     def excess(self) -> float:
-        """What the difference is above the limit; NaN where it is."""
+        """The difference minus the limit; NaN if the difference is NaN."""
         allowed = 0.0 if self.limit is None else self.limit * (self.scale if self.of_scale else 1.0)
         return self.difference - allowed
 
     @property
     def passed(self) -> bool:
-        """Whether the difference is a number and within the limit."""
+        """Whether the difference is finite and within the limit."""
         return bool(np.isfinite(self.difference)) and (self.limit is None or self.excess <= 0)
 
 
-def apart(what: str, ours: Any, theirs: Any, limit: float | None, *, of_scale: bool = False) -> Row:
-    """Compare two arrays, or two dicts of arrays: the row is that of the array furthest beyond its limit."""
+def compare_arrays(what: str, ours: Any, theirs: Any, limit: float | None, *, of_scale: bool = False) -> Row:
+    """Compare two arrays, or two dicts of arrays; of a dict the array with the largest excess gives the row."""
     if isinstance(theirs, dict):
         if ours.keys() != theirs.keys():
             raise RuntimeError(f"{what}: one side lacks {ours.keys() ^ theirs.keys()}")
-        rows = [apart(what, ours[name], theirs[name], limit, of_scale=of_scale) for name in theirs]
-        return rows[int(np.argmax([row.excess for row in rows]))]  # NaN counts as the largest, other than with max
+        rows = [compare_arrays(what, ours[name], theirs[name], limit, of_scale=of_scale) for name in theirs]
+        return rows[int(np.argmax([row.excess for row in rows]))]  # for argmax NaN is the largest, unlike for max
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape:
         raise RuntimeError(f"{what}: the shapes are {ours.shape} and {theirs.shape}")
@@ -115,7 +115,7 @@ def apart(what: str, ours: Any, theirs: Any, limit: float | None, *, of_scale: b
 
 @contextmanager
 def needing_torch() -> Iterator[None]:
-    """Say what to install where a job's PyTorch half cannot be imported for lack of the extra `torch`."""
+    """Exit with a message that says what to install if a module of the extra `torch` is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -125,7 +125,7 @@ def needing_torch() -> Iterator[None]:
 
 
 def noise(name: str, count: int) -> np.ndarray:
-    """Numbers in −1 … 1 that are the same on every machine, with every library: float64 [count].
+    """Return pseudo-random numbers in −1 … 1 that do not depend on machine or library version; float64 [count].
 
     The bits of a counter, mixed as in SplitMix64 (Steele et al., OOPSLA 2014).
     """
@@ -137,9 +137,9 @@ def noise(name: str, count: int) -> np.ndarray:
 
 
 def case_variables(case: Case, dtype: np.dtype | type) -> dict[str, Any]:
-    """Weights and running statistics of a case, of ordinary size."""
+    """Compute the weights and running statistics of a case, with realistic magnitudes."""
     shapes = jax.eval_shape(lambda: init_model(case.config, jax.random.key(0), jax.numpy.zeros(case.shape)))
-    filled = {}
+    variables = {}
     for path, leaf in flatten_dict(shapes).items():
         values = noise(torch_name(path), leaf.size).reshape(leaf.shape)
         if path[-1] == "kernel":
@@ -148,12 +148,12 @@ def case_variables(case: Case, dtype: np.dtype | type) -> dict[str, Any]:
             values = 1 + 0.2 * values
         else:
             values = 0.1 * values
-        filled[path] = values.astype(dtype)
-    return unflatten_dict(filled)
+        variables[path] = values.astype(dtype)
+    return unflatten_dict(variables)
 
 
 def case_batches(case: Case, steps: int = STEPS) -> Iterator[dict[str, np.ndarray]]:
-    """Batches with weights that differ; the weights' sums are exact in every precision."""
+    """Yield batches whose rows have different weights; the sums of the weights are exact in every precision."""
     for step in range(steps):
         levels = 30000 + 15000 * noise(f"images {step}", int(np.prod(case.shape)))
         yield {
@@ -163,16 +163,16 @@ def case_batches(case: Case, steps: int = STEPS) -> Iterator[dict[str, np.ndarra
         }
 
 
-def seen(images: np.ndarray, dtype: np.dtype | type = np.float32) -> np.ndarray:
-    """Images as the networks see them: standardised in this precision."""
+def network_input(images: np.ndarray, dtype: np.dtype | type = np.float32) -> np.ndarray:
+    """Convert images to network input: standardised in this precision."""
     with jax.enable_x64(dtype == np.float64):
         return np.asarray(standardise(jax.numpy.asarray(images)))
 
 
 def jax_logits(case: Case, dtype: np.dtype | type) -> np.ndarray:
-    """Logits of the first batch by the case's running statistics."""
+    """Compute the logits of the first batch with the case's running statistics."""
     variables = case_variables(case, dtype)
-    images = seen(next(case_batches(case))["image"], dtype)
+    images = network_input(next(case_batches(case))["image"], dtype)
     with jax.enable_x64(dtype == np.float64):
         return np.asarray(jax.jit(build_model(case.config).apply)(variables, images))
 
@@ -180,22 +180,22 @@ def jax_logits(case: Case, dtype: np.dtype | type) -> np.ndarray:
 def jax_trajectory(
     case: Case, optimizer: Optimizer, dtype: np.dtype | type, steps: int = STEPS, **changes: Any
 ) -> Trajectory:
-    """Train with the very step that the study trains with."""
+    """Train with the training step of the study."""
     config = replace(case.config, optimizer=optimizer, **changes)
     with jax.enable_x64(dtype == np.float64):
         compiled = build_steps(config)
         state = compiled.parallel.replicate(jax.device_get(compiled.start(case_variables(case, dtype))))
-        found = Trajectory()
+        trajectory = Trajectory()
         for step, batch in enumerate(case_batches(case, steps)):
             inputs = StepInputs(np.float64(_rate(config)), np.uint32(0), np.int32(step))  # type: ignore[arg-type]
             state, loss = compiled.train(state, compiled.parallel.spread(batch), inputs)
-            found.losses.append(float(compiled.parallel.first(loss)))
-        found.state = to_torch(compiled.parallel.first(state.variables))
-    return found
+            trajectory.losses.append(float(compiled.parallel.first(loss)))
+        trajectory.state = to_torch(compiled.parallel.first(state.variables))
+    return trajectory
 
 
 def jax_gradients(case: Case, dtype: np.dtype | type) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Gradients of the first batch's loss, read off a step of plain descent at rate 1, and the new statistics."""
+    """Compute the gradients of the first batch's loss, from a step of descent at rate 1, and the new statistics."""
     after = jax_trajectory(case, "sgd", dtype, steps=1, weight_decay=0.0, learning_rate=1.0).state
     before = to_torch(case_variables(case, dtype))
     gradients = {name: before[name] - value for name, value in after.items() if "running" not in name}
@@ -207,7 +207,7 @@ def _rate(config: TrainingConfig) -> float:
 
 
 def digest(arrays: dict[str, np.ndarray]) -> dict[str, list[float]]:
-    """Say an array in two numbers: its norm, and its product with noise over the root of its size."""
+    """Summarise each array by two numbers: its norm, and its product with noise divided by the root of its size."""
     return {
         name: [
             float(np.linalg.norm(values)),

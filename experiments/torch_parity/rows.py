@@ -1,4 +1,4 @@
-"""Every line of the check against PyTorch, and the figures that it writes for the tests."""
+"""All comparisons of the check against PyTorch, and PyTorch's results that it stores for the tests."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from experiments.torch_parity.parity import (
     Case,
     Optimizer,
     Row,
-    apart,
     case_batches,
     case_variables,
+    compare_arrays,
     digest,
     jax_gradients,
     jax_logits,
     jax_trajectory,
-    seen,
+    network_input,
 )
-from experiments.torch_parity.saliency import BOUNDS, attributions, captums, make_pairs
+from experiments.torch_parity.saliency import BOUNDS, attributions, captum_attributions, make_pairs
 from experiments.torch_parity.training import (
     as_torch,
-    descend,
+    optimizer_step,
     torch_loss,
+    torch_model,
     torch_state,
     torch_trajectory,
-    torch_twin,
     train_in_torch,
 )
 from mammo_jax.dataset.input_pipeline import Examples, read_examples
@@ -51,81 +51,91 @@ from mammo_jax.training.loop import train_model
 from mammo_jax.training.trained_model import predict
 from mammo_jax.training_config import TrainingConfig
 
-REFERENCES = Path("tests/references")
+REFERENCES = Path("tests/experiments/references")
 EXACT, SINGLE = 1e-9, 1e-4
-"""Limits in float64, as they stand, and in float32, as a part of the scale."""
+"""Absolute limit in float64, and limit in float32 relative to the scale."""
 PATH_POINTS = 50
 
 
 def torch_logits(case: Case, dtype: type) -> np.ndarray:
-    """What `parity.jax_logits` gives, by PyTorch."""
-    model = torch_twin(case.config, case_variables(case, dtype), dtype).eval()
+    """Compute the result of `parity.jax_logits` with PyTorch."""
+    model = torch_model(case.config, case_variables(case, dtype), dtype).eval()
     with torch.no_grad():
-        return model(as_torch(seen(next(case_batches(case))["image"], dtype), dtype)).numpy()
+        return model(as_torch(network_input(next(case_batches(case))["image"], dtype), dtype)).numpy()
 
 
 def torch_gradients(case: Case, dtype: type) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What `parity.jax_gradients` gives, by PyTorch's backward pass."""
-    model = torch_twin(case.config, case_variables(case, dtype), dtype)
+    """Compute the result of `parity.jax_gradients` with PyTorch's backward pass."""
+    model = torch_model(case.config, case_variables(case, dtype), dtype)
     batch = next(case_batches(case))
-    torch_loss(model, as_torch(seen(batch["image"], dtype), dtype), batch, dtype).backward()
+    torch_loss(model, as_torch(network_input(batch["image"], dtype), dtype), batch, dtype).backward()
     gradients = {name: value.grad.numpy() for name, value in model.named_parameters()}
     return gradients, {name: value for name, value in torch_state(model).items() if "running" in name}
 
 
 def network_rows(case: Case) -> Iterator[Row]:
-    """Everything about one network."""
+    """Yield all comparisons of one network."""
     for dtype, limit in ((np.float64, EXACT), (np.float32, SINGLE)):
         name = f"{case.name}, {np.dtype(dtype).name}"
         exact = limit if dtype == np.float64 else None
         of_scale = dtype == np.float32
-        yield apart(f"{name}: logits", jax_logits(case, dtype), torch_logits(case, dtype), limit, of_scale=of_scale)
+        yield compare_arrays(
+            f"{name}: logits", jax_logits(case, dtype), torch_logits(case, dtype), limit, of_scale=of_scale
+        )
         (gradients, stats), theirs = jax_gradients(case, dtype), torch_gradients(case, dtype)
-        yield apart(f"{name}: gradients of the first step", gradients, theirs[0], exact)
-        yield apart(f"{name}: batch-norm statistics after it", stats, theirs[1], limit, of_scale=of_scale)
+        yield compare_arrays(f"{name}: gradients of the first step", gradients, theirs[0], exact)
+        yield compare_arrays(f"{name}: batch-norm statistics after it", stats, theirs[1], limit, of_scale=of_scale)
         optimizers: tuple[Optimizer, ...] = ("sgd", "adamw")
         for optimizer in optimizers:
             ours = jax_trajectory(case, optimizer, dtype)
-            torchs = torch_trajectory(case, optimizer, case_variables(case, dtype), dtype)
-            yield apart(f"{name}: losses of 20 steps of {optimizer}", ours.losses, torchs.losses, exact)
-            yield apart(f"{name}: parameters and statistics after them", ours.state, torchs.state, exact)
-    yield carried_back(case)
+            reference = torch_trajectory(case, optimizer, case_variables(case, dtype), dtype)
+            yield compare_arrays(f"{name}: losses of 20 steps of {optimizer}", ours.losses, reference.losses, exact)
+            yield compare_arrays(f"{name}: parameters and statistics after them", ours.state, reference.state, exact)
+    yield pretrained_round_trip(case)
 
 
-def carried_back(case: Case) -> Row:
-    """Carry weights that PyTorch trained into Flax, as pretrained weights are; its logits must come along."""
-    variables, images = case_variables(case, np.float64), seen(next(case_batches(case))["image"], np.float64)
-    model = torch_twin(case.config, variables, np.float64)
+def pretrained_round_trip(case: Case) -> Row:
+    """Load weights trained in PyTorch into Flax, like pretrained weights, and compare the logits."""
+    variables, images = case_variables(case, np.float64), network_input(next(case_batches(case))["image"], np.float64)
+    model = torch_model(case.config, variables, np.float64)
     descent = torch.optim.SGD(model.parameters(), lr=1.0)
     for batch in case_batches(case, 3):
-        descend(
-            descent, torch_loss(model, as_torch(seen(batch["image"], np.float64), np.float64), batch, np.float64), 1e-2
+        optimizer_step(
+            descent,
+            torch_loss(model, as_torch(network_input(batch["image"], np.float64), np.float64), batch, np.float64),
+            1e-2,
         )
     trained = with_pretrained(variables, torch_state(model), ())
     with torch.no_grad():
         theirs = model.eval()(as_torch(images, np.float64)).numpy()
-    return apart(f"{case.name}, float64: logits of weights carried back", _logits_of(case, trained), theirs, EXACT)
+    return compare_arrays(
+        f"{case.name}, float64: logits of weights carried back", _logits_of(case, trained), theirs, EXACT
+    )
 
 
 def _logits_of(case: Case, variables: dict[str, Any]) -> np.ndarray:
     with jax.enable_x64(True):
-        images = seen(next(case_batches(case))["image"], np.float64)
+        images = network_input(next(case_batches(case))["image"], np.float64)
         return np.asarray(build_model(case.config).apply(variables, images))
 
 
 def third_party_rows() -> Iterator[Row]:
-    """Hugging Face's ResNet-18, which neither side wrote."""
+    """Yield the comparison with Hugging Face's ResNet-18, an independent implementation."""
     case = CASES["resnet18"]
     model = transformers_resnet18(case_variables(case, np.float64))
     with torch.no_grad():
-        theirs = model(as_torch(seen(next(case_batches(case))["image"], np.float64), np.float64)).logits[:, 0].numpy()
-    yield apart("resnet18, float64: logits of transformers' own", jax_logits(case, np.float64), theirs, EXACT)
+        theirs = (
+            model(as_torch(network_input(next(case_batches(case))["image"], np.float64), np.float64))
+            .logits[:, 0]
+            .numpy()
+        )
+    yield compare_arrays("resnet18, float64: logits of transformers' own", jax_logits(case, np.float64), theirs, EXACT)
 
 
 def saliency_rows() -> Iterator[Row]:
-    """Integrated gradients of both networks beside captum's, as `check_saliency` compares them, on smaller images.
+    """Yield comparisons of integrated gradients with captum's, as in `check_saliency`, on smaller images.
 
-    In float32 a path point may fall on either side of a ReLU's kink; with few points, one of them weighs too much.
+    In float32 a path point may fall on either side of a ReLU's kink; with few points each has a large weight.
     """
     random = np.random.default_rng(0)
     images = random.normal(size=(2, 64, 64, 1)).astype(np.float32)
@@ -134,13 +144,16 @@ def saliency_rows() -> Iterator[Row]:
         for dtype, bound in BOUNDS.items():
             with jax.enable_x64(dtype is np.float64):
                 typed = (images.astype(dtype), baselines.astype(dtype))
-                ours, theirs = attributions(pair, *typed, PATH_POINTS), captums(pair, *typed, PATH_POINTS, 10)
-            name = f"{pair.name.lower()}, {dtype.__name__}: integrated gradients, beside captum's"
-            yield apart(name, ours, theirs, bound, of_scale=True)
+                ours, theirs = (
+                    attributions(pair, *typed, PATH_POINTS),
+                    captum_attributions(pair, *typed, PATH_POINTS, 10),
+                )
+            name = f"{pair.name.lower()}, {dtype.__name__}: integrated gradients, compared with captum's"
+            yield compare_arrays(name, ours, theirs, bound, of_scale=True)
 
 
 def auroc_rows(images: int, folds: int, epochs: int) -> Iterator[Row]:
-    """Train both on the same folds of phantom patches and compare the AUROC of the held-out images."""
+    """Train in both frameworks on the same folds of phantom patches and compare the AUROC of the held-out images."""
     settings = TrainingConfig(epochs=epochs)
     scores: dict[str, list[np.ndarray]] = {"jax": [], "torch": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -168,23 +181,23 @@ def _phantom_patches(images: int, folds: int, folder: Path) -> Examples:
 
 
 def _bootstrap(examples: Examples, scores: list[np.ndarray]) -> Any:
-    """Fold-averaged AUROC; the same patients are drawn for both frameworks, so differences are paired."""
+    """Estimate the fold-averaged AUROC; both frameworks have the same resampled patients, so differences are paired."""
     tables = []
-    for fold, of_fold in enumerate(scores):
+    for fold, fold_scores in enumerate(scores):
         held_out = examples.take(np.flatnonzero(examples.folds == fold))
         columns = {"patient_id": held_out.patient_ids, "image_id": held_out.image_ids, "label": held_out.targets}
         constant = {"train_ratio": "1", "test_ratio": 1.0, "fold": fold, "seed": 0}
-        tables.append(pd.DataFrame({**columns, "score": of_fold, **constant}))
-    found, _ = estimates(prediction_grid(pd.concat(tables, ignore_index=True)), 2000, 0)
-    return found["1", 1.0].auroc
+        tables.append(pd.DataFrame({**columns, "score": fold_scores, **constant}))
+    cells, _ = estimates(prediction_grid(pd.concat(tables, ignore_index=True)), 2000, 0)
+    return cells["1", 1.0].auroc
 
 
 def write_references() -> None:
-    """Write PyTorch's figures of every case, float64."""
+    """Write PyTorch's results of every case, in float64."""
     for case in CASES.values():
         variables = case_variables(case, np.float64)
         gradients, statistics = torch_gradients(case, np.float64)
-        figures: dict[str, Any] = {
+        results: dict[str, Any] = {
             "logits": torch_logits(case, np.float64).tolist(),
             "gradients": digest(gradients),
             "statistics": digest(statistics),
@@ -192,5 +205,5 @@ def write_references() -> None:
         optimizers: tuple[Optimizer, ...] = ("sgd", "adamw")
         for optimizer in optimizers:
             trajectory = torch_trajectory(case, optimizer, variables, np.float64)
-            figures[optimizer] = {"losses": trajectory.losses, "state": digest(trajectory.state)}
-        write_json(REFERENCES / f"{case.name}.json", {"torch": torch.__version__, **figures})
+            results[optimizer] = {"losses": trajectory.losses, "state": digest(trajectory.state)}
+        write_json(REFERENCES / f"{case.name}.json", {"torch": torch.__version__, **results})

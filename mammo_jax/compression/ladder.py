@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 import codec
-from codec.ratio import image_bytes, max_ratio, ratio_of, target_bytes
+from codec.ratio import image_bytes, max_ratio, ratio_of, target_bytes, text_below
 from mammo_jax.compression.codecs import OTHER_CODECS, OUR_CODEC, OURS
 from mammo_jax.errors import UserError
 
@@ -90,7 +90,8 @@ def other_codec_ladder(
             largest = max_ratio(uncompressed, len(codestream))
             raise codec.UnreachableRatioError(
                 f"{search.codec.title} cannot compress this image {ratio:g} times: {target} bytes are asked for, and"
-                f" its coarsest setting gives {len(codestream)}; the largest ratio that it can have is {largest:.6g}",
+                f" its coarsest setting gives {len(codestream)}; the largest ratio that it can have is"
+                f" {text_below(largest)}",
                 largest,
             )
         yield OtherEncoded(

@@ -19,7 +19,7 @@ FIELDS = ("patient_id", "fold", "units", "positives")
 
 
 class FoldError(UserError):
-    """Folds that cannot be made or used; the message names the patients or the file and the way out."""
+    """Folds that cannot be made or used; the message names the patients or the file and what to do."""
 
 
 def make_folds(

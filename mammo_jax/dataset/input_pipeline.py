@@ -18,7 +18,7 @@ MASKS = ("mask", "breast")
 
 
 class DatasetError(UserError):
-    """A dataset that cannot be read; the message names the folder and the way out."""
+    """A dataset that cannot be read; the message names the folder and what to do."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 import codec
+from codec.ratio import text_below
 from mammo_jax.compression.ladder import OURS, CodecName, CompressionError, codec_title, largest_ratio
 from mammo_jax.dataset.example_crops import choose_examples
 from mammo_jax.dataset.folds import check_duplicates, stored_folds
@@ -131,7 +132,7 @@ def _check_ratios(run: RunFolder, source: Source, settings: DatasetSettings, pro
     image_id = min(reached, key=reached.__getitem__, default=None)
     if image_id is not None and reached[image_id] < max(settings.ratios):
         raise CompressionError(
-            f"{codec_title(settings.codec)} can compress {image_id} {reached[image_id]:.6g} times at most; "
+            f"{codec_title(settings.codec)} can compress {image_id} {text_below(reached[image_id])} times at most; "
             f"ask for --ratios up to that, or for another --codec"
         )
 

@@ -21,7 +21,7 @@ Target = Literal["malignant", "abnormal", "lesion"]
 
 @dataclass(frozen=True)
 class UnitConfig:
-    """What is cropped from an image, and which label is the target.
+    """Settings of the study's units: what is cropped from an image, and which label is the target.
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ COLLECTIONS = {"params", "batch_stats"}
 
 
 class ModelError(UserError):
-    """A network that cannot be used; the message names the setting and the way out."""
+    """A network that cannot be used; the message names the setting and what to do."""
 
 
 def build_model(config: TrainingConfig, axis_name: str | None = None) -> nn.Module:

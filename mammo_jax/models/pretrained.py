@@ -30,7 +30,7 @@ LEAVES = {
 
 
 class PretrainedError(UserError):
-    """Weights that cannot be had or do not fit; the message names the file and the ways out."""
+    """Weights that cannot be had or do not fit; the message names the file and what to do."""
 
 
 HOW_TO_GET_WEIGHTS = (

@@ -1,4 +1,4 @@
-"""Build report.html from a run folder."""
+"""Build a run's report.html and figures/."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from mammo_jax.statistics.verdict import verdict_sentence
 
 
 def build_report(run_dir: Path) -> Path:
-    """Write `report.html`, one file that needs no other and no network, and `figures/` for papers.
+    """Write `report.html`, a self-contained file without network access, and `figures/` for papers.
 
     Parameters
     ----------
     run_dir : Path
-        Holds metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, config.json and
-        log.jsonl are used where they are; what is missing is named in the report.
+        Has metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, config.json and
+        log.jsonl are used if they exist; the report lists what is missing.
 
     Returns
     -------
     Path
-        Of the report.
+        The report's path.
 
     Raises
     ------
     ReportError
-        If metrics.json is missing or of another version, or another file is damaged.
+        If metrics.json is missing or has another version, or another file is damaged.
     """
     run = RunFolder(Path(run_dir))
     metrics = load_metrics(run)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # ids and names come from outside
+        autoescape=True,  # ids and names are untrusted text
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -62,24 +62,24 @@ def load_metrics(run: RunFolder) -> dict[str, Any]:
     Raises
     ------
     ReportError
-        If it is missing, damaged, or of another version.
+        If it is missing or damaged, or has another version.
     """
     path = run.metrics
     if not path.exists():
-        raise ReportError(f"{path}: no such file; mammo-jax evaluate makes it from a predictions table")
+        raise ReportError(f"{path}: no such file; mammo-jax evaluate writes it from a predictions table")
     try:
         metrics: dict[str, Any] = read_json(path)
     except ValueError as error:
-        raise ReportError(f"{path}: not readable JSON ({error}); make it again with mammo-jax evaluate") from error
+        raise ReportError(f"{path}: not readable JSON ({error}); write it again with mammo-jax evaluate") from error
     if metrics.get("schema") != SCHEMA:
         raise ReportError(
-            f"{path}: field schema is {metrics.get('schema')!r}, not {SCHEMA!r}; make it again with mammo-jax evaluate"
+            f"{path}: field schema is {metrics.get('schema')!r}, not {SCHEMA!r}; write it again with mammo-jax evaluate"
         )
     return metrics
 
 
 def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Gather everything that the template shows."""
+    """Collect the template's variables."""
     audit = sections.audit_summary(run)
     examples, refused = sections.example_rows(run.examples)
     saliency = saliency_section(run)
@@ -135,7 +135,7 @@ def _matrix_context(model: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _kind_table(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Results of one kind, each with its step of the verdict's sequence (None at CR 1)."""
+    """Return the results of one kind, each with its step of the verdict's sequence (None at CR 1)."""
     steps = {step["ratio"]: step for step in model["verdicts"][kind]["steps"]}
     rows = [
         result
@@ -150,15 +150,15 @@ def _kind_table(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _late_margin(metrics: Mapping[str, Any], settings: Mapping[str, str] | None) -> str | None:
-    """Margin of the run's configuration, where the evaluation used another one than was fixed before the run."""
+    """Return the margin of the run's configuration if the evaluation used another one, else None."""
     fixed = (settings or {}).get("margin")
     return fixed if fixed is not None and fixed != ratio_text(metrics["margin"]) else None
 
 
 def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | None) -> str:
-    """Say what the verdict means for an archive."""
+    """Return a sentence on what the verdict means for storage."""
     if verdict["outcome"] != "ratio":
-        return "So nothing can be said about how much storage compression would save without loss to the model."
+        return "So nothing can be said about the storage that compression would save without a loss for the model."
     ratio = verdict["ratio"]
     terabyte = f"1 TB of uncompressed images becomes {display_bytes(1e12 / ratio)}"
     row = next((row for row in audit or [] if row["ratio"] == ratio), None)
@@ -169,7 +169,7 @@ def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | N
 
 
 def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
-    """Write the primary model's figures, and those on saliency, as figures/auroc.svg, .png and so on."""
+    """Write the figures of the primary model and of saliency as figures/auroc.svg, .png and so on."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
     figures = {metric: performance_figure(model, metric) for metric in ("auroc", "auprc")}
     if is_matrix(model):
@@ -181,12 +181,12 @@ def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
 
 
 def display_ratio(ratio: float) -> str:
-    """Write a ratio for reading: 11000.0 becomes "11 000" with a narrow space that does not break."""
+    """Format a ratio: 11000.0 becomes "11 000" with a narrow no-break space."""
     return f"{ratio:,.0f}".replace(",", "\u202f") if float(ratio).is_integer() else ratio_text(ratio)
 
 
 def display_bytes(size: float) -> str:
-    """Write a size in SI units with three digits: 54321 becomes "54.3 kB"."""
+    """Format a size in SI units with three digits: 54321 becomes "54.3 kB"."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 999.5:
             return f"{size:.0f} {unit}" if unit == "bytes" or size >= 99.95 else f"{size:.3g} {unit}"
@@ -195,7 +195,7 @@ def display_bytes(size: float) -> str:
 
 
 def display_signed(value: float) -> str:
-    """Write a difference with its sign, a true minus and three decimals."""
+    """Format a difference with its sign, a true minus and three decimals."""
     return f"{value:+.3f}".replace("-", "\u2212")
 
 

@@ -15,7 +15,7 @@ MATCHED_EDGE = "#D55E00"
 
 
 def is_matrix(model: Mapping[str, Any]) -> bool:
-    """Whether a model's results hold more than the transfer and matched ratios."""
+    """Return whether a model has results besides transfer and matched."""
     return any(not (result["transfer"] or result["matched"]) for result in model["results"])
 
 
@@ -30,7 +30,7 @@ def matrix_figure(model: Mapping[str, Any]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Not bound to pyplot. Cells that were not tested stay empty; matched ones are framed.
+        Not bound to pyplot. Cells without a result are empty; matched ones have a frame.
     """
     results = model["results"]
     rows = list(dict.fromkeys(result["train_ratio"] for result in results))
@@ -66,7 +66,7 @@ def matrix_figure(model: Mapping[str, Any]) -> Figure:
 
 
 def describe_matrix(model: Mapping[str, Any]) -> str:
-    """Say in words what the figure shows, for readers who cannot see it."""
+    """Describe the figure in words, for readers who cannot see it."""
     sentences = ["AUROC of every training ratio at every test ratio."]
     for train in dict.fromkeys(result["train_ratio"] for result in model["results"]):
         points = [result for result in model["results"] if result["train_ratio"] == train]
@@ -76,5 +76,5 @@ def describe_matrix(model: Mapping[str, Any]) -> str:
 
 
 def _short(ratio: str) -> str:
-    """11000 as 11k, so that labels don't touch."""
+    """Abbreviate 11000 as 11k, so that labels don't overlap."""
     return f"{ratio[:-3]}k" if ratio.endswith("000") else ratio

@@ -20,7 +20,7 @@ from mammo_jax.report.published import CITATION, RESNET18_RANGE, cnn_mean
 Metric = Literal["auroc", "auprc"]
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC"}
 TICKS = (1, 15, 50, 100, 500, 1000, 5000, 10000)
-# Okabe and Ito's palette, told apart by colour-blind readers; marker and line tell the curves apart in print as well.
+# Okabe and Ito's colour-blind safe palette; markers and line styles distinguish the curves in print.
 STYLES: dict[str, dict[str, Any]] = {
     "transfer": {"color": "#0072B2", "marker": "o", "linestyle": "-", "label": "transfer: trained uncompressed"},
     "matched": {"color": "#D55E00", "marker": "s", "linestyle": "--", "label": "matched: trained at the same ratio"},
@@ -31,7 +31,7 @@ GREY = "#5F5F5F"
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve: ratios rising, each with mean and 95 % interval."""
+    """One curve: ascending ratios, each with mean and 95 % interval."""
 
     kind: str
     ratios: tuple[float, ...]
@@ -41,20 +41,20 @@ class Curve:
 
 
 def curves(results: Sequence[Mapping[str, Any]], metric: Metric) -> list[Curve]:
-    """Collect the transfer, matched and mixed curves of one model's results; kinds without a point are left out."""
+    """Collect the transfer, matched and mixed curves of one model's results; curves without points are left out."""
     members = {
         "transfer": [result for result in results if result["transfer"]],
         "matched": [result for result in results if result["matched"]],
         "mixed": [result for result in results if result["train_ratio"] == "mixed"],
     }
-    found = []
+    collected = []
     for kind, points in members.items():
         points = sorted(points, key=lambda result: result["test_ratio"])
         if not points or (kind == "matched" and [point["test_ratio"] for point in points] == [1.0]):
             continue
         columns = zip(*((p["test_ratio"], p[metric]["mean"], p[metric]["low"], p[metric]["high"]) for p in points))
-        found.append(Curve(kind, *(tuple(column) for column in columns)))
-    return found
+        collected.append(Curve(kind, *(tuple(column) for column in columns)))
+    return collected
 
 
 def performance_figure(model: Mapping[str, Any], metric: Metric) -> Figure:
@@ -73,7 +73,7 @@ def performance_figure(model: Mapping[str, Any], metric: Metric) -> Figure:
     """
     figure = Figure(figsize=(5.6, 4.8))
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.115, 0.385, 0.87, 0.6))  # fixed, so that the figures of both metrics line up
+    axes = figure.add_axes((0.115, 0.385, 0.87, 0.6))  # fixed, so that the figures of both metrics are aligned
     drawn = curves(model["results"], metric)
     for position, curve in enumerate(drawn):
         _draw_curve(axes, curve, shift=1 + 0.05 * (position - (len(drawn) - 1) / 2))
@@ -87,8 +87,8 @@ def performance_figure(model: Mapping[str, Any], metric: Metric) -> Figure:
 
 
 def _draw_curve(axes: Axes, curve: Curve, shift: float) -> None:
-    """Draw points with error bars; `shift` moves them a little apart, so that intervals do not hide each other."""
-    # Percentiles of a small bootstrap need not enclose the mean.
+    """Draw points with error bars, with x multiplied by `shift`, so that intervals do not overlap."""
+    # Percentiles of a small bootstrap need not include the mean.
     below = [max(mean - low, 0.0) for mean, low in zip(curve.means, curve.lows)]
     above = [max(high - mean, 0.0) for mean, high in zip(curve.means, curve.highs)]
     axes.errorbar(
@@ -129,7 +129,7 @@ def _draw_published(axes: Axes, metric: Metric) -> None:
 
 
 def _draw_levels(axes: Axes, model: Mapping[str, Any], metric: Metric) -> None:
-    """Draw the level of a model that knows nothing and, for AUROC, the margin of the transfer verdict."""
+    """Draw the chance level and, for AUROC, the margin of the transfer verdict."""
     chance = 0.5 if metric == "auroc" else model["counts"]["prevalence"]
     axes.axhline(chance, color=GREY, linewidth=0.8)
     axes.annotate(
@@ -151,7 +151,7 @@ def _finish_axes(axes: Axes, drawn: Sequence[Curve], metric: Metric) -> None:
 
 
 def finish_ratio_axis(axes: Axes) -> None:
-    """Let x be the compression ratio on a log scale, and draw a quiet grid."""
+    """Set up the x axis for the compression ratio on a log scale, and draw a grid."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(TICKS))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -164,7 +164,7 @@ def finish_ratio_axis(axes: Axes) -> None:
 
 
 def describe_figure(model: Mapping[str, Any], metric: Metric) -> str:
-    """Say in words what a figure shows, for readers who cannot see it."""
+    """Describe a figure in words, for readers who cannot see it."""
     sentences = [f"{NAMES[metric]} against the compression ratio on a log scale, with 95 % intervals."]
     for curve in curves(model["results"], metric):
         points = ", ".join(f"{mean:.2f} at {ratio_text(ratio)}" for ratio, mean in zip(curve.ratios, curve.means))
@@ -174,9 +174,9 @@ def describe_figure(model: Mapping[str, Any], metric: Metric) -> str:
 
 
 def figure_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
-    """Render a figure; the same figure gives the same bytes, without date and with fixed ids.
+    """Render a figure reproducibly: without date and with fixed ids, so that equal figures give equal bytes.
 
-    Text becomes outlines, so an SVG looks alike wherever it is opened.
+    Text is converted to outlines, so that an SVG does not depend on installed fonts.
     """
     stream = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "mammo_jax", "svg.fonttype": "path"}):

@@ -1,4 +1,4 @@
-"""What the report says of a run's origin: command, settings, versions and hashes."""
+"""The report's section on provenance: command, settings, versions and hashes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mammo_jax.run_folder import RunFolder
 def provenance(run: RunFolder, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Collect the command, settings, versions and hashes from config.json, log.jsonl and the metrics.
 
-    Folders may be named after people: of a path only the last part is shown, unless the run keeps plain ids.
+    Folders may be named after people: only the last part of a path is shown, unless the run uses plain ids.
     """
     path = run.config
     config = read_json(path) if path.exists() else {}
@@ -29,7 +29,7 @@ def provenance(run: RunFolder, metrics: Mapping[str, Any]) -> dict[str, Any]:
         ("SHA-256 of the configuration", config.get("sha256")),
         ("SHA-256 of the images", prepared.get("data_sha256")),
         ("SHA-256 of the predictions", metrics.get("predictions_sha256") or (table.exists() and sha256_file(table))),
-        *(("SHA-256 of the pretrained weights", found) for found in weights),
+        *(("SHA-256 of the pretrained weights", sha256) for sha256 in weights),
         *_origins(starts),
         ("Damaged lines of log.jsonl", damaged),
     ]
@@ -41,13 +41,13 @@ def provenance(run: RunFolder, metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_folders(text: str) -> str:
-    """Write "DIR/images.csv" for "/data/images.csv", and the same for "--flag=/data/images.csv"."""
+    """Replace the folders of a path: "/data/images.csv" becomes "DIR/images.csv", also in "--flag=/data/images.csv"."""
     flag, equals, path = text.partition("=") if text.startswith("--") else ("", "", text)
     return f"{flag}{equals}DIR/{Path(path).name}" if "/" in path else text
 
 
 def _origins(starts: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Every revision that each job was started at, and every version and machine, the first one first."""
+    """List the git revisions of each job, and the versions and machines, in the order of the starts."""
     lines = [(f"Git revision of mammo-jax {start.get('job', '')}", _revision(start)) for start in starts]
     for name, describe in (("Python", _python), ("Packages", _packages), ("Machine", _machine)):
         lines += [(name, describe(start)) for start in starts]
@@ -71,9 +71,9 @@ def _machine(start: Mapping[str, Any]) -> str:
 
 
 def _events(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], list[str], int]:
-    """Starts of log.jsonl, its last line on the dataset, hashes of pretrained weights, and the number of damaged lines.
+    """Read from log.jsonl the starts, the last line on the dataset, hashes of pretrained weights, and damaged lines.
 
-    A killed run leaves damaged lines.
+    Damaged lines, which a killed run can leave, are counted.
     """
     starts: list[dict[str, Any]] = []
     prepared: dict[str, Any] = {}
@@ -95,7 +95,7 @@ def _events(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], list[str]
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Write nested settings as "group.name" and text."""
+    """Flatten nested settings to "group.name" → text."""
     flat: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The means that Jo et al. (Sci Rep 2021;11:7924) published, to be set beside a study's own."""
+"""The published means of Jo et al. (Sci Rep 2021;11:7924), for comparison with a study's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESNET18_RANGE = {"auroc": (0.77, 0.87), "auprc": (0.52, 0.71)}
 
 
 def cnn_mean(metric: str, ratio: float) -> float | None:
-    """Published mean of the CNN at a ratio; None at ratios that were not in that study."""
+    """Return the published mean of the CNN at a ratio; None for ratios that were not in that study."""
     if ratio not in LADDER:
         return None
     return (CNN_UP_TO_LAST_GOOD if ratio <= CNN_LAST_GOOD else CNN_ABOVE)[metric]

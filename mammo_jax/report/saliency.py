@@ -1,4 +1,4 @@
-"""The report's section on saliency, from RUN/saliency/summary.json and panels/."""
+"""The report's saliency section, from RUN/saliency/summary.json and panels/."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from matplotlib.figure import Figure
 
 from mammo_jax.files import read_json
 from mammo_jax.report.plots import figure_bytes
-from mammo_jax.report.saliency_plots import SHOWN, drift_figure, faithfulness_figure, localization_figure
+from mammo_jax.report.saliency_plots import SHOWN_MEASURES, drift_figure, faithfulness_figure, localisation_figure
 from mammo_jax.report.sections import ReportError, data_uri, example_rows
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.localisation import MEASURES, PRIMARY_MEASURE
 from mammo_jax.saliency.methods import CONTROL, METHODS, TITLES
-from mammo_jax.saliency.randomisation import MEMORISED
+from mammo_jax.saliency.randomisation import MIN_MEMORISED_AUROC
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
 from mammo_jax.saliency.summary import MANY_POSITIONS, RANDOM_WEIGHTS, SCHEMA
 
-FEW = 150
-"""Below this many patients the report says that they are few."""
-OPPONENTS = {
+MIN_PATIENTS = 150
+"""With fewer patients than this the report warns that they are few."""
+CONTROLS = {
     "chance": "chance",
     RANDOM_WEIGHTS: "random weights",
     RANDOM_LABELS: "permuted labels",
@@ -28,21 +28,24 @@ OPPONENTS = {
 }
 FIGURES: dict[str, tuple[Callable[[Mapping[str, Any]], Figure], str]] = {
     "localization": (
-        localization_figure,
+        localisation_figure,
         "Localisation against compression. Bars and bands: 95 % intervals; the table has the paired differences.",
     ),
-    "drift": (drift_figure, "Likeness of the maps to those of the same model at CR 1. Bars and bands: 95 % intervals."),
+    "drift": (
+        drift_figure,
+        "Similarity of the maps to those of the same model at CR 1. Bars and bands: 95 % intervals.",
+    ),
     "faithfulness": (faithfulness_figure, "Insertion and deletion at CR 1, mean over the images."),
 }
 
 
 def load_summary(run: RunFolder) -> dict[str, Any] | None:
-    """Read saliency/summary.json; None where the run has no saliency.
+    """Read saliency/summary.json; None if the run has no saliency results.
 
     Raises
     ------
     ReportError
-        If it is damaged or of another version.
+        If it is damaged or has another version.
     """
     path = run.saliency.summary
     if not path.exists():
@@ -57,13 +60,13 @@ def load_summary(run: RunFolder) -> dict[str, Any] | None:
 
 
 def saliency_figures(run: RunFolder) -> dict[str, Figure]:
-    """Draw the section's figures; none where the run has no saliency."""
+    """Draw the section's figures; none if the run has no saliency results."""
     summary = load_summary(run)
     return {} if summary is None else {name: draw(summary) for name, (draw, _) in FIGURES.items()}
 
 
 def saliency_section(run: RunFolder) -> dict[str, Any] | None:
-    """Gather what the section shows; None where the run has no saliency."""
+    """Collect the section's template variables; None if the run has no saliency results."""
     summary = load_summary(run)
     if summary is None:
         return None
@@ -71,7 +74,7 @@ def saliency_section(run: RunFolder) -> dict[str, Any] | None:
     return {
         "summary": summary,
         "primary": TITLES[summary["primary"]],
-        "few": summary["counts"]["patients"] < FEW,
+        "few": summary["counts"]["patients"] < MIN_PATIENTS,
         "figures": [
             {
                 "uri": data_uri(figure_bytes(figure, "svg"), "image/svg+xml"),
@@ -82,15 +85,15 @@ def saliency_section(run: RunFolder) -> dict[str, Any] | None:
         ],
         "comparisons": _comparisons(summary),
         "primary_measure": MEASURES[summary["primary_measure"]],
-        "with_many_places": _with_many_places(summary),
+        "with_many_positions": _with_many_positions(summary),
         "against_intensity": _against_intensity(summary),
-        "opponents": OPPONENTS,
+        "controls": CONTROLS,
         "methods": _methods(summary),
-        "learnt": MEMORISED,
+        "memorised": MIN_MEMORISED_AUROC,
         "failed": [TITLES[row["method"]] for row in summary["sanity"] if row["passed"] is False],
         "has_floor": any(row["model"] == OTHER_SEED for row in summary["drift"]),
         "groups": _groups(summary),
-        "shown": {measure: MEASURES[measure] for measure in SHOWN},
+        "measures": {measure: MEASURES[measure] for measure in SHOWN_MEASURES},
         "completeness": _completeness(summary),
         "faithfulness": _faithfulness(summary),
         "panels": panels,
@@ -99,71 +102,66 @@ def saliency_section(run: RunFolder) -> dict[str, Any] | None:
 
 
 def describe(summary: Mapping[str, Any], name: str) -> str:
-    """Say in words what a figure shows, for readers who cannot see it."""
+    """Describe a figure in words, for readers who cannot see it."""
     if name == "localization":
         rows = _select(
             summary["localization"], model=TRAINED, method=summary["primary"], group="all", measure=PRIMARY_MEASURE
         )
         points = [(row["ratio"], row["value"]["mean"]) for row in rows]
         title = MEASURES[PRIMARY_MEASURE].capitalize()
-        what = f"{title}, chance {rows[0]['chance']['mean']:.2f} at CR 1"
+        description = f"{title}, chance {rows[0]['chance']['mean']:.2f} at CR 1"
     elif name == "drift":
         rows = _select(summary["drift"], model=TRAINED, method=summary["primary"], measure="spearman")
         points = [(row["ratio"], row["mean"]) for row in rows]
-        what = "Spearman's correlation with the map at CR 1"
+        description = "Spearman's correlation with the map at CR 1"
     else:
         rows = _select(summary["faithfulness"], method=summary["primary"])
         return "; ".join(f"{row['curve']} curve: area {row['area']['mean']:.2f}" for row in rows)
-    return f"{what}: " + ", ".join(f"{value:.2f} at CR {ratio:g}" for ratio, value in sorted(points))
+    return f"{description}: " + ", ".join(f"{value:.2f} at CR {ratio:g}" for ratio, value in sorted(points))
 
 
-def _select(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
-    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+def _select(rows: list[dict[str, Any]], **values: Any) -> list[dict[str, Any]]:
+    return [row for row in rows if all(row[key] == value for key, value in values.items())]
 
 
 def _comparisons(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a measure at CR 1: the primary method's value, its chance, and its paired differences."""
+    """List the measures at CR 1: the primary method's value, its chance level, and its paired differences."""
     rows = []
     for measure, title in MEASURES.items():
         (own,) = _select(
             summary["localization"], model=TRAINED, ratio=1.0, method=summary["primary"], group="all", measure=measure
         )
-        found = _select(summary["comparisons"], method=summary["primary"], measure=measure)
-        against = {row["against"]: row for row in found}
+        comparisons = _select(summary["comparisons"], method=summary["primary"], measure=measure)
+        against = {row["against"]: row for row in comparisons}
         rows.append({"title": title, "value": own["value"], "chance": own["chance"], "against": against})
     return rows
 
 
-def _with_many_places(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Pointing game and energy less chance at CR 1, of all images and without those whose lesion has few places."""
+def _with_many_positions(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List pointing game and energy at CR 1, for all images and for those whose lesion has many positions."""
     rows = []
     for measure in (PRIMARY_MEASURE, "pointing_game"):
-        found = _select(summary["localization"], model=TRAINED, ratio=1.0, method=summary["primary"], measure=measure)
-        rows.append({"title": MEASURES[measure], **{row["group"]: row for row in found}})
+        groups = _select(summary["localization"], model=TRAINED, ratio=1.0, method=summary["primary"], measure=measure)
+        rows.append({"title": MEASURES[measure], **{row["group"]: row for row in groups}})
     return [row for row in rows if MANY_POSITIONS in row]
 
 
 def _against_intensity(summary: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Every measure of the primary method less that of the plain image at CR 1, by what its interval says."""
-    verdicts: dict[str, list[dict[str, Any]]] = {
-        "better in": [],
-        "worse in": [],
-        "neither shown better nor worse in": [],
-    }
-    better, worse, neither = verdicts.values()
+    """Group the primary method's differences from the plain image at CR 1 by the sign of their intervals."""
+    better, worse, neither = "better in", "worse in", "neither shown better nor worse in"
+    conclusions: dict[str, list[dict[str, Any]]] = {better: [], worse: [], neither: []}
     for row in _select(summary["comparisons"], method=summary["primary"], against=CONTROL):
-        rows = better if row["better"] else worse if row["worse"] else neither
-        rows.append(row | {"title": MEASURES[row["measure"]]})
-    verdicts = {"better in": better, "worse in": worse, "neither shown better nor worse in": neither}
-    return {words: rows for words, rows in verdicts.items() if rows}
+        conclusion = better if row["better"] else worse if row["worse"] else neither
+        conclusions[conclusion].append(row | {"title": MEASURES[row["measure"]]})
+    return {conclusion: rows for conclusion, rows in conclusions.items() if rows}
 
 
 def _methods(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a method at CR 1: what it finds, and whether its maps are the network's doing."""
+    """List the methods at CR 1: localisation, similarity to other models' maps, and result of the sanity check."""
     rows = []
     for method in (*METHODS, CONTROL):
         own = _select(summary["localization"], model=TRAINED, ratio=1.0, method=method, group="all")
-        likeness = {
+        similarity = {
             model: _select(summary["drift"], model=model, method=method, measure="spearman")
             for model in (OTHER_SEED, RANDOM_LABELS, RANDOM_WEIGHTS)
         }
@@ -173,7 +171,7 @@ def _methods(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "title": TITLES[method],
                 "control": method == CONTROL,
                 "measures": {row["measure"]: row for row in own},
-                "likeness": {model: found[0] if found else None for model, found in likeness.items()},
+                "similarity": {model: cells[0] if cells else None for model, cells in similarity.items()},
                 "passed": sanity[0]["passed"] if sanity else None,
             }
         )
@@ -181,7 +179,7 @@ def _methods(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _groups(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a ratio and group: the measures of images called rightly and wrongly."""
+    """List the measures by ratio and group of images: all, classified correctly, and classified wrongly."""
     rows = []
     own = _select(summary["localization"], model=TRAINED, method=summary["primary"])
     for ratio in sorted({row["ratio"] for row in own}):
@@ -194,14 +192,14 @@ def _groups(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _completeness(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of the lowest and the highest ratio; summary.json has them all."""
+    """List the completeness at the lowest and the highest ratio; summary.json has all ratios."""
     ends = {pick(row["ratio"] for row in summary["completeness"]) for pick in (min, max)}
     rows = [row | {"title": TITLES[row["method"]]} for row in summary["completeness"] if row["ratio"] in ends]
     return sorted(rows, key=lambda row: row["ratio"])
 
 
 def _faithfulness(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row an order of pixels: the areas under both curves, and what they gain over a random order."""
+    """List the pixel orders with the areas under both curves and their gain over a random order."""
     titles = {**TITLES, RANDOM_ORDER: "random order"}
     rows = []
     for method, title in titles.items():

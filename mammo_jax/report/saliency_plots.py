@@ -16,19 +16,19 @@ from mammo_jax.saliency.methods import CONTROL
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
 from mammo_jax.saliency.summary import RANDOM_WEIGHTS
 
-SHOWN = ("energy", "average_precision", "pointing_game", "dice_area")
+SHOWN_MEASURES = ("energy", "average_precision", "pointing_game", "dice_area")
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 BANDS = {
-    OTHER_SEED: (GREEN, "another training seed, CR 1 (the floor)"),
+    OTHER_SEED: (GREEN, "another training seed, CR 1"),
     RANDOM_LABELS: (PURPLE, "trained on permuted labels, CR 1"),
     RANDOM_WEIGHTS: (ORANGE, "random weights, CR 1"),
 }
 
 
-def localization_figure(summary: Mapping[str, Any]) -> Figure:
+def localisation_figure(summary: Mapping[str, Any]) -> Figure:
     """Draw four measures against the compression ratio: the trained model, chance, and the plain image."""
     figure, grid = _grid(2, 2, (9.6, 7.0))
-    for axes, measure in zip(grid, SHOWN):
+    for axes, measure in zip(grid, SHOWN_MEASURES):
         rows = _rows(summary["localization"], measure=measure, model=TRAINED, group="all")
         own, plain = (
             sorted((row for row in rows if row["method"] == method), key=lambda row: row["ratio"])
@@ -38,7 +38,7 @@ def localization_figure(summary: Mapping[str, Any]) -> Figure:
         chance = [row["chance"] for row in own]
         axes.fill_between(
             ratios, [c["low"] for c in chance], [c["high"] for c in chance], color="#BDBDBD", alpha=0.6, linewidth=0,
-            label="chance: the lesion elsewhere in the breast",
+            label="chance: the lesion at other positions in the breast",
         )  # fmt: skip
         axes.plot(ratios, [c["mean"] for c in chance], color=GREY, linewidth=1)
         _line(axes, plain, "value", color=ORANGE, marker="^", linestyle=":", label="plain intensity, no network")
@@ -50,7 +50,7 @@ def localization_figure(summary: Mapping[str, Any]) -> Figure:
 
 
 def drift_figure(summary: Mapping[str, Any]) -> Figure:
-    """Draw how alike the maps are to those at CR 1, with the levels of another seed and of models that know nothing."""
+    """Draw the maps' similarity to those at CR 1, with the levels of another seed and of the controls."""
     figure, grid = _grid(1, 2, (9.6, 4.2))
     for axes, (measure, title) in zip(grid, SIMILARITIES.items()):
         rows = _rows(summary["drift"], measure=measure, method=summary["primary"])
@@ -80,7 +80,8 @@ def faithfulness_figure(summary: Mapping[str, Any]) -> Figure:
                 colour, line, label = styles[row["method"]]
                 axes.plot(row["fractions"], row["points"], color=colour, linestyle=line, linewidth=1.6, label=label)
         axes.set_title(f"{kind.capitalize()}", fontsize=11)
-        axes.set_xlabel(f"part of the breast's pixels {'put in' if kind == 'insertion' else 'blurred'}", fontsize=10.5)
+        verb = "inserted" if kind == "insertion" else "blurred"
+        axes.set_xlabel(f"fraction of the breast's pixels {verb}", fontsize=10.5)
         axes.set_ylabel("mean probability of a finding", fontsize=10.5)
         axes.grid(color="#E4E4E4", linewidth=0.7)
         axes.spines[["top", "right"]].set_visible(False)
@@ -93,16 +94,16 @@ def _grid(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, l
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], **wanted: Any) -> list[Mapping[str, Any]]:
-    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+def _rows(rows: Sequence[Mapping[str, Any]], **values: Any) -> list[Mapping[str, Any]]:
+    return [row for row in rows if all(row[key] == value for key, value in values.items())]
 
 
 def _line(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str | None, **style: Any) -> None:
-    """Draw means with their intervals; the figures lie in the rows themselves, or under `key`."""
-    figures = [row if key is None else row[key] for row in rows]
-    means = [figure["mean"] for figure in figures]
-    below = [max(0.0, figure["mean"] - figure["low"]) for figure in figures]  # a percentile may pass it by rounding
-    above = [max(0.0, figure["high"] - figure["mean"]) for figure in figures]
+    """Draw means with their intervals; the estimates are the rows themselves, or their values at `key`."""
+    estimates = [row if key is None else row[key] for row in rows]
+    means = [estimate["mean"] for estimate in estimates]
+    below = [max(0.0, estimate["mean"] - estimate["low"]) for estimate in estimates]  # may be negative by rounding
+    above = [max(0.0, estimate["high"] - estimate["mean"]) for estimate in estimates]
     axes.errorbar(
         [row["ratio"] for row in rows], means, yerr=[below, above],
         markersize=4.5, linewidth=1.5, elinewidth=1, capsize=2, **style,

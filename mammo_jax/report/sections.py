@@ -1,4 +1,4 @@
-"""What the report says beside the metrics, read from the other files of a run folder; each may be missing."""
+"""The report's sections besides the metrics, from the other files of a run folder; each file may be missing."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ AUDIT_COLUMNS = (
     *("bits_per_pixel", "bits_per_breast_pixel", "psnr", "psnr_breast", "ssim", "ssim_breast"),
 )
 MEDIANS = AUDIT_COLUMNS[6:]
-TEXT = ("image_id", "patient_id", "label", "problem")  # taken as it is: a patient may be called "NA" or "007"
+TEXT = ("image_id", "patient_id", "label", "problem")  # read as text: a patient may be called "NA" or "007"
 MAX_EXAMPLES = 6
 MAX_CROP_BYTES = 1 << 20
-LEFT_OUT_SHOWN = 10
+MAX_LEFT_OUT = 10
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class ReportError(UserError):
-    """A run folder that no report can be made from; the message names the file and the way out."""
+    """A run folder that no report can be made from; the message names the file and what to do."""
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
-    """Read a CSV file of the run; None where it is missing or has no line at all.
+    """Read a CSV file of the run; None if it is missing or empty.
 
     Raises
     ------
@@ -53,15 +53,17 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
     except pd.errors.EmptyDataError:
         return None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path}: not a readable CSV file ({error}); make it again with mammo-jax prepare") from error
+        raise ReportError(
+            f"{path}: not a readable CSV file ({error}); write it again with mammo-jax prepare"
+        ) from error
     missing = [column for column in columns if column not in table.columns]
     if missing and len(table):
-        raise ReportError(f"{path}: column {missing[0]!r} is missing; make the file again with mammo-jax prepare")
+        raise ReportError(f"{path}: column {missing[0]!r} is missing; write the file again with mammo-jax prepare")
     return table if len(table) else None
 
 
 def audit_summary(run: RunFolder) -> list[dict[str, Any]] | None:
-    """Summarise audit.csv: one row a ratio, with counts and medians over the images."""
+    """Summarise audit.csv: one row per ratio, with counts and medians over the images."""
     audit = read_table(run.audit, AUDIT_COLUMNS)
     if audit is None:
         return None
@@ -82,16 +84,16 @@ def audit_summary(run: RunFolder) -> list[dict[str, Any]] | None:
 
 
 def left_out(run: RunFolder) -> dict[str, Any] | None:
-    """Count the images that could not be used, with the first problems; the reasons name files, so they stay there."""
+    """Count the images that could not be used, with the first problems; full reasons name files and are not shown."""
     table = read_table(run.left_out, ())
     if table is None:
         return None
-    shown = table.head(LEFT_OUT_SHOWN if {"image_id", "problem"} <= set(table) else 0)
-    return {"count": len(table), "first": shown.to_dict("records")}
+    first = table.head(MAX_LEFT_OUT if {"image_id", "problem"} <= set(table) else 0)
+    return {"count": len(table), "first": first.to_dict("records")}
 
 
 def lossy_notice(run: RunFolder) -> str | None:
-    """Say how many images had been through lossy compression before the study; None where none had."""
+    """Return a sentence on the images that were lossily compressed before the study; None if there are none."""
     images = read_table(run.images, ("patient_id", "label"))
     if images is None or "already_lossy" not in images:
         return None
@@ -109,7 +111,7 @@ def classes_by_fold(run: RunFolder) -> list[dict[str, Any]] | None:
         return None
     joined = images.merge(folds[["patient_id", "fold"]], on="patient_id", how="left", validate="many_to_one")
     if joined["fold"].isna().any():
-        raise ReportError(f"{run.folds}: lacks patients of images.csv; make both again with mammo-jax prepare")
+        raise ReportError(f"{run.folds}: lacks patients of images.csv; write both again with mammo-jax prepare")
     counts = pd.crosstab(joined["fold"], joined["label"]).reset_index()
     return [
         {"fold": int(row["fold"])} | {label: int(row.get(label, 0)) for label in LABELS}
@@ -118,9 +120,9 @@ def classes_by_fold(run: RunFolder) -> list[dict[str, Any]] | None:
 
 
 def example_rows(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Collect the example crops, one row an image with its ratios rising, and the names of files left out.
+    """Collect the example crops, one row per image with ascending ratios, and the names of files left out.
 
-    Files are `<image_id>_<ratio>.png`; at most 6 images, and no file above 1 MiB or that is no PNG.
+    Files are `<image_id>_<ratio>.png`, at most 6 images; files above 1 MiB and other formats are left out.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     refused = []
@@ -146,5 +148,5 @@ def _is_ratio(text: str) -> bool:
 
 
 def data_uri(content: bytes, media_type: str) -> str:
-    """Embed a file, so that the report needs no other."""
+    """Return a file's content as a data URI, which makes the report self-contained."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

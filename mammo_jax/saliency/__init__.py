@@ -1,1 +1,1 @@
-"""Where a network looks: attribution maps, how far compression moves them, and whether they can be believed."""
+"""Saliency: attribution maps of the networks, their change with compression, and sanity checks."""

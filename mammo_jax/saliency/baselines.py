@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
-from mammo_jax.training.step import own_units, standardise
+from mammo_jax.training.step import mean_and_deviation, standardise
 
 Baseline = Literal["black", "blurred", "mean"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
@@ -46,7 +46,7 @@ def baselines_for(images: np.ndarray, baseline: Baseline, mean_image: np.ndarray
     ValueError
         If the baseline is unknown, or `mean_image` is missing for "mean".
     """
-    mean, deviation = (np.asarray(unit) for unit in own_units(jnp.asarray(images)))
+    mean, deviation = (np.asarray(unit) for unit in mean_and_deviation(jnp.asarray(images)))
     if baseline == "black":
         levels = np.zeros(images.shape, np.float32)
     elif baseline == "blurred":

@@ -18,7 +18,7 @@ BATCH = 32
 
 
 def grad_cam(module: nn.Module, variables: Any, images: np.ndarray) -> np.ndarray:
-    """Compute Grad-CAM: the feature maps weighted by the score's mean gradients, then ReLU (Selvaraju, ICCV 2017).
+    """Compute Grad-CAM: the ReLU of feature maps weighted by mean gradients (Selvaraju et al., ICCV 2017).
 
     The last feature map is the last output with four axes of any submodule, after a ReLU. A classifier of sliding
     windows has one for each window. The score's gradient is not 0 only for the windows with the highest scores; their

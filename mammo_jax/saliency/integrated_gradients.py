@@ -23,7 +23,7 @@ from mammo_jax.saliency.first_layer import Network, split_network, starts_with_c
 
 Rule = Literal["gauss-legendre", "trapezoid"]
 
-GAP_RELATIVE, GAP_ABSOLUTE = 0.01, 1e-3
+MAX_RELATIVE_GAP, MAX_ABSOLUTE_GAP = 0.01, 1e-3
 """A map is complete if its sum differs from F(image) − F(baseline) by at most 1 % or, if that is more, 0.001."""
 
 CHUNK_BYTES = 1 << 22
@@ -100,7 +100,7 @@ def integrated_gradients(
 ) -> Attributions:
     """Compute (x − b) · ∫ ∂F/∂x(b + α(x − b)) dα for every image (Sundararajan, Taly & Yan, ICML 2017).
 
-    The steps of an image are doubled until its map is complete (see `GAP_RELATIVE`), or `max_steps` are reached.
+    The steps of an image are doubled until its map is complete (see `MAX_RELATIVE_GAP`), or `max_steps` are reached.
 
     `images` are the network's input. The networks of a study get images that are standardised one by one, which removes
     scale and level. Attribution through the standardisation from a black baseline would be ill-posed, since every image
@@ -168,7 +168,7 @@ def _fixed_steps(
 
 def is_complete(gaps: np.ndarray, change: np.ndarray) -> np.ndarray:
     """Return whether gaps [n] are within the tolerance for the scores' changes [n]; bool [n]."""
-    return np.abs(gaps) <= np.maximum(GAP_RELATIVE * np.abs(change), GAP_ABSOLUTE)
+    return np.abs(gaps) <= np.maximum(MAX_RELATIVE_GAP * np.abs(change), MAX_ABSOLUTE_GAP)
 
 
 def _padded(rows: np.ndarray, count: int) -> np.ndarray:

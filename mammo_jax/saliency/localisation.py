@@ -32,9 +32,9 @@ the map. Energy uses the whole map, needs no threshold as IoU and Dice do, and h
 share of the breast.
 """
 
-FEW_POSITIONS = 20
+MIN_POSITIONS = 20
 """With fewer positions than this the lesion fills so much of the breast that all positions overlap the original one:
-chance is then nearly the value itself, whatever the map."""
+chance is then nearly the value itself for every map."""
 
 SMOOTHING = 0.02
 """Standard deviation of the Gaussian that maps are smoothed with, as a share of the longer side."""

@@ -16,7 +16,7 @@ from mammo_jax.dataset.input_pipeline import Examples, read_examples
 from mammo_jax.saliency.first_layer import apply_module, inference_options
 from mammo_jax.training_config import TrainingConfig
 
-MEMORISED = 0.95
+MIN_MEMORISED_AUROC = 0.95
 """A network has memorised its labels if the AUROC on its own training examples is at least this."""
 
 MEMORISATION_EPOCHS = 2

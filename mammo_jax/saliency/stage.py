@@ -38,7 +38,7 @@ CASCADE_SEED = 1
 
 
 class SaliencyError(UserError):
-    """A run whose saliency cannot be measured; the message says the way out."""
+    """A run whose saliency cannot be measured; the message says what to do."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import pandas as pd
 
 from mammo_jax.saliency.drift import SIMILARITIES
 from mammo_jax.saliency.faithfulness import FRACTIONS, area_under_curve
-from mammo_jax.saliency.localisation import FEW_POSITIONS, MEASURES, PRIMARY_MEASURE
+from mammo_jax.saliency.localisation import MEASURES, MIN_POSITIONS, PRIMARY_MEASURE
 from mammo_jax.saliency.methods import CONTROL, METHODS, Method
-from mammo_jax.saliency.randomisation import MEMORISED
+from mammo_jax.saliency.randomisation import MIN_MEMORISED_AUROC
 from mammo_jax.saliency.stage import CASCADE, OTHER_SEED, RANDOM_LABELS, RANDOM_ORDER, TRAINED
 from mammo_jax.statistics.bootstrap import Estimate, draw_patients
 
@@ -20,7 +20,7 @@ SCHEMA = "mammo_jax saliency 2"
 RANDOM_WEIGHTS = "random_weights"
 """The last step of the cascade: all weights are random."""
 MANY_POSITIONS = "many_places"
-"""The group of images whose lesion has at least `FEW_POSITIONS` positions, so that chance differs from the value."""
+"""The group of images whose lesion has at least `MIN_POSITIONS` positions, so that chance differs from the value."""
 THRESHOLD = 0.0
 """An image with a score above this is classified as positive. Both targets have the same weight in training, so at a
 logit of 0 they are equally likely for the network."""
@@ -95,12 +95,7 @@ def summarise(
         "seed": seed,
         "threshold": THRESHOLD,
         "counts": {"images": len(first), "patients": first["patient_id"].nunique(), "correct": correct},
-        "positions": {
-            "least": int(first["positions"].min()),
-            "median": float(first["positions"].median()),
-            "few_below": FEW_POSITIONS,
-            "few": int((first["positions"] < FEW_POSITIONS).sum()),
-        },
+        "positions": _positions(first["positions"]),
         "localization": _localisation(cells, resampler),
         "comparisons": _comparisons(cells, resampler),
         "drift": _drift(cells, resampler),
@@ -109,7 +104,7 @@ def summarise(
         "permuted_labels": {
             "training_aurocs": [float(auroc) for auroc in label_aurocs],
             "least": float(min(label_aurocs)),
-            "learnt": min(label_aurocs) >= MEMORISED,
+            "learnt": min(label_aurocs) >= MIN_MEMORISED_AUROC,
         },
         "completeness": _completeness(cells),
         "faithfulness": _faithfulness(faithfulness, resampler),
@@ -117,6 +112,17 @@ def summarise(
 
 
 Cells = Mapping[tuple[str, float, str], pd.DataFrame]
+"""(model, ratio, method) → one row per image."""
+
+
+def _positions(counts: pd.Series) -> dict[str, Any]:
+    """Summarise the numbers of positions of the lesions."""
+    return {
+        "least": int(counts.min()),
+        "median": float(counts.median()),
+        "few_below": MIN_POSITIONS,
+        "few": int((counts < MIN_POSITIONS).sum()),
+    }
 
 
 def _with_random_weights(images: pd.DataFrame) -> pd.DataFrame:
@@ -135,7 +141,7 @@ def _figure(estimate: Estimate) -> dict[str, float]:
 def _localisation(cells: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
     """List each measure of each cell with its chance level, for the trained model also by groups of images.
 
-    The groups are: classified correctly, classified wrongly, and with at least `FEW_POSITIONS` positions of the lesion.
+    The groups are: classified correctly, classified wrongly, and with at least `MIN_POSITIONS` positions of the lesion.
     """
     rows = []
     for (model, ratio, method), cell in cells.items():
@@ -144,7 +150,7 @@ def _localisation(cells: Cells, resampler: _Resampler) -> list[dict[str, Any]]:
             "all": None,
             "correct": score > THRESHOLD,
             "wrong": score <= THRESHOLD,
-            MANY_POSITIONS: (resampler.images["positions"] >= FEW_POSITIONS).to_numpy(),
+            MANY_POSITIONS: (resampler.images["positions"] >= MIN_POSITIONS).to_numpy(),
         }
         for group, selected in groups.items():
             if group != "all" and model != TRAINED:

@@ -14,7 +14,7 @@ LABELS: tuple[Label, ...] = get_args(Label)
 
 
 class SourceError(UserError):
-    """An image or a table that cannot be used; the message names the file, the field and the way out."""
+    """An image or a table that cannot be used; the message names the file, the field and what to do."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ Cell = tuple[str, float]
 
 
 class StatisticsError(UserError, ValueError):
-    """A request or predictions table that no honest figure can be computed from; the message says the way out."""
+    """A request or predictions table that no honest figure can be computed from; the message says what to do."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ ROW_KEY = [*MODEL_KEY, "image_id"]
 
 
 class PredictionsError(UserError):
-    """A predictions table that cannot be used; the message names the file, the column and the way out."""
+    """A predictions table that cannot be used; the message names the file, the column and what to do."""
 
 
 def write_predictions(path: Path | str, table: pd.DataFrame) -> None:

@@ -1,1 +1,1 @@
-"""Training: one network, all networks of a study, and what is kept of them."""
+"""Training of one network and of all networks of a study, checkpoints, and trained models."""

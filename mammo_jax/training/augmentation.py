@@ -1,4 +1,4 @@
-"""Random changes of training images on the device, drawn for each row from its own key."""
+"""Augmentation of training images on the device, with a random key for each row."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import jax.numpy as jnp
 
 from mammo_jax.models.ops.layers import row_keys
 
-JITTER = 0.1
+MAX_JITTER = 0.1
 """Largest relative change of contrast, and largest shift of brightness in standard deviations of the training set."""
 
 
 def augment(images: jax.Array, key: jax.Array, axis_name: str | None = None) -> jax.Array:
-    """Flip, turn by 90 degrees where the image is square, and change contrast and brightness a little.
+    """Flip, rotate square images by 90 degrees, and change contrast and brightness a little.
 
-    A lesion looks the same from any side, so the eight symmetries of the square are free training data. Resampling is
-    avoided: it would blur, and blur is what compression does.
+    A lesion has no preferred orientation, so all eight symmetries of the square are used. Resampling is avoided: it
+    would blur the images, and so does compression.
 
     Parameters
     ----------
@@ -36,5 +36,5 @@ def augment(images: jax.Array, key: jax.Array, axis_name: str | None = None) -> 
     images = jnp.where(draws[:, 1] < 0.5, images[:, :, ::-1], images)
     if images.shape[1] == images.shape[2]:
         images = jnp.where(draws[:, 2] < 0.5, images.swapaxes(1, 2), images)
-    contrast = 1 + JITTER * (2 * draws[:, 3] - 1)
-    return images * contrast + JITTER * (2 * draws[:, 4] - 1)
+    contrast = 1 + MAX_JITTER * (2 * draws[:, 3] - 1)
+    return images * contrast + MAX_JITTER * (2 * draws[:, 4] - 1)

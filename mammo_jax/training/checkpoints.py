@@ -1,7 +1,7 @@
-"""Checkpoints: Orbax writes and reads them whole; a hash of our own tells whether they still hold what was written.
+"""Checkpoints: written atomically by Orbax, and verified by a hash when they are loaded.
 
-Orbax restores a flipped bit in a data file without a word, so the SHA-256 over every array and the metadata is stored
-along and verified when a checkpoint is loaded.
+Orbax restores a flipped bit in a data file without an error, so the SHA-256 of all arrays and the metadata is stored
+with a checkpoint.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ HASH = "sha256"
 
 
 class CheckpointError(UserError):
-    """A checkpoint that cannot be used; the message names the folder and the way out."""
+    """A checkpoint that cannot be used; the message names the folder and what to do."""
 
 
 def save_checkpoint(directory: Path | str, arrays: Any, metadata: dict[str, Any]) -> None:
-    """Write a checkpoint; the folder appears whole or not at all.
+    """Write a checkpoint atomically: the folder appears with all its content or not at all.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def load_checkpoint(directory: Path | str) -> tuple[Any, dict[str, Any]]:
     Raises
     ------
     CheckpointError
-        If the folder is missing or unreadable, or its content is not what was written.
+        If the folder is missing or unreadable, or its content has changed since it was written.
     """
     path = Path(directory).absolute()
     if not path.is_dir():
@@ -70,18 +70,18 @@ def load_checkpoint(directory: Path | str) -> tuple[Any, dict[str, Any]]:
             )
         arrays, metadata = restored.arrays, restored.metadata
         intact = metadata[HASH] == content_hash(arrays, metadata)
-    except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file
+    except Exception as error:  # Orbax and TensorStore raise many different errors for a damaged file
         raise CheckpointError(f"{directory}: unreadable ({str(error)[:200]}); {_REMOVE}") from error
     if not intact:
-        raise CheckpointError(f"{directory}: the content is not what was written (its SHA-256 differs); {_REMOVE}")
+        raise CheckpointError(f"{directory}: the content has changed (its SHA-256 differs); {_REMOVE}")
     return arrays, metadata
 
 
-_REMOVE = "the disk may be failing: remove this folder and run again, the model will be trained anew"
+_REMOVE = "the disk may be failing: remove this folder and run again, the model will be trained again"
 
 
 def read_metadata(directory: Path | str) -> dict[str, Any]:
-    """Read a checkpoint's metadata alone, which is quick; the hash is not verified.
+    """Read only a checkpoint's metadata, which is fast; the hash is not verified.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_metadata(directory: Path | str) -> dict[str, Any]:
 
 
 def content_hash(arrays: Any, metadata: dict[str, Any]) -> str:
-    """SHA-256 over every array (path, type, shape, bytes, in order of path) and the metadata without its own hash."""
+    """Return the SHA-256 of every array (path, type, shape, bytes, sorted by path) and of the metadata without hash."""
     digest = hashlib.sha256()
     leaves = {
         jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(arrays)
@@ -110,8 +110,8 @@ def content_hash(arrays: Any, metadata: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-class Progress:
-    """The newest state of an unfinished training, one checkpoint a number of steps; older ones are removed after it.
+class ProgressCheckpoints:
+    """The checkpoints of an unfinished training, each in a folder named by its step; only the newest one is kept.
 
     Parameters
     ----------
@@ -122,31 +122,31 @@ class Progress:
         self.directory = Path(directory)
 
     def save(self, step: int, arrays: Any, metadata: dict[str, Any]) -> None:
-        """Write the state after `step` steps, then remove what is older."""
+        """Write the state after `step` steps, then remove older checkpoints."""
         older = list(self._finished())
         save_checkpoint(self.directory / str(step), arrays, metadata)
         for path in older:
             shutil.rmtree(path)
 
     def load(self) -> tuple[Any, dict[str, Any]] | None:
-        """Return the newest state, or None; a save that was cut off is not seen."""
+        """Return the newest checkpoint's arrays and metadata, or None; an interrupted save is ignored."""
         finished = list(self._finished())
         return load_checkpoint(finished[-1]) if finished else None
 
     def remove(self) -> None:
-        """Remove everything, also what an interrupted save left behind."""
+        """Remove all checkpoints, also incomplete ones."""
         if self.directory.exists():
             shutil.rmtree(self.directory)
 
     def _finished(self) -> Iterator[Path]:
-        # Orbax gives a folder its final name, here a bare number, only when it is complete.
+        # Orbax renames a folder to its final name, here the number of the step, only when it is complete.
         paths = self.directory.iterdir() if self.directory.is_dir() else ()
         yield from sorted((path for path in paths if path.name.isdecimal()), key=lambda path: int(path.name))
 
 
 @contextmanager
 def _checkpointer() -> Iterator[ocp.Checkpointer]:
-    # Each process reads and writes by itself: with several, only one is told to write.
+    # Each process reads and writes by itself: of several processes only one calls save.
     alone = ocp.options.MultiprocessingOptions(
         primary_host=jax.process_index(), active_processes={jax.process_index()}, barrier_sync_key_prefix="alone"
     )

@@ -157,7 +157,7 @@ class _Runner:
         self.cache: dict[float | str, Examples] = {}
 
     def run(self, task: ModelTask) -> dict[str, Any]:
-        """Train the model unless it is there, predict its held-out fold, and return what the log says of it."""
+        """Train the model unless it exists, predict its held-out fold, and return its line for the log."""
         start = time.monotonic()
         folder = task.folder(self.run_folder)
         trained = train_model(
@@ -186,10 +186,10 @@ class _Runner:
         }
 
     def examples(self, ratio: float | str) -> Examples:
-        """Read a ratio's examples, or take them from memory; the oldest go when memory is used up."""
+        """Return a ratio's examples, from the cache if possible; the oldest are dropped when the cache is full."""
         if ratio not in self.cache:
             self.cache[ratio] = mix(map(self.read, self.mixed)) if isinstance(ratio, str) else self.read(ratio)
-            while len(self.cache) > 1 and sum(held.images.nbytes for held in self.cache.values()) > CACHE_BYTES:
+            while len(self.cache) > 1 and sum(cached.images.nbytes for cached in self.cache.values()) > CACHE_BYTES:
                 del self.cache[next(iter(self.cache))]
         return self.cache[ratio]
 
@@ -204,10 +204,10 @@ class _Runner:
         held_out = examples.take(np.flatnonzero(examples.folds == task.fold))
         if not len(held_out):
             raise TrainingError(f"fold {task.fold} is empty at ratio {ratio_text(ratio)}; use fewer folds")
-        seen = set(held_out.patient_ids.tolist()) & set(trained.record["training_patients"])
-        if seen:
+        leaked = set(held_out.patient_ids.tolist()) & set(trained.record["training_patients"])
+        if leaked:
             raise TrainingError(
-                f"{len(seen)} patients of fold {task.fold} at ratio {ratio_text(ratio)} are in another fold at ratio"
+                f"{len(leaked)} patients of fold {task.fold} at ratio {ratio_text(ratio)} are in another fold at ratio"
                 f" {ratio_text(task.train_ratio)}; prepare all ratios in one run"
             )
         return pd.DataFrame(

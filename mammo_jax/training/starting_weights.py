@@ -1,4 +1,4 @@
-"""Where a training's first weights come from: chance, ImageNet, or a network that was trained before."""
+"""The initial weights of a training: random, from ImageNet, or from another trained network."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from mammo_jax.training_config import TrainingConfig, TrainingError
 
 
 def origin(config: TrainingConfig, features: TrainedModel | None) -> dict[str, str | None]:
-    """Return the part of a model's record that says what it started from.
+    """Return the part of a model's record that identifies its initial weights.
 
     Raises
     ------
     PretrainedError
-        If the weights that are asked for cannot be had.
+        If the pretrained weights cannot be obtained.
     TrainingError
-        If windows are to be trained with and nothing was learnt from patches: their batch statistics stay as they are.
+        If a classifier of sliding windows would start from random weights: its batch statistics are not trained.
     """
     if features is not None:
         return {"initial_features": features.record["sha256"], "pretrained_sha256": None}
     if config.window is not None and not config.starts_pretrained:
         raise TrainingError(
-            "window: the network that looks through windows has to know patches already, since training on whole images"
-            " leaves its batch statistics as they are; train one with the unit patch on other patients and give its run"
-            " folder as --features-from, or leave --window out"
+            "window: a network for sliding windows has to start from one trained on patches, since training on whole"
+            " images leaves its batch statistics unchanged; train one with --unit patch on other patients and give its"
+            " run folder as --features-from, or leave --window out"
         )
     weights = find_weights(config)
     return {"initial_features": None, "pretrained_sha256": None if weights is None else _sha256(weights)}
@@ -43,7 +43,7 @@ def origin(config: TrainingConfig, features: TrainedModel | None) -> dict[str, s
 def starting_state(
     config: TrainingConfig, steps: Steps, seed: int, images: np.ndarray, features: TrainedModel | None
 ) -> TrainState:
-    """Return the state before the first step, on the host; `images` [1, rows, columns, 1] give the shape."""
+    """Return the state before the first step, on the host; `images` [1, rows, columns, 1] only give the shape."""
     if features is not None:
         return jax.device_get(steps.start(features.variables))
     state = steps.initialise(np.uint32(seed), images)
@@ -55,11 +55,12 @@ def starting_state(
 
 
 def check_features(features: TrainedModel, examples: Examples, fold: int, config: TrainingConfig, name: str) -> None:
-    """Refuse a network of another architecture, or one that has seen patients of the held-out fold.
+    """Check that a network can be the start of a training.
 
     Raises
     ------
     TrainingError
+        If it has another architecture, or was trained on patients of the held-out fold.
     """
     if (features.config.model, features.config.filters) != (config.model, config.filters):
         raise TrainingError(
@@ -67,21 +68,21 @@ def check_features(features: TrainedModel, examples: Examples, fold: int, config
             f" not {config.model} with {config.filters}; train both with the same architecture"
         )
     image = np.zeros((1, *examples.images.shape[-3:]), np.float32)
-    fresh = jax.eval_shape(partial(init_model, config), jax.random.key(0), image)
-    ours, theirs = (flatten_dict(variables, sep="/") for variables in (fresh, features.variables))
+    expected = jax.eval_shape(partial(init_model, config), jax.random.key(0), image)
+    ours, theirs = (flatten_dict(variables, sep="/") for variables in (expected, features.variables))
     for array in sorted(ours.keys() | theirs.keys()):
-        shapes = [np.shape(found[array]) if array in found else "not there" for found in (theirs, ours)]
+        shapes = [np.shape(arrays[array]) if array in arrays else "missing" for arrays in (theirs, ours)]
         if shapes[0] != shapes[1]:
             raise TrainingError(
                 f"{name}: {array} of the initial features is {shapes[0]}, here it is {shapes[1]}; train both with the"
                 " same model settings, first_kernel for instance"
             )
     held_out = set(examples.patient_ids[examples.folds == fold].tolist())
-    seen = held_out & set(features.record["training_patients"])
-    if seen:
+    leaked = held_out & set(features.record["training_patients"])
+    if leaked:
         raise TrainingError(
-            f"{name}: the network that the initial features come from was trained on {len(seen)} patients of the"
-            " held-out fold; train it with the same folds, and take the model of the same fold"
+            f"{name}: the network of the initial features was trained on {len(leaked)} patients of the held-out fold;"
+            " train it with the same folds, and use the model of the same fold"
         )
 
 

@@ -1,4 +1,4 @@
-"""The compiled steps: one training step and one prediction step, the same for every model of a study."""
+"""The compiled training step and prediction step, the same for every model of a study."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from mammo_jax.models import ModelError, build_model, head_of, init_model
 from mammo_jax.training.augmentation import augment
 from mammo_jax.training_config import TrainingConfig
 
-FAINTEST = 16.0
-"""Least standard deviation that is stretched to 1, in grey levels of 65535: an image that compression left blank stays
-blank instead of becoming an image of its rounding errors."""
+MIN_DEVIATION = 16.0
+"""Minimum standard deviation that an image is divided by, in grey levels of 65535: an image that compression made blank
+stays blank instead of becoming an image of its rounding errors."""
 
 
 class TrainState(NamedTuple):
-    """What a training step changes."""
+    """The state that a training step updates."""
 
     variables: dict[str, Any]
     optimizer: Any
 
 
 class StepInputs(NamedTuple):
-    """What is the same on all devices in one step; plain numbers, so that no value is compiled in."""
+    """Inputs of a step that are the same on all devices; they are arguments, so that no value is compiled in."""
 
     learning_rate: np.float32
     seed: np.uint32
@@ -47,7 +47,7 @@ class Steps:
     ----------
     parallel : DataParallel
     initialise : callable
-        (seed, images) → TrainState of one device, with fresh weights.
+        (seed, images) → TrainState of one device, with random weights.
     start : callable
         variables → TrainState of one device, with these weights.
     train : callable
@@ -66,11 +66,11 @@ class Steps:
 def standardise(images: jax.Array) -> jax.Array:
     """Give every image mean 0 and standard deviation 1.
 
-    Exposure and film density vary from image to image and say nothing about lesions; with one mean and deviation for
-    a whole training set, a network has to learn that by itself.
+    Exposure and film density vary between images and are no sign of lesions; with one mean and deviation for a whole
+    training set, a network would have to learn that by itself.
 
-    Every image that a network sees goes through here, also that of a network trained on ImageNet, whose mean and
-    deviation of three colours mean nothing for an X-ray.
+    This is applied to every input of a network, also of one that was trained on ImageNet: the mean and deviation of
+    ImageNet's three colours have no meaning for an X-ray.
 
     Parameters
     ----------
@@ -81,21 +81,21 @@ def standardise(images: jax.Array) -> jax.Array:
     -------
     float32 [batch, rows, columns, 1]
     """
-    mean, deviation = own_units(images)
+    mean, deviation = mean_and_deviation(images)
     return (images.astype(mean.dtype) - mean) / deviation
 
 
-def own_units(images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and standard deviation of every image, float32 [batch, 1, 1, 1]; the deviation is at least `FAINTEST`."""
-    levels = images.astype(jnp.result_type(float))  # float64 only where JAX was told to use it
+def mean_and_deviation(images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return mean and standard deviation of each image, float32 [batch, 1, 1, 1]; the latter at least MIN_DEVIATION."""
+    levels = images.astype(jnp.result_type(float))  # float64 only if JAX has it enabled
     axes = (1, 2, 3)
     mean = levels.mean(axes, keepdims=True)
     deviation = jnp.sqrt(jnp.square(levels - mean).mean(axes, keepdims=True))
-    return mean, jnp.maximum(deviation, FAINTEST)
+    return mean, jnp.maximum(deviation, MIN_DEVIATION)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
-    """Rate of one of `steps` steps: a linear rise over the first tenth, then half a cosine down to 0."""
+    """Return the learning rate of a step: linear warm-up over the first tenth of `steps`, then cosine decay to 0."""
     warmup = max(1, steps // 10)
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
@@ -103,7 +103,7 @@ def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
 
 
 def build_steps(config: TrainingConfig) -> Steps:
-    """Return the steps of a configuration on all devices; the same object for the same configuration."""
+    """Build the steps of a configuration on all devices; the same configuration gives the same object."""
     return _build_steps(config, tuple(jax.devices()))
 
 
@@ -112,7 +112,7 @@ def _build_steps(config: TrainingConfig, devices: tuple[jax.Device, ...]) -> Ste
     parallel = DataParallel(devices, config.accumulate)
     model = build_model(config, AXIS)
     optimizer = _optimizer(config)
-    _backbone_factor(config, model)  # refuses a setting that the model cannot have
+    _backbone_factor(config, model)  # raises if the model has no head for backbone_learning_rate
 
     def start(variables: dict[str, Any]) -> TrainState:
         return TrainState(variables, optimizer.init(variables["params"]))
@@ -134,7 +134,7 @@ def _build_steps(config: TrainingConfig, devices: tuple[jax.Device, ...]) -> Ste
 
 
 class _Sums(NamedTuple):
-    """What the rows of a batch add up to, on one device."""
+    """Sums over the rows of a batch, on one device."""
 
     gradients: Any
     loss: jax.Array
@@ -144,9 +144,9 @@ class _Sums(NamedTuple):
 def _train_function(
     config: TrainingConfig, parallel: DataParallel, model: nn.Module, optimizer: optax.GradientTransformation
 ) -> Callable[..., tuple[TrainState, jax.Array]]:
-    """Compile the training step: one program, or, where gradients are accumulated, one for each part and the update.
+    """Compile the training step: one program, or, with gradient accumulation, one for a part and one for the update.
 
-    One program for all parts would save no memory: XLA computes on CPU what it can side by side.
+    One program for all parts would save no memory: on CPU XLA computes independent parts at the same time.
     """
     parts = config.accumulate
 
@@ -157,29 +157,30 @@ def _train_function(
 
     def add(carry: tuple, params: Any, batch: dict[str, jax.Array], inputs: StepInputs, part: np.int32) -> tuple:
         sums, rest = carry
-        found, rest = _row_sums(model, config.augment, {**rest, "params": params}, batch, inputs, part)
-        return jax.tree.map(jnp.add, sums, found), rest
+        part_sums, rest = _row_sums(model, config.augment, {**rest, "params": params}, batch, inputs, part)
+        return jax.tree.map(jnp.add, sums, part_sums), rest
 
     def update(state: TrainState, carry: tuple, inputs: StepInputs) -> tuple[TrainState, jax.Array]:
         return _update(config, model, optimizer, state, carry, inputs)
 
-    def at_once(state: TrainState, batch: dict[str, jax.Array], inputs: StepInputs) -> tuple[TrainState, jax.Array]:
+    def whole_batch(state: TrainState, batch: dict[str, jax.Array], inputs: StepInputs) -> tuple[TrainState, jax.Array]:
         carry = _row_sums(model, config.augment, state.variables, batch, inputs, np.int32(0))
         return update(state, carry, inputs)
 
     if parts == 1:
-        return parallel.parallel(at_once, (0, 0, None), donate_first=True)
-    first, more = parallel.parallel(begin, (0,)), parallel.parallel(add, (0, 0, 0, None, None), donate_first=True)
-    last = parallel.parallel(update, (0, 0, None), donate_first=True)
+        return parallel.parallel(whole_batch, (0, 0, None), donate_first=True)
+    begin_program = parallel.parallel(begin, (0,))
+    add_program = parallel.parallel(add, (0, 0, 0, None, None), donate_first=True)
+    update_program = parallel.parallel(update, (0, 0, None), donate_first=True)
 
-    def in_parts(state: TrainState, batch: dict[str, Any], inputs: StepInputs) -> tuple[TrainState, jax.Array]:
-        carry = first(state.variables)
+    def accumulated(state: TrainState, batch: dict[str, Any], inputs: StepInputs) -> tuple[TrainState, jax.Array]:
+        carry = begin_program(state.variables)
         for part in range(parts):
             rows = {name: values[:, part::parts] for name, values in batch.items()}
-            carry = more(carry, state.variables["params"], rows, inputs, np.int32(part))
-        return last(state, carry, inputs)
+            carry = add_program(carry, state.variables["params"], rows, inputs, np.int32(part))
+        return update_program(state, carry, inputs)
 
-    return in_parts
+    return accumulated
 
 
 def _row_sums(
@@ -190,7 +191,7 @@ def _row_sums(
     inputs: StepInputs,
     part: np.int32,
 ) -> tuple[_Sums, dict[str, Any]]:
-    """Sums over this device's rows, and the new batch statistics; all that is random follows from the inputs."""
+    """Return the sums over this device's rows and the new batch statistics; the random keys come from the inputs."""
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(inputs.seed), inputs.step), part)
     augment_key, dropout_key = jax.random.split(key)
     images = standardise(batch["image"])
@@ -222,24 +223,24 @@ def _update(
     carry: tuple[_Sums, dict[str, Any]],
     inputs: StepInputs,
 ) -> tuple[TrainState, jax.Array]:
-    """Go one step against the gradient of the weighted mean of the log loss.
+    """Update the weights with the gradient of the weighted mean of the log loss.
 
-    It is the sum over all devices of weighted gradients, over the sum of all weights: the same however the rows are
-    divided.
+    The gradient is the sum of the weighted gradients over all devices, divided by the sum of all weights, so that it
+    does not depend on how the rows are divided.
     """
     sums, rest = total(carry[0]), carry[1]
     gradients = jax.tree.map(lambda gradient: gradient / sums.weight, sums.gradients)
     params, backbone = state.variables["params"], _backbone_factor(config, model)
     updates, optimizer_state = optimizer.update(gradients, state.optimizer, params)
-    moved = {}
+    updated = {}
     for name, layer in params.items():
         rate = inputs.learning_rate * (1.0 if name in head_of(model) else backbone)
-        moved[name] = jax.tree.map(lambda value, update, rate=rate: value - rate * update, layer, updates[name])
-    return TrainState({**rest, "params": moved}, optimizer_state), sums.loss / sums.weight
+        updated[name] = jax.tree.map(lambda value, update, rate=rate: value - rate * update, layer, updates[name])
+    return TrainState({**rest, "params": updated}, optimizer_state), sums.loss / sums.weight
 
 
 def _optimizer(config: TrainingConfig) -> optax.GradientTransformation:
-    """Everything but the rate: AdamW (Loshchilov & Hutter, ICLR 2019), or momentum 0.9 with decay in the gradient."""
+    """Build the optimiser without the rate: AdamW (Loshchilov & Hutter, ICLR 2019), or SGD with momentum 0.9."""
     decay = optax.add_decayed_weights(config.weight_decay, mask=_decayed)
     if config.optimizer == "adamw":
         return optax.chain(optax.scale_by_adam(), decay)
@@ -247,17 +248,17 @@ def _optimizer(config: TrainingConfig) -> optax.GradientTransformation:
 
 
 def _decayed(params: Any) -> Any:
-    """Decay kernels, not the biases and scales, which are vectors."""
+    """Mask for the weight decay: kernels, but not biases and scales, which are vectors."""
     return jax.tree.map(lambda value: value.ndim > 1, params)
 
 
 def _backbone_factor(config: TrainingConfig, model: nn.Module) -> float:
-    """Rate of the layers that are not the head's, as part of the head's rate."""
+    """Return the factor of the learning rate for all layers but the head's."""
     if config.backbone_learning_rate is None:
         return 0.1 if config.starts_pretrained else 1.0
     if not head_of(model):
         raise ModelError(
-            f"backbone_learning_rate: model {config.model!r} does not say which layers are its head; give the class"
+            f"backbone_learning_rate: model {config.model!r} does not name the layers of its head; give the class"
             ' an attribute like head = ("Dense_0",)'
         )
     return config.backbone_learning_rate / config.learning_rate

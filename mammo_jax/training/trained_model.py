@@ -1,4 +1,4 @@
-"""A trained network: what it is, where it lies, and how it scores images."""
+"""A trained network: loading it, checking its record, and scoring images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mammo_jax.training_config import TrainingConfig
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network and what is needed to use it.
+    """A trained network with its settings and its record.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def predict(trained: TrainedModel, images: np.ndarray) -> np.ndarray:
     Returns
     -------
     float64 [n]
-        Logits: the higher, the more positive. Unlike probabilities they don't run into ties at 0 and 1.
+        Logits: higher means more positive. Probabilities would have ties at 0 and 1.
     """
     steps = build_steps(trained.config)
     variables = steps.parallel.replicate(trained.variables)
@@ -65,28 +65,28 @@ def predict(trained: TrainedModel, images: np.ndarray) -> np.ndarray:
 
 
 def settings_of(config: TrainingConfig) -> dict[str, Any]:
-    """Return the part of a model's record that states its settings, as JSON gives it back."""
+    """Return the part of a model's record with its settings, in the form that JSON returns."""
     return {"config": json.loads(json.dumps(asdict(config)))}
 
 
-def check_record(directory: Path, record: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Hold a finished model's record against what is asked for.
+def check_record(directory: Path, record: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Compare a finished model's record with the expected values.
 
     Raises
     ------
     CheckpointError
-        Naming the first difference and the way out.
+        If a value differs; the message names the first one and what to do.
     """
-    different = [key for key, value in wanted.items() if record.get(key) != value]
+    different = [key for key, value in expected.items() if record.get(key) != value]
     if different:
         raise CheckpointError(
-            f"{directory}: holds a model with another {different[0]} ({record.get(different[0])!r}, asked for"
-            f" {wanted[different[0]]!r}); choose another run folder, or remove this one to train anew"
+            f"{directory}: has a model with another {different[0]} ({record.get(different[0])!r}, not"
+            f" {expected[different[0]]!r}); choose another run folder, or remove this one to train again"
         )
 
 
 def run_batches(steps: Steps, variables: Any, images: np.ndarray, batch_size: int) -> np.ndarray:
-    """Logits of all images, float64 [n], in batches of one shape; `variables` are replicated."""
+    """Compute the logits of all images, float64 [n], in batches of one shape; `variables` are replicated."""
     rows = steps.parallel.rows(batch_size)
     logits = []
     for first in range(0, len(images), batch_size):

@@ -1,9 +1,22 @@
 import pickle
 
-from codec import CodecError, UnreachableRatioError
+import pytest
+
+from codec import CodecError, InvalidRatioError, LayerError, UnreachableRatioError
 
 
-def test_an_error_can_be_raised_in_another_process():
-    error = pickle.loads(pickle.dumps(UnreachableRatioError("at most 12", 12.5)))  # noqa: S301  # our own bytes
-    assert isinstance(error, CodecError)
-    assert (str(error), error.largest_ratio) == ("at most 12", 12.5)
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnreachableRatioError("at most 12", 12.5),
+        InvalidRatioError("no ratio"),
+        InvalidRatioError("at least 12", 12.5),
+        LayerError("no layers"),
+        LayerError("at most 12", 13.5, 12.5),
+    ],
+)
+def test_an_error_can_be_raised_in_another_process(error):
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+    assert isinstance(copy, CodecError)
+    assert type(copy) is type(error)
+    assert (str(copy), vars(copy)) == (str(error), vars(error))

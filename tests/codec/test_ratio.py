@@ -11,10 +11,13 @@ from codec.ratio import (
     bits_per_pixel,
     image_bytes,
     max_ratio,
+    min_ratio,
     ratio_for_target,
     ratio_of,
     stored_ratio,
     target_bytes,
+    text_above,
+    text_below,
     uncompressed_bytes,
 )
 
@@ -72,6 +75,26 @@ def test_the_largest_ratio_still_leaves_the_bytes_and_the_next_does_not(size, le
     ratio = max_ratio(size, least)
     assert target_bytes(size, ratio) >= least
     assert target_bytes(size, math.nextafter(ratio, math.inf)) < least
+
+
+@given(st.integers(1, 10**9), st.integers(1, 10**9))
+def test_the_smallest_ratio_leaves_no_more_bytes_and_the_next_does(size, most):
+    ratio = min_ratio(size, most)
+    assert target_bytes(size, ratio) <= most
+    assert target_bytes(size, math.nextafter(ratio, 0)) > most
+
+
+@given(st.floats(1e-300, 1e300))
+def test_texts_of_limits_are_on_the_side_that_can_be_had(ratio):
+    below, above = float(text_below(ratio)), float(text_above(ratio))
+    assert 0.99998 * ratio <= below <= ratio <= above <= 1.00002 * ratio
+
+
+def test_texts_of_limits_have_six_digits_at_most():
+    assert text_below(1234567.8) == "1.23456e+06"
+    assert text_above(1234567.8) == "1.23457e+06"
+    assert text_below(20.0) == text_above(20.0) == "20"
+    assert (text_below(0.1), text_above(0.1)) == ("0.1", "0.100001")  # the float is a little more than a tenth
 
 
 @given(st.integers(1, 2**35), st.integers(1, 2**31 - 1))

@@ -1,4 +1,4 @@
-"""JAX against figures that PyTorch computed (`experiments.check_against_torch --write-references`), all in float64."""
+"""JAX compared with stored results of PyTorch (`check_against_torch --write-references`), all in float64."""
 
 import json
 from pathlib import Path
@@ -31,10 +31,10 @@ def reference(case):
 
 
 def assert_digests(arrays, expected):
-    found = digest(arrays)
-    assert found.keys() == expected.keys()
+    digests = digest(arrays)
+    assert digests.keys() == expected.keys()
     for name, numbers in expected.items():
-        np.testing.assert_allclose(found[name], numbers, rtol=1e-8, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(digests[name], numbers, rtol=1e-8, atol=1e-9, err_msg=name)
 
 
 def test_logits(case, reference):
@@ -77,7 +77,7 @@ def test_the_case_is_not_trivial(case, reference):
     assert abs(kernel.mean()) < 0.1 * kernel.std()
 
 
-def test_the_noise_is_what_it_was():
+def test_the_noise_is_reproducible():
     values = noise("a", 10_000)
     np.testing.assert_allclose(values[:3], [0.24220099, 0.64079894, 0.1692275], rtol=0, atol=1e-8)
     assert abs(values.mean()) < 0.02

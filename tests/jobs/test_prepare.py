@@ -102,7 +102,9 @@ def test_patches_of_images_of_unknown_size_say_what_is_missing(tmp_path):
     table = (tmp_path / "images.csv").read_text().replace("label", "label,lesion_row,lesion_column,lesion_radius")
     table = table.replace("malignant", "malignant,20,15,4").replace("normal", "normal,,,")
     (tmp_path / "images.csv").write_text(table)
-    with pytest.raises(SystemExit, match=r"4 of 4 images cannot be used.*: pixel_pitch is unknown.*say --pixel-pitch"):
+    with pytest.raises(
+        SystemExit, match=r"4 of 4 images cannot be used.*: pixel_pitch is unknown.*give it with --pixel-pitch"
+    ):
         prepare.main(flags)
 
 

@@ -34,7 +34,7 @@ def fresh():
 
 @pytest.fixture(scope="module")
 def state(fresh):
-    """What a file for three colours and 1000 classes holds."""
+    """The content of a weights file for three colours and 1000 classes."""
     random = np.random.default_rng(0)
     shapes = {name: array.shape for name, array in to_torch(fresh).items()}
     shapes |= {"conv1.weight": (64, 3, 7, 7), "fc.weight": (1000, 512), "fc.bias": (1000,)}
@@ -126,10 +126,10 @@ class Hub:
     """A fake client of the Hugging Face hub."""
 
     def __init__(self, answer):
-        self.answer, self.asked = answer, []
+        self.answer, self.requests = answer, []
 
     def hf_hub_download(self, repository, name, revision):
-        self.asked.append((repository, name, revision))
+        self.requests.append((repository, name, revision))
         if isinstance(self.answer, Exception):
             raise self.answer
         return str(self.answer)
@@ -140,7 +140,7 @@ def test_imagenet_weights_come_from_one_revision_of_the_hub_and_are_asked_for_on
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     for first_kernel in ("sum", "repeat"):
         assert find_weights(TrainingConfig(model="resnet18", first_kernel=first_kernel)) == file
-    assert hub.asked == [(HUB_REPOSITORY, HUB_FILE, HUB_REVISION)]
+    assert hub.requests == [(HUB_REPOSITORY, HUB_FILE, HUB_REVISION)]
 
 
 @pytest.mark.parametrize("client", [None, Hub(OSError("no route\nto host"))])

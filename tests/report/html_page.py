@@ -1,4 +1,4 @@
-"""A report as a browser sees it: tags and words."""
+"""A parsed HTML page: its tags and its text."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """Checks that tags close in order, and collects what the tests ask about."""
+    """Checks that tags are closed in order, and collects tags and text for the tests."""
 
     def __init__(self, text: str):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A run folder made of nothing but numbers, with every file that the report reads."""
+"""A synthetic run folder with every file that the report reads."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def write_run(run: Path, seeds: int = 1, resamples: int = 200) -> Path:
         "packages": {"jax": "0.10.2", "numpy": "2.4"},
     }
     older = start | {"git_revision": "older", "job": "prepare"}
-    trained = [{"event": "model", "pretrained_sha256": found} for found in ("feedface" * 8, None, "feedface" * 8)]
+    trained = [{"event": "model", "pretrained_sha256": sha256} for sha256 in ("feedface" * 8, None, "feedface" * 8)]
     lines = [older, start, start, {"event": "prepared", "data_sha256": "deadbeef" * 8}, *trained]
     (run / "log.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + '\n{"event": "sta')
     return run

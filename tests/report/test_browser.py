@@ -1,4 +1,4 @@
-"""The report in a real browser."""
+"""The report rendered in a real browser."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
 @pytest.mark.parametrize("width", [500, 1200])
 def test_a_browser_draws_it(tmp_path, width):
-    """The browser lays the page out without a sideways scroll bar and paints the verdict's and the curves' colours."""
+    """The page has no horizontal scroll bar, and the colours of the verdict and the curves are visible."""
     report = build_report(write_run(tmp_path / "run"))
     probe = report.read_text().replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
     probe = probe.replace(

@@ -48,10 +48,8 @@ def test_images_have_descriptions_and_tables_have_captions(page):
     assert any(attributes.get("name") == "viewport" for attributes in page.attributes("meta"))
 
 
-def test_verdict_stands_first_with_its_meaning_and_limits(run, page):
-    found = json.loads((run / "metrics.json").read_text())
-    ratio = found["verdict"]["ratio"]
-    assert ratio == 500
+def test_the_verdict_comes_first_with_its_meaning_and_limits(run, page):
+    assert json.loads((run / "metrics.json").read_text())["verdict"]["ratio"] == 500
     sentence = page.text.index("Up to a compression ratio of 500, a model trained on uncompressed images keeps")
     storage = page.text.index("5.24 kB instead of 2.62 MB on average, and 1 TB of uncompressed images becomes 2 GB")
     demonstration = page.text.index("Demonstration. Each model was trained with one seed only")
@@ -72,7 +70,7 @@ def test_numbers_of_the_metrics_are_in_the_tables(run, page):
     assert [a.get("class") for a in page.attributes("tr")].count("chosen") == 1
 
 
-def test_audit_counts_what_is_exact_and_padded(page):
+def test_audit_counts_exact_and_padded_images(page):
     audit = page.text[page.text.index("Audit of 5 images, compressed by a codec") :]
     row = re.search(r" 15 4 of 5 175 kB 15\.00 11\.25 (\S+) (\S+) (\S+) 0\.900 1\.1 2\.7 1 100 bytes 20 ", audit)
     assert row is not None
@@ -102,7 +100,7 @@ def test_folds_settings_versions_and_command(page):
     assert "Not in this report" not in page.text
 
 
-def test_no_folder_is_named_but_with_plain_ids(run, tmp_path):
+def test_folders_are_named_only_with_plain_ids(run, tmp_path):
     assert "Jane Doe" not in (run / "report.html").read_text()
     shutil.copytree(run, tmp_path / "run")
     config = json.loads((run / "config.json").read_text())
@@ -122,7 +120,7 @@ def test_reasons_of_a_run_that_did_not_separate_file_names_are_only_counted(run,
     assert "Jane Doe" not in page.text
 
 
-def test_images_that_were_lossy_before_are_told(run, tmp_path):
+def test_images_that_were_lossy_before_are_reported(run, tmp_path):
     assert sections.lossy_notice(RunFolder(run)) is None
     shutil.copytree(run, tmp_path / "run")
     images = pd.read_csv(run / "images.csv", dtype=str)
@@ -140,7 +138,7 @@ def test_hash_of_the_predictions_is_that_of_the_file(run, tmp_path):
     assert hashlib.sha256(b"the table").hexdigest() in build_report(tmp_path / "run").read_text()
 
 
-def test_foreign_text_stays_text(run, page):
+def test_html_in_ids_is_escaped(run, page):
     assert HOSTILE in page.text
     assert "<script" not in (run / "report.html").read_text()
 
@@ -152,12 +150,12 @@ def test_names_of_foreign_models_are_escaped(tmp_path):
     assert all("onerror" not in attributes for attributes in page.attributes("img"))
 
 
-def test_predictions_alone_make_a_report_that_says_what_is_not_there(tmp_path):
+def test_a_report_from_predictions_only_lists_what_is_missing(tmp_path):
     losses = {1.0: 0.0, 15.0: 0.1, 30.0: 0.1}
-    found = evaluate(predictions_table(transfer_losses(losses), folds=1), resamples=200, frozen=True)
-    (tmp_path / "metrics.json").write_text(json.dumps(found | {"command": "mammo-jax evaluate --frozen"}))
+    frozen = evaluate(predictions_table(transfer_losses(losses), folds=1), resamples=200, frozen=True)
+    (tmp_path / "metrics.json").write_text(json.dumps(frozen | {"command": "mammo-jax evaluate --frozen"}))
     page = Page(build_report(tmp_path).read_text())
-    assert "Not in this report, since the run folder does not have it: the compression audit" in page.text
+    assert "Not in this report, because the run folder does not have it: the compression audit" in page.text
     assert "example crops" in page.text
     assert "Demonstration." not in page.text
     assert "mammo-jax evaluate --frozen" in page.text
@@ -165,7 +163,7 @@ def test_predictions_alone_make_a_report_that_says_what_is_not_there(tmp_path):
     assert "trained on uncompressed images" not in page.text
     assert "1 TB of uncompressed images becomes 33.3 GB" in page.text
     assert "Matched: trained and tested" not in page.text
-    assert "What the compression does" not in page.text
+    assert "Example images" not in page.text
     assert "Audit of the compression" not in page.text
 
 
@@ -175,15 +173,15 @@ def test_primary_model_comes_first_and_others_are_exploration(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(evaluate(both, resamples=100, primary_model="cnn")))
     page = Page(build_report(tmp_path).read_text())
     assert page.text.index("Result: cnn") < page.text.index("Another model: a resnet")
-    assert page.text.count("read its figures as exploration") == 1
+    assert page.text.count("its results are exploratory") == 1
 
 
 def test_three_seeds_show_the_null_and_mixed_training_is_listed(tmp_path):
     losses = {("1", 1.0): 0.0, ("1", 15.0): 0.1, ("15", 15.0): 0.1, ("mixed", 1.0): 0.1, ("mixed", 15.0): 0.1}
-    found = evaluate(predictions_table(losses, seeds=3, seed_noise=0.2), resamples=200)
-    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    three_seeds = evaluate(predictions_table(losses, seeds=3, seed_noise=0.2), resamples=200)
+    (tmp_path / "metrics.json").write_text(json.dumps(three_seeds))
     page = Page(build_report(tmp_path).read_text())
-    null = found["models"][0]["seed_null"]
+    null = three_seeds["models"][0]["seed_null"]
     assert f"by {null['mean_difference']:.3f} on average and by {null['largest_difference']:.3f} at most" in page.text
     assert "Other training ratios" in page.text
     assert "Mixed: trained on all ratios: " in page.attributes("img")[0]["alt"]
@@ -192,7 +190,7 @@ def test_three_seeds_show_the_null_and_mixed_training_is_listed(tmp_path):
     assert "Demonstration." not in page.text
 
 
-def test_margin_changed_after_the_run_is_said(run, tmp_path):
+def test_a_margin_changed_after_the_run_is_reported(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     config = json.loads((run / "config.json").read_text())
     config["config"]["margin"] = 0.02
@@ -236,14 +234,14 @@ def test_empty_tables_are_missing_tables(run, tmp_path):
 )
 def test_damaged_files_are_named_and_the_old_report_stays(run, tmp_path, name, content, message):
     shutil.copytree(run, tmp_path / "run")
-    (tmp_path / "run" / "report.html").write_text("the old one")
+    (tmp_path / "run" / "report.html").write_text("the old report")
     (tmp_path / "run" / name).unlink()
     if content is not None:
         (tmp_path / "run" / name).write_text(content)
     with pytest.raises(ReportError, match=message) as raised:
         build_report(tmp_path / "run")
     assert name in str(raised.value)
-    assert (tmp_path / "run" / "report.html").read_text() == "the old one"
+    assert (tmp_path / "run" / "report.html").read_text() == "the old report"
 
 
 def test_same_run_same_bytes(run, page, tmp_path):
@@ -260,7 +258,7 @@ def test_storage_sentence_without_a_ratio():
 def test_display():
     assert [display_ratio(ratio) for ratio in (15.0, 26.67, 11000.0)] == ["15", "26.67", "11\u202f000"]
     sizes = [0, 95, 999, 999.6, 5243, 99_960, 123_456, 999_600, 2.62e6, 2e9, 4e12]
-    shown = [
+    formatted = [
         "0 bytes",
         "95 bytes",
         "999 bytes",
@@ -273,5 +271,5 @@ def test_display():
         "2 GB",
         "4 TB",
     ]
-    assert [display_bytes(size) for size in sizes] == shown
+    assert [display_bytes(size) for size in sizes] == formatted
     assert [display_signed(value) for value in (0.0123, -0.05)] == ["+0.012", "\u22120.050"]

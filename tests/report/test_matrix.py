@@ -1,4 +1,4 @@
-"""The transfer matrix: every result in its place, and nothing where nothing was tested."""
+"""The transfer matrix: every result in its cell, and empty cells without a result."""
 
 import numpy as np
 import pytest
@@ -38,10 +38,10 @@ def test_every_result_is_in_its_cell(model):
     assert [frame.get_xy() for frame in axes.patches] == [(-0.5, -0.5), (0.5, 0.5), (1.5, 1.5)]
 
 
-def test_transfer_and_matched_alone_are_no_matrix(model):
+def test_transfer_and_matched_results_only_are_no_matrix(model):
     assert is_matrix(model)
-    kept = [result for result in model["results"] if result["transfer"] or result["matched"]]
-    assert not is_matrix({"results": kept})
+    results = [result for result in model["results"] if result["transfer"] or result["matched"]]
+    assert not is_matrix({"results": results})
 
 
 def test_description_and_file(model):

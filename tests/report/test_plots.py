@@ -16,24 +16,24 @@ def model() -> dict:
 
 
 def test_curves_are_the_results(model):
-    found = {curve.kind: curve for curve in curves(model["results"], "auprc")}
-    assert {kind: curve.ratios for kind, curve in found.items()} == {
+    by_kind = {curve.kind: curve for curve in curves(model["results"], "auprc")}
+    assert {kind: curve.ratios for kind, curve in by_kind.items()} == {
         "transfer": (1.0, 15.0, 1000.0),
         "matched": (1.0, 15.0),
         "mixed": (15.0,),
     }
     by_cell = {(result["train_ratio"], result["test_ratio"]): result["auprc"] for result in model["results"]}
-    for ratio, mean, low, high in zip(*(getattr(found["transfer"], k) for k in ("ratios", "means", "lows", "highs"))):
+    for ratio, mean, low, high in zip(*(getattr(by_kind["transfer"], k) for k in ("ratios", "means", "lows", "highs"))):
         assert (mean, low, high) == tuple(by_cell["1", ratio][key] for key in ("mean", "low", "high"))
 
 
-def test_matched_is_no_curve_with_the_uncompressed_point_alone(model):
+def test_matched_is_no_curve_with_only_the_uncompressed_point(model):
     frozen = [result for result in model["results"] if result["train_ratio"] == "1"]
     assert [curve.kind for curve in curves(frozen, "auroc")] == ["transfer"]
 
 
 @pytest.mark.parametrize("metric", ["auroc", "auprc"])
-def test_figure_draws_every_point_where_it_belongs(model, metric):
+def test_figure_draws_every_point_at_its_position(model, metric):
     (axes,) = performance_figure(model, metric).axes
     assert axes.get_xscale() == "log"
     drawn = {container.get_label(): container for container in axes.containers}
@@ -57,7 +57,7 @@ def test_margin_line_lies_a_margin_below_the_uncompressed_model(model):
     assert line.get_ydata()[0] == pytest.approx(model["verdicts"]["transfer"]["auroc_uncompressed"]["value"] - 0.05)
 
 
-def test_rendered_files_are_what_they_say_and_repeat(model):
+def test_rendered_files_have_their_format_and_are_reproducible(model):
     for metric in ("auroc", "auprc"):
         svg = figure_bytes(performance_figure(model, metric), "svg")
         assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
@@ -71,7 +71,7 @@ def test_description_gives_the_numbers(model):
     assert f"{point['auroc']['mean']:.2f} at 1000" in text
 
 
-def test_published_means_stop_where_the_paper_does():
+def test_published_means_are_only_given_for_the_papers_ratios():
     assert [cnn_mean("auroc", ratio) for ratio in (1, 15, 5000, 10000, 11000, 30)] == [
         None,
         0.87,
@@ -83,7 +83,7 @@ def test_published_means_stop_where_the_paper_does():
     assert [cnn_mean("auprc", ratio) for ratio in (5000, 11000)] == [0.75, 0.49]
 
 
-def test_an_interval_beside_its_mean_is_drawn(model):
+def test_an_interval_that_does_not_include_its_mean_is_drawn(model):
     results = [
         {**result, "auroc": {**result["auroc"], "low": result["auroc"]["mean"] + 0.01}} for result in model["results"]
     ]

@@ -1,4 +1,4 @@
-"""The report's saliency section from a summary of known numbers."""
+"""The report's saliency section, from a synthetic summary."""
 
 import json
 import re
@@ -21,33 +21,33 @@ def built(tmp_path_factory):
 
 
 def joined(text):
-    """Text without the blanks that stand for a tag before a stop."""
+    """Remove the blanks that a tag leaves before punctuation."""
     return re.sub(r" ([,;.])", r"\1", text)
 
 
 def test_the_section_counts_images_and_says_that_they_are_few(built):
     text = built[2].text
-    counts = "24 held-out positive images of 12 patients have a marked lesion; at CR 1 18 of them are called positive"
-    assert counts in text
+    counts = "24 held-out positive images of 12 patients have a marked lesion; at CR 1 18 of them are classified as"
+    assert f"{counts} positive" in text
     assert "Few patients. 12 patients with a marked lesion are few" in text
-    assert f"Maps: {TITLES['ig_blurred']}, chosen before the run" in text
+    assert f"Method: {TITLES['ig_blurred']}, chosen before the run" in text
 
 
 def test_a_method_that_does_not_pass_is_named(built):
     _, summary, page = built
     passed = {row["method"]: row["passed"] for row in summary["sanity"]}
     assert passed == {method: method != "grad_cam" for method in passed}
-    assert "Not to be believed here: Grad-CAM." in page.text
+    assert "Failed the sanity check: Grad-CAM." in page.text
     table = page.text[page.text.index("All methods, uncompressed") :]
     assert re.search(r" Grad-CAM (\S+ \(\S+\) ){7}no", table)
     assert len(re.findall(r"\) yes ", table)) == 4
 
 
-def test_images_whose_lesion_has_few_places_are_counted_and_left_out_of_chance(built):
+def test_results_are_also_given_without_images_whose_lesion_has_few_positions(built):
     _, summary, page = built
     assert summary["positions"]["few"] == 6
     assert summary["positions"]["few_below"] == 20
-    assert "6 of 24 images have fewer than 20 places" in page.text
+    assert "6 of 24 images have fewer than 20 positions" in page.text
     for measure, title in (("energy", "energy inside the lesion"), ("pointing_game", "pointing game")):
         figures = {}
         for group in ("all", "many_places"):
@@ -65,10 +65,10 @@ def test_images_whose_lesion_has_few_places_are_counted_and_left_out_of_chance(b
         assert re.search(pattern, joined(page.text))
 
 
-def test_the_primary_measure_is_named_and_all_measures_stand_against_the_plain_image(built):
+def test_the_primary_measure_is_named_and_all_measures_are_compared_with_the_plain_image(built):
     text = joined(built[2].text)
-    assert "Primary measure: energy inside the lesion, named beforehand; the others are secondary." in text
-    sentence = text[text.index("Against the plain intensity map") :]
+    assert "Primary measure: energy inside the lesion, chosen before the run; the others are secondary." in text
+    sentence = text[text.index("Compared with the plain intensity map") :]
     sentence = sentence[: sentence.index(" Uncompressed:")]
     pattern = r".* are better in (.*); worse in (.*); neither shown better nor worse in (.*)\.$"
     better, worse, neither = re.match(pattern, sentence).groups()
@@ -81,7 +81,7 @@ def test_the_primary_measure_is_named_and_all_measures_stand_against_the_plain_i
 def test_figures_panels_and_the_warning_are_there(built):
     page = built[2]
     images = page.attributes("img")
-    assert sum("with the map laid over it" in image["alt"] for image in images) == 11
+    assert sum("with the map as overlay" in image["alt"] for image in images) == 11
     described = [image["alt"] for image in images if "at CR 11000" in image["alt"] and "CR 500" in image["alt"]]
     assert any(text.startswith("Energy inside the lesion, chance 0.30 at CR 1") for text in described)
     assert any(text.startswith("Spearman's correlation with the map at CR 1: 1.00 at CR 1") for text in described)
@@ -108,21 +108,21 @@ def test_without_a_second_seed_the_report_says_so(tmp_path):
     summary = write_saliency(run, floor=False)
     assert {row["passed"] for row in summary["sanity"]} == {None}
     text = Page(build_report(run).read_text()).text
-    assert "No floor. The study has one training seed" in text
+    assert "No second seed. The study has one training seed" in text
     assert "cannot tell" in text
-    assert "Not to be believed here" not in text
+    assert "Failed the sanity check" not in text
 
 
-def test_the_report_says_whether_the_control_learnt_its_labels(built, tmp_path):
+def test_the_report_says_whether_the_control_memorised_its_labels(built, tmp_path):
     text = built[2].text
-    assert "reach an AUROC of 0.990 or more with these labels: they have learnt them by heart." in text
+    assert "reach an AUROC of 0.990 or more with these labels: they have memorised them." in text
     assert "Weak control" not in text
     run = write_run(tmp_path / "run")
     summary = write_saliency(run, label_auroc=0.62)
     assert summary["permuted_labels"] == {"training_aurocs": [1.0, 0.62, 1.0], "least": 0.62, "learnt": False}
     text = Page(build_report(run).read_text()).text
     assert "reach an AUROC of 0.620 or more with these labels, less than 0.95." in text
-    assert "The control with permuted labels did not learn its labels, so it is weak" in text
+    assert "Weak control. The models with permuted labels did not memorise their labels" in text
 
 
 def test_a_damaged_or_older_summary_is_refused(built, tmp_path):

@@ -1,32 +1,32 @@
-"""Augmentation: one of the square's symmetries and a small affine change of grey levels, nothing else."""
+"""Augmentation: one of the symmetries of the square and a small affine change of grey levels, nothing else."""
 
 import jax
 import numpy as np
 
-from mammo_jax.training.augmentation import JITTER, augment
+from mammo_jax.training.augmentation import MAX_JITTER, augment
 
 
 def symmetries(image, square):
-    turned = [np.rot90(image, k) for k in range(4)] if square else [image, image[::-1, ::-1]]
-    return [view for turn in turned for view in (turn, turn[:, ::-1])]
+    rotations = [np.rot90(image, k) for k in range(4)] if square else [image, image[::-1, ::-1]]
+    return [view for rotation in rotations for view in (rotation, rotation[:, ::-1])]
 
 
 def check(image_shape):
     images = np.random.default_rng(0).normal(size=(64, *image_shape, 1)).astype(np.float32)
     changed = np.asarray(augment(images, jax.random.key(3)))
     assert changed.shape == images.shape
-    seen = set()
+    drawn = set()
     for image, result in zip(images, changed):
         fits = []
-        for place, view in enumerate(symmetries(image, image_shape[0] == image_shape[1])):
+        for number, view in enumerate(symmetries(image, image_shape[0] == image_shape[1])):
             (slope, shift), residual, *_ = np.polyfit(view.ravel(), result.ravel(), 1, full=True)
-            fits.append((float(residual[0]), place, slope, shift))
-        residual, place, slope, shift = min(fits)
+            fits.append((float(residual[0]), number, slope, shift))
+        residual, number, slope, shift = min(fits)
         assert residual < 1e-6
-        assert abs(slope - 1) <= JITTER + 1e-4
-        assert abs(shift) <= JITTER + 1e-4
-        seen.add(place)
-    return seen
+        assert abs(slope - 1) <= MAX_JITTER + 1e-4
+        assert abs(shift) <= MAX_JITTER + 1e-4
+        drawn.add(number)
+    return drawn
 
 
 def test_a_square_image_gets_all_eight_symmetries():
@@ -37,7 +37,7 @@ def test_other_images_are_only_flipped():
     assert check((4, 7)) == set(range(4))
 
 
-def test_the_key_decides_and_rows_differ():
+def test_the_result_depends_on_the_key_and_rows_differ():
     images = np.ones((16, 4, 4, 1), np.float32)
     first, again, other = (np.asarray(augment(images, jax.random.key(k))) for k in (0, 0, 1))
     np.testing.assert_array_equal(first, again)

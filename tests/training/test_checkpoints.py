@@ -1,10 +1,16 @@
-"""Checkpoints: what is written comes back, and a flipped bit never comes back unnoticed."""
+"""Checkpoints: a round trip, and flipped bits that are always detected."""
 
 import jax
 import numpy as np
 import pytest
 
-from mammo_jax.training.checkpoints import CheckpointError, Progress, load_checkpoint, read_metadata, save_checkpoint
+from mammo_jax.training.checkpoints import (
+    CheckpointError,
+    ProgressCheckpoints,
+    load_checkpoint,
+    read_metadata,
+    save_checkpoint,
+)
 
 
 def arrays(value=1.0):
@@ -30,11 +36,11 @@ def test_round_trip(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-# Orbax leaves a second failed read of its own behind, which asyncio complains about.
+# Orbax leaves a second failed read pending, for which asyncio issues a warning.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_flipped_bit_is_found_in_whatever_file_it_is(tmp_path):
+def test_a_flipped_bit_is_detected_in_any_file(tmp_path):
     save_checkpoint(tmp_path / "model", arrays(), {"fold": 2})
-    found = 0
+    detected = 0
     for path in sorted(p for p in (tmp_path / "model").rglob("*") if p.is_file() and p.stat().st_size):
         whole = path.read_bytes()
         for place in range(0, len(whole), max(1, len(whole) // 5)):
@@ -42,12 +48,12 @@ def test_a_flipped_bit_is_found_in_whatever_file_it_is(tmp_path):
             try:
                 read, metadata = load_checkpoint(tmp_path / "model")
             except CheckpointError:
-                found += 1
-            else:  # not every byte of Orbax's own files matters
+                detected += 1
+            else:  # not every byte of Orbax's own files has an effect
                 assert_same(read, arrays())
                 assert metadata["fold"] == 2
         path.write_bytes(whole)
-    assert found >= 5
+    assert detected >= 5
     assert_same(load_checkpoint(tmp_path / "model")[0], arrays())
 
 
@@ -55,7 +61,7 @@ def test_the_hash_covers_metadata(tmp_path):
     save_checkpoint(tmp_path / "model", arrays(), {"fold": 2})
     path = tmp_path / "model" / "metadata" / "metadata"
     path.write_text(path.read_text().replace('"fold": 2', '"fold": 3'))
-    with pytest.raises(CheckpointError, match=r"model: the content is not what was written \(its SHA-256 differs\)"):
+    with pytest.raises(CheckpointError, match=r"model: the content has changed \(its SHA-256 differs\)"):
         load_checkpoint(tmp_path / "model")
 
 
@@ -66,8 +72,8 @@ def test_a_missing_checkpoint_is_named(tmp_path):
         read_metadata(tmp_path / "nowhere")
 
 
-def test_progress_keeps_the_newest_and_does_not_see_a_save_that_was_cut_off(tmp_path):
-    progress = Progress(tmp_path / "progress")
+def test_progress_keeps_the_newest_checkpoint_and_ignores_an_interrupted_save(tmp_path):
+    progress = ProgressCheckpoints(tmp_path / "progress")
     assert progress.load() is None
     for epoch in (9, 10):
         progress.save(epoch, arrays(epoch), {"epoch": epoch})

@@ -1,4 +1,4 @@
-"""The grid of models: who is trained and tested on what, and interruptions that change nothing."""
+"""The grid of models: training and test data of each, and interruptions that do not change the results."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from mammo_jax.files import sha256_file
 from mammo_jax.processes import WorkerError
 from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.predictions import read_predictions
-from mammo_jax.training.checkpoints import CheckpointError, Progress, read_metadata
+from mammo_jax.training.checkpoints import CheckpointError, ProgressCheckpoints, read_metadata
 from mammo_jax.training.grid import run_grid
 from mammo_jax.training.loop import TrainingError
 from mammo_jax.training.trained_model import load_model
@@ -28,7 +28,7 @@ CONFIG = TrainingConfig(filters=(4, 8, 8), epochs=4, batch_size=16, validation_p
 
 
 def read(ratio):
-    """Stand for a dataset: the lesions fade as the ratio grows."""
+    """Return the examples of a dataset whose lesions have less contrast at higher ratios."""
     return blobs(96, ratio=ratio_text(ratio), folds=2, contrast=4 / (1 + ratio / 100))
 
 
@@ -82,7 +82,7 @@ def test_a_second_run_reads_and_trains_nothing(finished):
 
 
 def test_other_settings_in_the_same_folder_are_refused(finished):
-    with pytest.raises(CheckpointError, match=r"fold_0: holds a model with another config"):
+    with pytest.raises(CheckpointError, match=r"fold_0: has a model with another config"):
         grid(finished, config=TrainingConfig(epochs=5))
 
 
@@ -92,18 +92,18 @@ def test_two_processes_give_the_same_bytes(finished, tmp_path):
 
 
 def grid_killed_in_the_second_model(run_dir):
-    save = Progress.save
+    save = ProgressCheckpoints.save
 
     def save_and_die(self, step, *arguments):
         save(self, step, *arguments)
         if "fold_1" in self.directory.parts and step == 6:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Progress.save = save_and_die
+    ProgressCheckpoints.save = save_and_die
     grid(run_dir, checkpoint_seconds=0)
 
 
-def test_a_grid_killed_half_way_goes_on_to_the_same_bytes(finished, tmp_path):
+def test_a_killed_grid_resumes_to_the_same_bytes(finished, tmp_path):
     """Kill -9 in the second model, after two of its epochs."""
     code = f"import test_grid as t; t.grid_killed_in_the_second_model(t.Path({str(tmp_path)!r}))"
     here = Path(__file__).parent
@@ -134,13 +134,13 @@ def test_without_the_matrix_only_uncompressed_and_mixed_models_are_tested_everyw
     assert (tmp_path / "checkpoints" / "seed_0" / "ratio_mixed" / "fold_0" / "model").is_dir()
 
 
-def test_a_start_that_cannot_be_had_stops_before_anything_is_read(tmp_path):
+def test_missing_initial_weights_stop_before_anything_is_read(tmp_path):
     with pytest.raises(TrainingError, match=r"window: .*--features-from"):
         grid(tmp_path, config=replace(CONFIG, window=16, window_step=8), read_examples_by_ratio=read_nothing)
 
 
 def read_and_die(ratio):
-    """Stand for a worker that the system ends because memory has run out."""
+    """Act as a worker that the system kills because of a lack of memory."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""Training: it learns, it never looks at the held-out fold, it resumes to the bit, and it stops with a reason."""
+"""Training: it learns, does not use the held-out fold, resumes bit-identically, and stops with a clear message."""
 
 import weakref
 from dataclasses import replace
@@ -14,7 +14,7 @@ from mammo_jax.models import build_model, init_model
 from mammo_jax.statistics.auroc import auroc_and_auprc
 from mammo_jax.training import loop
 from mammo_jax.training import step as train_step
-from mammo_jax.training.checkpoints import CheckpointError, Progress
+from mammo_jax.training.checkpoints import CheckpointError, ProgressCheckpoints
 from mammo_jax.training.loop import TrainingError, train_model, validation_rows
 from mammo_jax.training.starting_weights import check_features
 from mammo_jax.training.step import learning_rate
@@ -46,7 +46,7 @@ def test_it_learns_and_generalises(examples, trained):
     assert auroc > 0.9
 
 
-def test_the_record_says_how_the_model_came_to_be(examples, trained):
+def test_the_record_has_the_settings_and_the_history(examples, trained):
     record = trained.record
     assert (record["ratio"], record["fold"], record["seed"]) == ("1", 1, 0)
     assert record["config"]["learning_rate"] == 5e-3
@@ -55,7 +55,7 @@ def test_the_record_says_how_the_model_came_to_be(examples, trained):
     assert losses[record["best_epoch"] - 1] == min(losses)
 
 
-def test_the_held_out_fold_is_never_looked_at(examples, trained, tmp_path):
+def test_the_held_out_fold_is_not_used(examples, trained, tmp_path):
     held_out = examples.folds == 1
     images, targets = examples.images.copy(), examples.targets.copy()
     images[held_out] = 65535 - images[held_out]
@@ -79,14 +79,14 @@ def test_a_finished_model_is_loaded_not_trained(examples, tmp_path, monkeypatch)
     monkeypatch.setattr(loop, "_Run", None)  # training now would fail
     assert_same_variables(train_model(examples, 0, replace(CONFIG, epochs=1), 0, tmp_path), first)
     assert_same_variables(load_model(tmp_path), first)
-    with pytest.raises(CheckpointError, match=r"holds a model with another config .*'epochs': 1.*remove this one"):
+    with pytest.raises(CheckpointError, match=r"has a model with another config .*'epochs': 1.*remove this one"):
         train_model(examples, 0, replace(CONFIG, epochs=2), 0, tmp_path)
     with pytest.raises(CheckpointError, match="another training_data"):
         train_model(blobs(seed=1), 0, replace(CONFIG, epochs=1), 0, tmp_path)
 
 
-def test_an_interrupted_training_goes_on_to_the_same_model(examples, trained, tmp_path, monkeypatch):
-    save, saved = Progress.save, []
+def test_an_interrupted_training_resumes_to_the_same_model(examples, trained, tmp_path, monkeypatch):
+    save, saved = ProgressCheckpoints.save, []
 
     def save_and_stop(self, step, *arguments):
         save(self, step, *arguments)
@@ -94,7 +94,7 @@ def test_an_interrupted_training_goes_on_to_the_same_model(examples, trained, tm
         if step in (2, 7, 12):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Progress, "save", save_and_stop)
+    monkeypatch.setattr(ProgressCheckpoints, "save", save_and_stop)
     monkeypatch.setattr(loop, "CLOCK_STEPS", 1)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
@@ -107,14 +107,14 @@ def test_an_interrupted_training_goes_on_to_the_same_model(examples, trained, tm
 
 
 def test_progress_of_other_settings_is_not_used(examples, trained, tmp_path, monkeypatch):
-    save = Progress.save
+    save = ProgressCheckpoints.save
 
     def save_and_stop(self, *arguments):
         save(self, *arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Progress, "save", save_and_stop)
+        patch.setattr(ProgressCheckpoints, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train_model(examples, 1, replace(CONFIG, learning_rate=1e-3), 0, tmp_path, checkpoint_seconds=0)
     assert_same_variables(train_model(examples, 1, CONFIG, 0, tmp_path), trained)
@@ -139,52 +139,52 @@ def test_a_loss_that_is_not_finite_stops_with_a_reason(examples, tmp_path):
 
 def test_the_first_step_with_a_loss_that_is_not_finite_is_named(examples):
     run = loop._Run(examples, examples.folds == 0, CONFIG, 0, None, "this model")
-    course = loop._Course(None, 13, [1.0], {}, [])
-    run._note(course, [2.0, 3.0])
-    assert course.losses == [1.0, 2.0, 3.0]
+    progress = loop._TrainingProgress(None, 13, [1.0], {}, [])
+    run._add_losses(progress, [2.0, 3.0])
+    assert progress.losses == [1.0, 2.0, 3.0]
     with pytest.raises(TrainingError, match=r"this model: the loss is not finite at step 11 \(epoch 3\)"):
-        run._note(course, [0.5, float("nan"), float("inf")])
+        run._add_losses(progress, [0.5, float("nan"), float("inf")])
 
 
 def test_blank_images_stop_with_a_reason(examples, tmp_path):
     blank = replace(examples, images=np.full_like(examples.images, 5))
-    with pytest.raises(TrainingError, match="all training images are one grey level"):
+    with pytest.raises(TrainingError, match="all training images have one grey level"):
         train_model(blank, 0, CONFIG, 0, tmp_path)
 
 
 def test_validation_patients_are_whole_and_stratified(examples):
-    chosen = validation_rows(examples, 5, 0, "model")
-    assert not set(examples.patient_ids[chosen]) & set(examples.patient_ids[~chosen])
-    assert abs(chosen.mean() - 0.2) < 0.05
-    assert abs(examples.targets[chosen].mean() - examples.targets.mean()) < 0.1
-    np.testing.assert_array_equal(chosen, validation_rows(examples, 5, 0, "model"))
-    assert not np.array_equal(chosen, validation_rows(examples, 5, 1, "model"))
+    validating = validation_rows(examples, 5, 0, "model")
+    assert not set(examples.patient_ids[validating]) & set(examples.patient_ids[~validating])
+    assert abs(validating.mean() - 0.2) < 0.05
+    assert abs(examples.targets[validating].mean() - examples.targets.mean()) < 0.1
+    np.testing.assert_array_equal(validating, validation_rows(examples, 5, 0, "model"))
+    assert not np.array_equal(validating, validation_rows(examples, 5, 1, "model"))
 
 
 def test_with_one_part_all_examples_are_trained_on_and_validated_with(examples):
-    chosen = validation_rows(examples, 1, 0, "model")
-    assert chosen.all()
-    run = loop._Run(examples, chosen, replace(CONFIG, validation_parts=1), 0, None, "this model")
+    validating = validation_rows(examples, 1, 0, "model")
+    assert validating.all()
+    run = loop._Run(examples, validating, replace(CONFIG, validation_parts=1), 0, None, "this model")
     assert len(run.fitting) == len(run.validation) == len(examples)
 
 
-def test_only_what_is_trained_on_stays_in_memory(examples, tmp_path, monkeypatch):
-    taken, held = [], []
+def test_only_the_training_examples_stay_in_memory(examples, tmp_path, monkeypatch):
+    references, sizes_alive = [], []
     take, batches = Examples.take, loop.batches
 
-    def remembered(self, indices):
+    def recording_take(self, indices):
         part = take(self, indices)
-        taken.append(weakref.ref(part))
+        references.append(weakref.ref(part))
         return part
 
-    def counted(*arguments):
-        held.append([len(part()) for part in taken if part() is not None])
+    def recording_batches(*arguments):
+        sizes_alive.append([len(part()) for part in references if part() is not None])
         return batches(*arguments)
 
-    monkeypatch.setattr(Examples, "take", remembered)
-    monkeypatch.setattr(loop, "batches", counted)
+    monkeypatch.setattr(Examples, "take", recording_take)
+    monkeypatch.setattr(loop, "batches", recording_batches)
     train_model(examples, 1, replace(CONFIG, epochs=1), 0, tmp_path)
-    assert sum(held[0]) == np.count_nonzero(examples.folds != 1), held
+    assert sum(sizes_alive[0]) == np.count_nonzero(examples.folds != 1), sizes_alive
 
 
 def test_too_few_patients_stop_with_a_reason():
@@ -202,7 +202,7 @@ def test_whole_images_start_from_a_patch_network(trained, tmp_path):
     assert model.record["initial_features"] == trained.record["sha256"]
 
 
-def test_initial_features_must_fit_and_must_not_have_seen_the_fold(examples, trained, tmp_path):
+def test_initial_features_must_match_and_must_not_be_trained_on_the_fold(examples, trained, tmp_path):
     with pytest.raises(TrainingError, match=r"was trained on 20 patients of the held-out fold"):
         train_model(examples, 2, CONFIG, 0, tmp_path, initial_features=trained)
     with pytest.raises(TrainingError, match=r"filters \(4, 8, 8\), not cnn with \(8, 8, 8\)"):
@@ -217,34 +217,34 @@ def test_initial_features_must_have_the_same_shapes(examples):
     with pytest.raises(TrainingError, match=r"params/conv1/kernel of .* \(7, 7, 1, 64\), here it is \(7, 7, 3, 64\)"):
         check_features(features, examples, 0, replace(config, first_kernel="repeat"), "this model")
     del variables["params"]["fc"]["bias"]
-    with pytest.raises(TrainingError, match="params/fc/bias of the initial features is not there"):
+    with pytest.raises(TrainingError, match="params/fc/bias of the initial features is missing"):
         check_features(features, examples, 0, config, "this model")
 
 
-@pytest.mark.parametrize(("known", "factor"), [(True, 1.0), (False, 0.1)])
-def test_only_an_imagenet_backbone_learns_slower_by_default(known, factor, examples, monkeypatch):
+@pytest.mark.parametrize(("from_features", "factor"), [(True, 1.0), (False, 0.1)])
+def test_only_an_imagenet_backbone_has_a_lower_rate_by_default(from_features, factor, examples, monkeypatch):
     built = []
     monkeypatch.setattr(loop, "build_steps", built.append)
     config = TrainingConfig(model="resnet18", validation_parts=4)
-    features = TrainedModel(config, {}, {}) if known else None
+    features = TrainedModel(config, {}, {}) if from_features else None
     loop._Run(examples, examples.folds == 0, config, 0, features, "this model")
     assert train_step._backbone_factor(built[0], build_model(config)) == factor
 
 
-def test_windows_need_a_network_that_knows_patches(examples, tmp_path):
-    with pytest.raises(TrainingError, match=r"leaves its batch statistics as they are.*--features-from"):
+def test_sliding_windows_need_a_network_trained_on_patches(examples, tmp_path):
+    with pytest.raises(TrainingError, match=r"leaves its batch statistics unchanged.*--features-from"):
         train_model(examples, 1, replace(CONFIG, window=16, window_step=8), 0, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_learning_rate_rises_to_its_peak_and_falls_to_nought():
+def test_the_learning_rate_has_a_warm_up_and_a_cosine_decay():
     rates = [learning_rate(CONFIG, step, 50) for step in range(51)]
     np.testing.assert_allclose(rates[:5], 5e-3 * np.arange(1, 6) / 5)
     expected = optax.cosine_decay_schedule(5e-3, 45)
     np.testing.assert_allclose(rates[5:], [expected(step) for step in range(46)], rtol=1e-5, atol=1e-9)
 
 
-def test_predictions_do_not_depend_on_the_company(examples, trained):
+def test_predictions_do_not_depend_on_the_other_images(examples, trained):
     scores = predict(trained, examples.images[:21])
     assert scores.shape == (21,)
     few = predict(trained, examples.images[3:5])

@@ -1,8 +1,8 @@
-"""The parts of a step that can be said in a line of NumPy."""
+"""Standardisation, compared with NumPy."""
 
 import numpy as np
 
-from mammo_jax.training.step import FAINTEST, standardise
+from mammo_jax.training.step import MIN_DEVIATION, standardise
 
 
 def test_every_image_gets_mean_0_and_deviation_1_whatever_its_exposure():
@@ -12,9 +12,9 @@ def test_every_image_gets_mean_0_and_deviation_1_whatever_its_exposure():
     np.testing.assert_allclose(standardise(images), expected, atol=2e-5)
 
 
-def test_an_image_of_rounding_errors_stays_faint():
+def test_an_image_of_rounding_errors_is_not_amplified():
     images = np.full((2, 8, 8, 1), 30000, np.uint16)
     images[1, 0, 0] += 4
     standardised = np.asarray(standardise(images))
     assert not standardised[0].any()
-    assert np.abs(standardised[1]).max() < 4 / FAINTEST
+    assert np.abs(standardised[1]).max() < 4 / MIN_DEVIATION

@@ -89,7 +89,7 @@ def _forward(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> tupl
 
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> bool:
-    """Say whether Winograd's convolution is faster on CPU: 1.1 to 1.7 times, forward and for the images' gradient.
+    """Return whether Winograd's convolution is faster on CPU: 1.1 to 1.7 times, forward and for the images' gradient.
 
     With fewer pixels the kernel's transform takes too long. With larger images the transformed images, four times as
     large, take too much memory.

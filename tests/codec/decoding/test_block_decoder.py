@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from naive_packets import passes_of_segment
 
 from codec.decoding.block_decoder import decode_block
-from codec.decoding.mq_decoder import INITIAL_CONTEXTS, decode_symbol, load_segment, start_mq
+from codec.decoding.block_state import SubbandCoding, new_workspace
+from codec.decoding.mq_decoder import INITIAL_CONTEXTS, SLOTS, decode_symbol, load_segment, start_mq
+from codec.decoding.packet_reader import Contributions
 from codec.mq_tables import CONTEXTS, ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
 
 
@@ -47,7 +49,7 @@ def test_mq_decoder_equals_the_flow_charts(seed, length):
     reference = naive_decoder.MQDecoder(data)
     expected = [reference.decode(contexts, int(k)) for k in sequence]
     pieces, bytes_ = one_piece(data)
-    words, mq = np.zeros(len(data) // 4 + 2, np.int64), np.zeros(5, np.int64)
+    words, mq = np.zeros(len(data) // 4 + 2, np.int64), np.zeros(SLOTS, np.int64)
     piece, passes, count = load_segment(bytes_, pieces, 0, 1, words, False)
     assert (piece, passes) == (-1, 1)
     start_mq(mq, words, count)
@@ -96,11 +98,12 @@ def test_decode_block_equals_the_naive_decoder(seed, width, height, planes, pass
         offset = sum(len(p[0]) for p in pieces[:k])
         table[k] = 0, first, number, offset, len(part), k + 1 if k + 1 < len(pieces) else -1
     data = np.frombuffer(b"".join(p[0] for p in pieces), np.uint8)
-    coefficients = np.full(4096, 77, np.int32)
-    decode_block(
-        data, table, 0, False, planes, style, ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[orientation]], width, height,
-        coefficients, np.full(4096, -1, np.int64), np.zeros(CONTEXTS, np.int64), np.zeros(5, np.int64),
-        np.zeros(len(data) + 2, np.int64),
-    )  # fmt: skip
+    contributions = Contributions(data, table, np.zeros(1, np.int32), np.zeros(1, np.uint8), np.zeros(1, np.uint8))
+    zero_coding = ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[orientation]]
+    coding = SubbandCoding(0, 0, 6, 6, planes, 0, style, zero_coding, np.float32(1), True)
+    work = new_workspace(len(data) + 2)
+    for array, scratch in zip(work, (77, -1, 0, 0, 0)):
+        array[:] = scratch
+    decode_block(contributions, 0, coding, planes, width, height, work)
     expected = naive_decoder.BlockDecoder(width, height, planes, orientation, style).decode(segments)
-    np.testing.assert_array_equal(coefficients[: width * height].reshape(height, width), expected)
+    np.testing.assert_array_equal(work.coefficients[: width * height].reshape(height, width), expected)

@@ -1,3 +1,4 @@
+import re
 import struct
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import codec
 from codec.decoding.codestream_reader import read_codestream
 from codec.decoding.coding_parameters import ImageSize, Progression
 from codec.errors import CodecError, CodestreamError, UnsupportedCodestreamError
@@ -166,10 +168,24 @@ def test_damaged_headers_raise_codec_errors_only(seed, changes, cut, data):
 
 @pytest.mark.parametrize("packed", ["", "PPM", "PPT"])
 def test_a_tile_of_more_parts_than_can_be_numbered(packed):
+    """As opj_compress -TP R writes them, where a tile has many packets."""
     ppm = segment(0xFF60, "B4s1s", 0, b"\0\0\0\1", b"a") if packed == "PPM" else b""
     part = tile_part(header=segment(0xFF61, "B1s", 0, b"a") if packed == "PPT" else b"")
-    (tile,) = read_codestream(stream(extra=ppm, parts=255 * part)).tiles.values()
-    assert len(tile.bodies) == 255
-    assert tile.packet_headers is None if not packed else len(tile.packet_headers) == 255
-    with pytest.raises(CodestreamError, match="tile 0 has more than 255 tile-parts"):
-        read_codestream(stream(extra=ppm, parts=256 * part))
+    (tile,) = read_codestream(stream(extra=ppm, parts=300 * part)).tiles.values()
+    assert len(tile.bodies) == 300
+    assert tile.packet_headers is None if not packed else len(tile.packet_headers) == 300
+
+
+def test_tile_parts_without_sod_hold_nothing(openjpeg_glymur, tmp_path):
+    """Some satellite images have tile-parts that are an SOT marker segment alone: Psot = 12 (openjpeg issue 162)."""
+    pixels = np.random.default_rng(1).integers(0, 256, (96, 64)).astype(np.uint8)
+    openjpeg_glymur.Jp2k(tmp_path / "tiles.j2k", data=pixels, irreversible=False, tilesize=(32, 64), numres=3)
+    whole = (tmp_path / "tiles.j2k").read_bytes()
+    stub = segment(0xFF90, "HIBB", 1, 12, 7, 0)
+    sot = [match.start() for match in re.finditer(b"\xff\x90\x00\x0a", whole)]
+    assert len(sot) == 3
+    for place in (*sot, len(whole) - 2):
+        changed = whole[:place] + stub + whole[place:]
+        np.testing.assert_array_equal(codec.decode(changed), pixels)
+    only_stubs = whole[: sot[0]] + stub + EOC
+    assert (codec.decode(only_stubs) == 128).all()

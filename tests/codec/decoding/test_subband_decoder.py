@@ -2,6 +2,8 @@ import naive_decoder
 import numpy as np
 import pytest
 
+from codec.decoding.block_state import SubbandCoding
+from codec.decoding.packet_reader import Contributions
 from codec.decoding.subband_decoder import decode_subband
 from codec.decoding.tile_layout import FIRST_BLOCK, GRID_HEIGHT, GRID_WIDTH, GRID_X0, GRID_Y0, X0, X1, Y0, Y1
 from codec.mq_tables import ZERO_CODING_CONTEXTS
@@ -34,10 +36,10 @@ def subband(rng, passes):
 def decode(parts, band, *, roi_shift=0, half_step=0.5, reversible=False, planes=PLANES, share=0, shares=1):
     data, pieces, first, row, _ = parts
     flags = np.zeros(6, np.uint8)
-    return decode_subband(
-        data, pieces, first, flags, flags, row, AREA[0], AREA[1], 3, 2, planes, roi_shift, 0,
-        ZERO_CODING_CONTEXTS[0], np.float32(half_step), reversible, band, share, shares,
-    )  # fmt: skip
+    coding = SubbandCoding(
+        AREA[0], AREA[1], 3, 2, planes, roi_shift, 0, ZERO_CODING_CONTEXTS[0], np.float32(half_step), reversible
+    )
+    return decode_subband(Contributions(data, pieces, first, flags, flags), row, coding, band, share, shares)
 
 
 @pytest.mark.parametrize("passes", [1, 5, 16])

@@ -144,7 +144,7 @@ def test_flat_planes_are_left_out_and_coding_again_gives_the_same():
     ("orientation", "kind"), [("LL", "constant"), *itertools.product(ORIENTATIONS, ["sparse", "dense", "edge"])]
 )
 def test_what_is_left_out_is_flatter_than_the_stop_slope(orientation, kind):
-    """The whole hull of the block against that of what was coded. Edges, which contexts foretell, cost least."""
+    """The whole hull of the block against that of what was coded. Edges cost least, as contexts predict them."""
     rng = np.random.default_rng(3)
     coefficients = rng.laplace(0, 20, (64, 64))
     if kind == "sparse":

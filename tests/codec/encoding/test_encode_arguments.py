@@ -70,3 +70,25 @@ def test_dtype_of_few_bits_in_sixteen():
     (encoded,) = codec.encode_ladder(pixels, [10], bits_stored=8)
     assert encoded.reconstruction.dtype == np.uint16
     assert codec.decode(encoded.codestream).dtype == np.uint8
+
+
+@pytest.mark.parametrize("order", [">u2", "<u2", "=u2", ">u1"])
+def test_any_byte_order(order):
+    pixels = picture("tissue", 130, 110, 8, 2)
+    assert pixels.dtype == np.uint16
+    pixels = pixels if order != ">u1" else pixels.astype(np.uint8)
+    other = pixels.astype(order)
+    (expected,) = codec.encode_ladder(pixels, [15], bits_stored=8)
+    (encoded,) = codec.encode_ladder(other, [15], bits_stored=8)
+    assert encoded.codestream == expected.codestream == codec.encode(other, 15, bits_stored=8).codestream
+    assert encoded.reconstruction.dtype == pixels.dtype
+    np.testing.assert_array_equal(encoded.reconstruction, expected.reconstruction)
+    assert codec.encode_layers(other, [15], bits_stored=8) == codec.encode_layers(pixels, [15], bits_stored=8)
+    assert codec.encode_lossless(other).codestream == codec.encode_lossless(pixels).codestream
+    np.testing.assert_array_equal(other, pixels)
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">u4", ">f4", ">f2", "V2", "S2"])
+def test_other_types_of_another_byte_order_are_refused(dtype):
+    with pytest.raises(InvalidImageError, match="uint8 or uint16"):
+        codec.encode(np.zeros((4, 4), dtype), 1)

@@ -1,4 +1,4 @@
-"""The encoder against OpenJPEG (through imagecodecs and glymur), our own decoder, and its own promises."""
+"""The encoder against OpenJPEG (through imagecodecs and glymur), our own decoder, and its documented properties."""
 
 import math
 import os
