@@ -19,11 +19,11 @@ FLAGS = [
     *("--images", "48", "--rows", "416", "--columns", "320", "--phantom-pitch", "0.56"),
     *("--ratios", "15", "400", "--folds", "2", "--epochs", "2", "--filters", "4", "4", "8"),
     *("--target", "lesion", "--validation-parts", "3"),
-    *("--input-rows", "24", "--input-columns", "24", "--resamples", "200"),
+    *("--input-rows", "32", "--input-columns", "32", "--resamples", "200"),
 ]
 
 
-def start(out, *more, workers=1):
+def start(out, *more, workers=2):
     command = [sys.executable, "-m", "experiments.study", "--out", str(out), *FLAGS, "--workers", str(workers), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
@@ -90,7 +90,7 @@ def test_a_second_run_does_nothing_again(run):
 
 
 def kill_as_soon_as_there_is(out, pattern):
-    process = start(out, workers=2)
+    process = start(out)
     deadline = time.monotonic() + 300
     while not any(out.glob(pattern)):
         assert process.poll() is None, process.communicate()[1]
@@ -106,7 +106,7 @@ def test_a_run_killed_in_two_stages_goes_on_to_the_same_predictions(run, tmp_pat
     assert not (out / "checkpoints").exists(), "killed too late to show anything"
     kill_as_soon_as_there_is(out, "checkpoints/*/*/*/predictions.parquet")
     assert not (out / "predictions.parquet").exists(), "killed too late to show anything"
-    finish(start(out, workers=2))
+    finish(start(out, workers=1))
     pd.testing.assert_frame_equal(
         pd.read_parquet(out / "predictions.parquet"), pd.read_parquet(run[0] / "predictions.parquet")
     )
@@ -117,7 +117,7 @@ def test_a_run_killed_in_two_stages_goes_on_to_the_same_predictions(run, tmp_pat
 def test_saliency_can_be_asked_for_later(run, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(run[0], out)
-    output = finish(start(out, "--saliency"))
+    output = finish(start(out, "--saliency", workers=1))
     assert output.replace(str(out), str(run[0])) == run[1]
     page = (out / "report.html").read_text()
     assert "Where the model looks" in page
@@ -127,5 +127,5 @@ def test_saliency_can_be_asked_for_later(run, tmp_path):
     examples = read_examples(sorted((out / "dataset").glob("part-*")), 1.0, masks=True)
     assert summary["counts"]["images"] == (examples.targets == 1).sum()
     written = (out / "report.html").stat().st_mtime_ns
-    assert finish(start(out, "--saliency")) == output
+    assert finish(start(out, "--saliency", workers=1)) == output
     assert (out / "report.html").stat().st_mtime_ns == written
