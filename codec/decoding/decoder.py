@@ -10,9 +10,10 @@ from codec.decoding.codestream_reader import Codestream, Tile, TileParameters, r
 from codec.decoding.coding_parameters import ImageSize, ceil_div
 from codec.decoding.inverse_transform import inverse_53, inverse_97
 from codec.decoding.jp2_reader import SIGNATURE, unwrap_jp2
-from codec.decoding.packet_reader import Contributions, read_packets
+from codec.decoding.packet_reader import Contributions
 from codec.decoding.subband_decoder import decode_subband
-from codec.decoding.tile_layout import SUBBAND, LayoutBudget, Subband, TileLayout, lay_out_tile
+from codec.decoding.tile_layout import SUBBAND, LayoutBudget, Subband, TileLayout
+from codec.decoding.tile_reader import read_tile
 from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
 from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
 from codec.options import as_bytes, whole_number
@@ -130,24 +131,9 @@ def _decode_tile(
 ) -> None:
     """Decode one tile into its part of the image."""
     size, coding = parsed.size, parameters.block_coding
-    layout = lay_out_tile(
-        size.tile_component_area(tile.index),
-        size.tile_area(tile.index),
-        (size.step_x, size.step_y),
-        coding,
-        request.budget,
-    )
     resolutions = coding.levels + 1 - request.reduce
-    contributions = read_packets(
-        b"".join(tile.bodies),
-        None if tile.packet_headers is None else b"".join(tile.packet_headers),
-        layout,
-        parameters.progressions,
-        parameters.coding_style,
-        coding.style,
-        resolutions=resolutions,
-        layers=parameters.coding_style.layers if request.layers is None else request.layers,
-        max_pieces=request.budget.max_blocks,
+    layout, contributions = read_tile(
+        size, tile, parameters, request.budget, resolutions=resolutions, layers=request.layers
     )
     if not len(contributions.pieces):
         return  # the image is blank there already

@@ -10,7 +10,7 @@ import numpy as np
 from codec.decoding.block_state import SubbandCoding
 from codec.decoding.codestream_reader import TileParameters, read_codestream
 from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, PASSES
-from codec.decoding.packet_reader import Contributions, read_packets
+from codec.decoding.packet_reader import Contributions
 from codec.decoding.subband_decoder import block_area, decode_subband
 from codec.decoding.tile_layout import (
     FIRST_BLOCK,
@@ -19,8 +19,8 @@ from codec.decoding.tile_layout import (
     SUBBAND,
     LayoutBudget,
     TileLayout,
-    lay_out_tile,
 )
+from codec.decoding.tile_reader import read_tile
 from codec.errors import UnsupportedCodestreamError
 from codec.jit import kernel
 from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
@@ -76,27 +76,14 @@ def inspect_codestream(codestream: bytes, *, max_pixels: int = 2**28) -> list[Su
     """
     codestream = as_bytes(codestream)
     parsed = read_codestream(codestream)
-    size, budget = parsed.size, LayoutBudget(max_pixels, len(codestream))
+    budget = LayoutBudget(max_pixels, len(codestream))
     contents = []
     for tile in parsed.tiles.values():
         parameters = parsed.parameters(tile)
         coding = parameters.block_coding
         if coding.style or parameters.roi_shift:
             raise UnsupportedCodestreamError(f"decisions of code-block style {coding.style:#x} or a region of interest")
-        layout = lay_out_tile(
-            size.tile_component_area(tile.index), size.tile_area(tile.index), (size.step_x, size.step_y), coding, budget
-        )
-        contributions = read_packets(
-            b"".join(tile.bodies),
-            None if tile.packet_headers is None else b"".join(tile.packet_headers),
-            layout,
-            parameters.progressions,
-            parameters.coding_style,
-            coding.style,
-            resolutions=coding.levels + 1,
-            layers=parameters.coding_style.layers,
-            max_pieces=budget.max_blocks,
-        )
+        layout, contributions = read_tile(parsed.size, tile, parameters, budget)
         totals = _block_totals(layout, contributions)
         contents += [
             _subband_contents(tile.index, index, layout, contributions, parameters, totals)

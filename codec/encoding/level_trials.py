@@ -18,7 +18,7 @@ from codec.workers import Workers
 # of 12 bits and ten phantoms the best number of levels was always among these, and at 1000 bytes it gained less than
 # 0.07 dB.
 TRIALS = ((64, range(-2, 5)), (1024, range(-1, 2)))
-FEWEST = -2
+MIN_EXTRA_LEVELS = min(min(extra) for _, extra in TRIALS)
 
 
 class LevelTrials:
@@ -38,7 +38,7 @@ class LevelTrials:
         self._workers = workers
         rows, columns = pixels.shape
         self._usual = decomposition_levels(rows, columns, bits)
-        self._common = max(self._usual + FEWEST, 0)
+        self._common = max(self._usual + MIN_EXTRA_LEVELS, 0)
         low, *bands = forward_97(pixels, self._common, 1 << (bits - 1), workers)
         self._low = {self._common: low}
         for level in range(self._common + 1, self._usual + 1):

@@ -161,7 +161,7 @@ def test_a_short_codestream_cannot_ask_for_many_precincts(monkeypatch):
         finally:
             tracemalloc.stop()
     assert (decode(forged_tiles(600, 60, 5, 0xFF, 100, b"\0")) == 2048).all()
-    monkeypatch.delattr(decoder, "lay_out_tile")  # which tiles without packets do not need
+    monkeypatch.delattr(decoder, "read_tile")  # which lays a tile out; tiles without packets do not need it
     assert (decode(forged_tiles(600, 60, 32, 0x11, 100, b"")) == 2048).all()
 
 

@@ -9,7 +9,7 @@ from codec.encoding import level_trials
 from codec.encoding.coded_image import code_irreversibly
 from codec.encoding.decomposition import decomposition_levels
 from codec.encoding.encoder import _encoded
-from codec.encoding.level_trials import FEWEST, TRIALS, LevelTrials
+from codec.encoding.level_trials import MIN_EXTRA_LEVELS, TRIALS, LevelTrials
 from codec.ratio import ratio_for_target
 from codec.workers import SINGLE_THREAD
 
@@ -33,7 +33,7 @@ def test_sharing_changes_nothing(rows, columns, bits):
     everything = 4 * pixels.nbytes
     trials = LevelTrials(pixels, bits, everything, SINGLE_THREAD)
     usual = decomposition_levels(rows, columns, bits)
-    for levels in range(max(usual + FEWEST, 0), min(usual + 5, 23 - bits)):
+    for levels in range(max(usual + MIN_EXTRA_LEVELS, 0), min(usual + 5, 23 - bits)):
         streams = []
         for image, control in (
             trials._with_levels(levels),

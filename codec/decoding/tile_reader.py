@@ -1,0 +1,50 @@
+"""The packets of one tile: its layout, and where the bytes of each code-block are."""
+
+from codec.decoding.codestream_reader import Tile, TileParameters
+from codec.decoding.coding_parameters import ImageSize
+from codec.decoding.packet_reader import Contributions, read_packets
+from codec.decoding.tile_layout import LayoutBudget, TileLayout, lay_out_tile
+
+
+def read_tile(
+    size: ImageSize,
+    tile: Tile,
+    parameters: TileParameters,
+    budget: LayoutBudget,
+    *,
+    resolutions: int | None = None,
+    layers: int | None = None,
+) -> tuple[TileLayout, Contributions]:
+    """Lay out a tile and read its packet headers.
+
+    Parameters
+    ----------
+    size : ImageSize
+    tile : Tile
+    parameters : TileParameters
+        Of this tile.
+    budget : LayoutBudget
+    resolutions, layers : int or None
+        How many to read; None for all.
+
+    Raises
+    ------
+    CodestreamError, UnsupportedCodestreamError, LimitError
+        As `lay_out_tile` and `read_packets`.
+    """
+    coding = parameters.block_coding
+    layout = lay_out_tile(
+        size.tile_component_area(tile.index), size.tile_area(tile.index), (size.step_x, size.step_y), coding, budget
+    )
+    contributions = read_packets(
+        b"".join(tile.bodies),
+        None if tile.packet_headers is None else b"".join(tile.packet_headers),
+        layout,
+        parameters.progressions,
+        parameters.coding_style,
+        coding.style,
+        resolutions=coding.levels + 1 if resolutions is None else resolutions,
+        layers=parameters.coding_style.layers if layers is None else layers,
+        max_pieces=budget.max_blocks,
+    )
+    return layout, contributions
