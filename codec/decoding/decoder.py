@@ -137,13 +137,13 @@ def _decode_tile(
     )
     if not len(contributions.pieces):
         return  # the image is blank there already
-    bands = [
+    bands = (  # one at a time, so that those of coarser levels are gone when finer ones come
         _decode_band(index, band, layout, contributions, parameters, size.precision, request)
         for index, band in enumerate(layout.subbands)
         if band.resolution < resolutions
-    ]
+    )
     inverse = inverse_53 if coding.reversible else inverse_97
-    inverse(bands, pixels, origin=origin, workers=request.workers, **_sample_range(size))
+    inverse(bands, pixels, resolutions - 1, origin=origin, workers=request.workers, **_sample_range(size))
 
 
 def _decode_band(

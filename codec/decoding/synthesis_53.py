@@ -92,3 +92,47 @@ def synthesise_53(ll, hl, lh, hh, skipped, place, output, final, sample_range, s
         for y in (2 * n - 1, 2 * n):
             if start <= y < stop:
                 _put_row(finished[y & 1], output[y - y0], final, level_shift, lowest, largest)
+
+
+@kernel
+def _put_single_row(band, is_high, output):
+    """The only row of an image, before it is synthesised horizontally."""
+    for c in range(output.size):
+        value = band[0, c] if band.size else np.int32(0)
+        output[c] = _halved(value) if is_high else value
+
+
+@kernel
+def synthesise_transposed_53(ll, hl, lh, hh, skipped, place, output, final, sample_range, start, stop):
+    """As `synthesise_53` for a transposed image: filtered along columns first, which are the rows of the image."""
+    (y0, x0), (level_shift, lowest, largest) = place, sample_range
+    rows, columns = output.shape
+    y1, x1 = y0 + rows, x0 + columns
+    n_low = ((x1 + 1) >> 1) - ((x0 + 1) >> 1)
+    zeros = np.zeros(columns, np.int32)
+    pairs = ((x1 - 1) >> 1) - (x0 >> 1) + 1 + 2 * MARGIN
+    even, odd = np.zeros(pairs, np.int32), np.zeros(pairs, np.int32)
+    state, finished = np.zeros((2, columns), np.int32), np.empty((2, columns), np.int32)
+    row = np.empty(columns, np.int32)
+    if rows == 1:
+        _put_single_row(lh if y0 & 1 else ll, y0 & 1, finished[0, :n_low])
+        _put_single_row(hh if y0 & 1 else hl, y0 & 1, finished[0, n_low:])
+        _synthesise_row_53(finished[0, :n_low], finished[0, n_low:], x0, even, odd, row)
+        _put_row(row, output[0], final, level_shift, lowest, largest)
+        return
+    start, stop = y0 + start, y0 + stop
+    for n in range(((start + 1) >> 1) - 2, (stop >> 1) + 1):
+        above = (mirrored(2 * n, y0, y1) >> 1) - ((y0 + 1) >> 1)
+        below = (mirrored(2 * n + 1, y0, y1) >> 1) - (y0 >> 1) - skipped
+        for part in range(2):
+            a, b = (0, n_low) if part == 0 else (n_low, columns)
+            low_row = (
+                row_or_zeros(ll, above, zeros[a:b]) if part == 0 else row_or_zeros(hl, above - skipped, zeros[a:b])
+            )
+            high_row = row_or_zeros(lh if part == 0 else hh, below, zeros[a:b])
+            _lift_row_pair_53(low_row, high_row, state[0, a:b], state[1, a:b], finished[0, a:b], finished[1, a:b])
+        for y in (2 * n - 1, 2 * n):
+            if start <= y < stop:
+                line = finished[y & 1]
+                _synthesise_row_53(line[:n_low], line[n_low:], x0, even, odd, row)
+                _put_row(row, output[y - y0], final, level_shift, lowest, largest)

@@ -8,6 +8,7 @@ import numpy as np
 
 from codec import ratio as compression_ratio
 from codec.decoding.decoder import decode
+from codec.decoding.inverse_transform import is_narrow
 from codec.encoding.coded_image import CodedImage
 from codec.encoding.codestream_writer import FIXED_BYTES, write_main_header, write_tile_header
 from codec.encoding.decomposition import decomposition_levels
@@ -248,7 +249,8 @@ def _encoded(
 
 
 def _reconstruction(image: CodedImage, allocation: Allocation, codestream: bytes, workers: Workers) -> np.ndarray:
-    if allocation.filling.truncated != NO_BLOCK:  # the result of a truncated pass is known only from decoding it
+    # What a truncated pass gives is known only from decoding it, and narrow images are synthesised transposed there.
+    if allocation.filling.truncated != NO_BLOCK or is_narrow(image.shape):
         return decode(codestream, max_pixels=image.shape[0] * image.shape[1]).astype(image.dtype, copy=False)
     pixels = np.empty(image.shape, image.dtype)
     reconstruct(

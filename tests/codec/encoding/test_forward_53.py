@@ -22,7 +22,7 @@ def test_the_inverse_gives_every_pixel_back(rows, columns, levels, dtype, seed):
     naive = naive_decoder.inverse_transform(bands, (rows, columns), (0, 0), True)
     np.testing.assert_array_equal(naive + shift, pixels)
     back = np.empty_like(pixels)
-    inverse_53(bands, back, level_shift=shift, lowest=0, largest=2 * shift - 1)
+    inverse_53(bands, back, levels, level_shift=shift, lowest=0, largest=2 * shift - 1)
     np.testing.assert_array_equal(back, pixels)
 
 
