@@ -5,6 +5,9 @@ field, so that its users need no checks.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from codec.errors import CodestreamError, UnsupportedCodestreamError
 from codec.markers import unpack_fields
@@ -122,6 +125,11 @@ class BlockCoding:
     style: int
     reversible: bool
     precincts: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def precinct_table(self) -> np.ndarray:
+        """`precincts` as int64 [resolutions, 2]."""
+        return np.array(self.precincts, dtype=np.int64)
 
     @classmethod
     def read(cls, body: bytes, offset: int, has_precincts: bool, marker: str) -> "BlockCoding":

@@ -12,7 +12,7 @@ from codec.decoding.inverse_transform import inverse_53, inverse_97
 from codec.decoding.jp2_reader import SIGNATURE, unwrap_jp2
 from codec.decoding.packet_reader import Contributions
 from codec.decoding.subband_decoder import decode_subband
-from codec.decoding.tile_layout import SUBBAND, LayoutBudget, Subband, TileLayout
+from codec.decoding.tile_layout import LayoutBudget, Subband, TileLayout
 from codec.decoding.tile_reader import read_tile
 from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
 from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
@@ -162,7 +162,7 @@ def _decode_band(
         return None
     half_step = 0.5 * quantization.step(index, band.orientation, band.level, coding.levels, precision)
     planes = quantization.magnitude_bits(index, band.level, coding.levels) + parameters.roi_shift
-    rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
+    rows = layout.rows_of(index)
     coefficients = np.zeros((y1 - y0, x1 - x0), dtype=np.int32 if coding.reversible else np.float32)
     band_coding = SubbandCoding(
         x0=x0,

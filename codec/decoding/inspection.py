@@ -16,8 +16,8 @@ from codec.decoding.tile_layout import (
     FIRST_BLOCK,
     GRID_HEIGHT,
     GRID_WIDTH,
-    SUBBAND,
     LayoutBudget,
+    Subband,
     TileLayout,
 )
 from codec.decoding.tile_reader import read_tile
@@ -86,8 +86,8 @@ def inspect_codestream(codestream: bytes, *, max_pixels: int = 2**28) -> list[Su
         layout, contributions = read_tile(parsed.size, tile, parameters, budget)
         totals = _block_totals(layout, contributions)
         contents += [
-            _subband_contents(tile.index, index, layout, contributions, parameters, totals)
-            for index in range(len(layout.subbands))
+            _subband_contents(tile.index, index, band, layout, contributions, parameters, totals)
+            for index, band in enumerate(layout.subbands)
         ]
     return contents
 
@@ -107,16 +107,17 @@ def _block_totals(layout: TileLayout, contributions: Contributions) -> tuple[np.
 def _subband_contents(
     tile: int,
     index: int,
+    band: Subband,
     layout: TileLayout,
     contributions: Contributions,
     parameters: TileParameters,
     totals: tuple[np.ndarray, np.ndarray],
 ) -> SubbandContents:
     """Contents of one subband; its coefficients are decoded as integers for that."""
-    band, (passes, lengths) = layout.subbands[index], totals
+    passes, lengths = totals
     x0, y0, x1, y1 = band.area
     planes = parameters.quantization.magnitude_bits(index, band.level, parameters.block_coding.levels)
-    rows = layout.precinct_bands[layout.precinct_bands[:, SUBBAND] == index]
+    rows = layout.rows_of(index)
     coefficients = np.zeros((y1 - y0, x1 - x0), np.int32)
     coding = SubbandCoding(
         x0=x0,

@@ -1,13 +1,14 @@
 """The division of a tile into resolutions, subbands, precincts and code-blocks (T.800 Annex B.5 to B.7).
 
-There can be as many precincts and code-blocks as samples, so they are rows of arrays, not objects.
+There can be as many precincts and code-blocks as samples, and 65 535 tiles: all are rows of arrays, not objects, and
+the division is compiled.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from codec.decoding.coding_parameters import BlockCoding, ceil_div
+from codec.decoding.coding_parameters import BlockCoding
 from codec.errors import LimitError
 from codec.jit import kernel
 from codec.tag_trees import count_nodes
@@ -24,11 +25,19 @@ SAMPLES_PER_BLOCK = 16
 RESOLUTION, FIRST_BAND_ROW, BAND_ROWS, POSITION_X, POSITION_Y = range(5)
 # Columns of TileLayout.precinct_bands: the part of one subband that lies in one precinct.
 SUBBAND, X0, Y0, X1, Y1, GRID_X0, GRID_Y0, GRID_WIDTH, GRID_HEIGHT, FIRST_BLOCK, FIRST_NODE = range(11)
+# Columns of the tables of resolutions and of subbands: the area in its own coordinates, and the exponents of precincts
+# and of code-blocks. Subbands also have the number of their resolution.
+AREA, WIDTH, HEIGHT, BAND_RESOLUTION = slice(0, 4), 4, 5, 6
+ORIENTATIONS = "HL", "LH", "HH"
+# Counts and positions are clipped to this; they exceed it only in forged headers.
+MAX_COUNT = 1 << 62
 
 
-@dataclass(frozen=True)
-class Subband:
-    """One subband: orientation ("LL", "HL", "LH", "HH"), level (1 the finest), and area in its own coordinates."""
+class Subband(NamedTuple):
+    """One subband: orientation ("LL", "HL", "LH", "HH"), level (1 the finest), and area in its own coordinates.
+
+    The block's sizes are exponents of two.
+    """
 
     orientation: str
     level: int
@@ -38,16 +47,14 @@ class Subband:
     block_height: int
 
 
-@dataclass(frozen=True)
-class TileLayout:
+class TileLayout(NamedTuple):
     """Resolutions, subbands, precincts and code-blocks of one tile-component.
 
     Attributes
     ----------
-    resolutions : list of tuple
-        x0, y0, x1, y1 of each resolution, lowest first.
-    subbands : list of Subband
-        In the order of the quantisation marker segments.
+    band_table : numpy.ndarray
+        int64 [subbands, 7]: columns AREA, WIDTH, HEIGHT and BAND_RESOLUTION, in the order of the quantisation marker
+        segments.
     precincts : numpy.ndarray
         int64 [precincts, 5], resolution by resolution, each in raster order.
     precinct_bands : numpy.ndarray
@@ -56,12 +63,27 @@ class TileLayout:
         Numbers of code-blocks and of nodes of their tag trees.
     """
 
-    resolutions: list[Area]
-    subbands: list[Subband]
+    band_table: np.ndarray
     precincts: np.ndarray
     precinct_bands: np.ndarray
     blocks: int
     nodes: int
+
+    @property
+    def subbands(self) -> list[Subband]:
+        """The rows of `band_table`."""
+        levels = len(self.band_table) // 3
+        bands = []
+        for index, row in enumerate(self.band_table.tolist()):
+            orientation = ORIENTATIONS[(index - 1) % 3] if index else "LL"
+            level = levels - row[BAND_RESOLUTION] + (index > 0)
+            area = row[0], row[1], row[2], row[3]
+            bands.append(Subband(orientation, level, row[BAND_RESOLUTION], area, row[WIDTH], row[HEIGHT]))
+        return bands
+
+    def rows_of(self, index: int) -> np.ndarray:
+        """The rows of `precinct_bands` of one subband."""
+        return self.precinct_bands[self.precinct_bands[:, SUBBAND] == index]
 
 
 class LayoutBudget:
@@ -98,53 +120,6 @@ class LayoutBudget:
             raise LimitError("more precincts and code-blocks than a codestream of this length can have")
 
 
-def _resolution_area(area: Area, halvings: int) -> Area:
-    """Equation B-14."""
-    x0, y0, x1, y1 = area
-    scale = 1 << halvings
-    return ceil_div(x0, scale), ceil_div(y0, scale), ceil_div(x1, scale), ceil_div(y1, scale)
-
-
-def _subband_area(area: Area, level: int, orientation: str) -> Area:
-    """Equation B-15."""
-    if level == 0:
-        return area
-    scale, half = 1 << level, 1 << (level - 1)
-    across = half if orientation in ("HL", "HH") else 0
-    down = half if orientation in ("LH", "HH") else 0
-    x0, y0, x1, y1 = area
-    return (
-        ceil_div(x0 - across, scale),
-        ceil_div(y0 - down, scale),
-        ceil_div(x1 - across, scale),
-        ceil_div(y1 - down, scale),
-    )
-
-
-def _subbands(area: Area, coding: BlockCoding) -> list[Subband]:
-    bands = []
-    for resolution in range(coding.levels + 1):
-        width, height = coding.precincts[resolution]
-        level = coding.levels - resolution + (resolution > 0)
-        for orientation in ("HL", "LH", "HH") if resolution else ("LL",):
-            block_width = min(coding.block_width, width - (resolution > 0))
-            block_height = min(coding.block_height, height - (resolution > 0))
-            band_area = _subband_area(area, level, orientation)
-            bands.append(Subband(orientation, level, resolution, band_area, block_width, block_height))
-    return bands
-
-
-def _grid(start: int, end: int, exponent: int) -> tuple[int, int]:
-    """First and end index of the cells of width 2^exponent that meet [start, end); (0, 0) where it is empty."""
-    return (start >> exponent, ceil_div(end, 1 << exponent)) if start < end else (0, 0)
-
-
-def _cells(area: Area, width: int, height: int) -> int:
-    left, right = _grid(area[0], area[2], width)
-    top, bottom = _grid(area[1], area[3], height)
-    return (right - left) * (bottom - top)
-
-
 def lay_out_tile(
     area: Area, reference_area: Area, steps: tuple[int, int], coding: BlockCoding, budget: LayoutBudget
 ) -> TileLayout:
@@ -168,90 +143,107 @@ def lay_out_tile(
     LimitError
         There are more than it allows.
     """
-    resolutions = [_resolution_area(area, coding.levels - r) for r in range(coding.levels + 1)]
-    subbands = _subbands(area, coding)
-    precincts = sum(_cells(a, *size) for a, size in zip(resolutions, coding.precincts))
-    blocks = sum(_cells(band.area, band.block_width, band.block_height) for band in subbands)
+    resolutions = np.empty((coding.levels + 1, 6), np.int64)
+    bands = np.empty((3 * coding.levels + 1, 7), np.int64)
+    precincts, blocks = _divide(
+        area, coding.precinct_table, coding.block_width, coding.block_height, resolutions, bands
+    )
     budget.charge(precincts, blocks)
-    numbered = list(enumerate(subbands))
-    precinct_rows, band_rows, first_row = [], [], 0
-    for resolution, resolution_area in enumerate(resolutions):
-        exponents = coding.precincts[resolution]
-        bands = numbered[max(3 * resolution - 2, 0) : 3 * resolution + 1]
-        columns = np.arange(*_grid(resolution_area[0], resolution_area[2], exponents[0]))
-        rows = np.arange(*_grid(resolution_area[1], resolution_area[3], exponents[1]))
-        if len(columns) * len(rows) == 0:
-            continue
-        table = np.zeros((len(rows), len(columns), 5), dtype=np.int64)
-        table[..., RESOLUTION] = resolution
-        table[..., FIRST_BAND_ROW] = first_row + len(bands) * np.arange(table[..., 0].size).reshape(table.shape[:2])
-        table[..., BAND_ROWS] = len(bands)
-        halvings = coding.levels - resolution
-        scale_x, scale_y = steps[0] << (exponents[0] + halvings), steps[1] << (exponents[1] + halvings)
-        table[..., POSITION_X] = _positions(columns, scale_x, reference_area[0])
-        table[..., POSITION_Y] = _positions(rows, scale_y, reference_area[1])[:, None]
-        first_row += table[..., 0].size * len(bands)
-        precinct_rows.append(table.reshape(-1, 5))
+    return TileLayout(bands, *_tables(resolutions, bands, precincts, reference_area, steps))
+
+
+@kernel
+def _ceil_shift(value, exponent):
+    """`value` / 2^exponent, rounded up."""
+    return -(-value >> exponent)
+
+
+@kernel
+def _cells(start, end, exponent):
+    """First index and number of the cells of width 2^exponent that meet [start, end)."""
+    if start >= end:
+        return np.int64(0), np.int64(0)
+    first = start >> exponent
+    return first, _ceil_shift(end, exponent) - first
+
+
+@kernel
+def _count_cells(row):
+    """Number of cells of the area of a resolution or subband, up to `MAX_COUNT`."""
+    _, across = _cells(row[0], row[2], row[WIDTH])
+    _, down = _cells(row[1], row[3], row[HEIGHT])
+    return across * down if across == 0 or down <= MAX_COUNT // across else np.int64(MAX_COUNT)
+
+
+@kernel
+def _divide(area, precincts, block_width, block_height, resolutions, bands):
+    """Fill the tables of resolutions (equation B-14) and subbands (B-15); returns numbers of precincts and blocks."""
+    levels = resolutions.shape[0] - 1
+    precinct_count, block_count = np.int64(0), np.int64(0)
+    for resolution in range(levels + 1):
+        row = resolutions[resolution]
+        for edge in range(4):
+            row[edge] = _ceil_shift(area[edge], levels - resolution)
+        row[WIDTH], row[HEIGHT] = precincts[resolution, 0], precincts[resolution, 1]
+        precinct_count = min(precinct_count + _count_cells(row), MAX_COUNT)
         halved = resolution > 0
-        band_rows.append(_precinct_bands(bands, columns, rows, exponents[0] - halved, exponents[1] - halved))
-    return _assemble(resolutions, subbands, precinct_rows, band_rows)
-
-
-def _positions(indices: np.ndarray, scale: int, start: int) -> np.ndarray:
-    """Where precincts begin on the reference grid; the first ones begin where the tile does.
-
-    Only the first precinct can have index 0 or begin before the tile, so the product is formed in Python's integers
-    and clipped to the range of an int64: it exceeds that only for forged sample separations and 32 levels.
-    """
-    return np.array([min(max(int(index) * scale, start), 2**62) for index in indices], dtype=np.int64)
-
-
-def _precinct_bands(
-    bands: list[tuple[int, Subband]], columns: np.ndarray, rows: np.ndarray, width: int, height: int
-) -> np.ndarray:
-    """Rows of `TileLayout.precinct_bands` of one resolution, without the last two columns' running sums."""
-    table = np.zeros((len(rows), len(columns), len(bands), 11), dtype=np.int64)
-    described = np.array([(index, *band.area, band.block_width, band.block_height) for index, band in bands], np.int64)
-    _fill_precinct_bands(described, columns[0], rows[0], width, height, table)
-    return table.reshape(-1, 11)
+        level = levels - resolution + halved
+        for index in range(max(3 * resolution - 2, 0), 3 * resolution + 1):
+            band, kind = bands[index], index - 3 * resolution + 3 if halved else 0  # bit 0: HL or HH, bit 1: LH or HH
+            half = np.int64(1) << level >> 1
+            for edge in range(4):
+                high_pass = kind >> (edge & 1) & 1
+                band[edge] = _ceil_shift(area[edge] - half * high_pass, level)
+            band[WIDTH] = min(block_width, row[WIDTH] - halved)
+            band[HEIGHT] = min(block_height, row[HEIGHT] - halved)
+            band[BAND_RESOLUTION] = resolution
+            block_count = min(block_count + _count_cells(band), MAX_COUNT)
+    return precinct_count, block_count
 
 
 @kernel
-def _fill_precinct_bands(bands, first_column, first_row, width, height, table):
-    """Fill in all rows. Compiled, because many small tiles have tables of one row or three."""
-    for row in range(table.shape[0]):
-        for column in range(table.shape[1]):
-            for k in range(table.shape[2]):
-                index, x0, y0, x1, y1, block_width, block_height = bands[k]
-                left = min(max((first_column + column) << width, x0), x1)
-                right = min(max((first_column + column + 1) << width, x0), x1)
-                top = min(max((first_row + row) << height, y0), y1)
-                bottom = min(max((first_row + row + 1) << height, y0), y1)
-                part = table[row, column, k]
-                part[SUBBAND], part[X0], part[Y0], part[X1], part[Y1] = index, left, top, right, bottom
-                part[GRID_X0], part[GRID_Y0] = left >> block_width, top >> block_height
-                if left < right:
-                    part[GRID_WIDTH] = ((right - 1) >> block_width) + 1 - part[GRID_X0]
-                if top < bottom:
-                    part[GRID_HEIGHT] = ((bottom - 1) >> block_height) + 1 - part[GRID_Y0]
+def _tables(resolutions, bands, precinct_count, reference_area, steps):
+    """The tables of precincts and of their bands, with the numbers of code-blocks and of tag-tree nodes."""
+    levels = resolutions.shape[0] - 1
+    precincts = np.empty((precinct_count, 5), np.int64)
+    rows = np.empty((3 * precinct_count, 11), np.int64)  # more than are used: the lowest resolution has one band
+    precinct, row, blocks, nodes = 0, 0, np.int64(0), np.int64(0)
+    for resolution in range(levels + 1):
+        x0, y0, x1, y1, width, height = resolutions[resolution]
+        left, across = _cells(x0, x1, width)
+        top, down = _cells(y0, y1, height)
+        halvings, halved = levels - resolution, resolution > 0
+        first_band, end_band = max(3 * resolution - 2, 0), 3 * resolution + 1
+        for k in range(across * down):
+            column, line = left + k % across, top + k // across
+            entry = precincts[precinct]
+            entry[RESOLUTION], entry[FIRST_BAND_ROW], entry[BAND_ROWS] = resolution, row, end_band - first_band
+            entry[POSITION_X] = _position(column, steps[0] << (width + halvings), reference_area[0])
+            entry[POSITION_Y] = _position(line, steps[1] << (height + halvings), reference_area[1])
+            precinct += 1
+            for index in range(first_band, end_band):
+                _fill_precinct_band(bands, index, column, line, width - halved, height - halved, rows[row])
+                grid_rows, grid_columns = rows[row, GRID_HEIGHT], rows[row, GRID_WIDTH]
+                rows[row, FIRST_BLOCK], rows[row, FIRST_NODE] = blocks, nodes
+                blocks += grid_rows * grid_columns
+                nodes += count_nodes(grid_rows, grid_columns)
+                row += 1
+    return precincts, rows[:row], blocks, nodes
 
 
 @kernel
-def _count_all_nodes(rows, columns):
-    """Nodes of the tag tree over each grid of code-blocks."""
-    nodes = np.empty(rows.size, np.int64)
-    for grid in range(rows.size):
-        nodes[grid] = count_nodes(rows[grid], columns[grid])
-    return nodes
+def _position(index, scale, start):
+    """Where a precinct begins on the reference grid; the first ones begin where the tile does."""
+    return max(index * scale if index <= MAX_COUNT // scale else np.int64(MAX_COUNT), start)
 
 
-def _assemble(resolutions: list[Area], subbands: list[Subband], precinct_rows: list, band_rows: list) -> TileLayout:
-    """Join the resolutions' rows, and number all code-blocks and tag-tree nodes."""
-    precincts = np.concatenate([np.zeros((0, 5), dtype=np.int64), *precinct_rows])
-    table = np.concatenate([np.zeros((0, 11), dtype=np.int64), *band_rows])
-    width, height = table[:, GRID_WIDTH], table[:, GRID_HEIGHT]
-    blocks = width * height
-    nodes = _count_all_nodes(height, width)
-    for column, counts in ((FIRST_BLOCK, blocks), (FIRST_NODE, nodes)):
-        table[:, column] = np.cumsum(counts) - counts
-    return TileLayout(resolutions, subbands, precincts, table, int(blocks.sum()), int(nodes.sum()))
+@kernel
+def _fill_precinct_band(bands, index, column, line, width, height, part):
+    """Fill in the part of a subband that lies in the precinct of a column and line, but for its running sums."""
+    x0, y0, x1, y1, block_width, block_height, _ = bands[index]
+    left, right = min(max(column << width, x0), x1), min(max((column + 1) << width, x0), x1)
+    top, bottom = min(max(line << height, y0), y1), min(max((line + 1) << height, y0), y1)
+    part[SUBBAND], part[X0], part[Y0], part[X1], part[Y1] = index, left, top, right, bottom
+    part[GRID_X0], part[GRID_Y0] = left >> block_width, top >> block_height
+    part[GRID_WIDTH] = ((right - 1) >> block_width) + 1 - part[GRID_X0] if left < right else 0
+    part[GRID_HEIGHT] = ((bottom - 1) >> block_height) + 1 - part[GRID_Y0] if top < bottom else 0
