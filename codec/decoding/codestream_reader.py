@@ -5,6 +5,7 @@ the standard is an error.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from codec.decoding.coding_parameters import (
     MAX_PROGRESSION_CHANGES,
@@ -53,6 +54,9 @@ class Header:
     progressions: list[Progression] = field(default_factory=list)
 
 
+NO_PARAMETERS = Header()
+
+
 @dataclass
 class Tile:
     """One tile of the codestream: its headers' parameters and its packets' bytes, with tile-parts joined.
@@ -98,7 +102,16 @@ class Codestream:
 
     def parameters(self, tile: Tile) -> TileParameters:
         """The parameters of `tile`."""
-        own, main = tile.header, self.header
+        return self._parameters if tile.header == NO_PARAMETERS else self._overridden_by(tile.header)
+
+    @cached_property
+    def _parameters(self) -> TileParameters:
+        """The parameters of tiles whose headers set none."""
+        return self._overridden_by(NO_PARAMETERS)
+
+    def _overridden_by(self, own: Header) -> TileParameters:
+        """The parameters of a tile with this header."""
+        main = self.header
         style = own.coding_style or main.coding_style
         block_coding = (
             own.component_block_coding or own.block_coding or main.component_block_coding or main.block_coding

@@ -81,19 +81,19 @@ class ImageSize:
         if self.precision > MAX_PRECISION:
             raise UnsupportedCodestreamError(f"samples of {self.precision} bits: at most {MAX_PRECISION} are decoded")
 
-    @property
+    @cached_property
     def tiles_across(self) -> int:
         """Number of tiles in a row (equation B-5)."""
         return ceil_div(self.x1 - self.tile_x0, self.tile_width)
 
-    @property
+    @cached_property
     def tiles(self) -> int:
         """Number of tiles (equation B-5)."""
         return self.tiles_across * ceil_div(self.y1 - self.tile_y0, self.tile_height)
 
     def component_area(self) -> tuple[int, int, int, int]:
         """x0, y0, x1, y1 of the component on its own grid (equation B-1)."""
-        return self._on_component_grid(self.x0, self.y0, self.x1, self.y1)
+        return self.on_component_grid((self.x0, self.y0, self.x1, self.y1))
 
     def tile_area(self, tile: int) -> tuple[int, int, int, int]:
         """x0, y0, x1, y1 of one tile on the reference grid (equations B-6 to B-10)."""
@@ -105,10 +105,11 @@ class ImageSize:
 
     def tile_component_area(self, tile: int) -> tuple[int, int, int, int]:
         """x0, y0, x1, y1 of one tile on the component's own grid (equation B-12)."""
-        return self._on_component_grid(*self.tile_area(tile))
+        return self.on_component_grid(self.tile_area(tile))
 
-    def _on_component_grid(self, x0: int, y0: int, x1: int, y1: int) -> tuple[int, int, int, int]:
-        dx, dy = self.step_x, self.step_y
+    def on_component_grid(self, area: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """An area of the reference grid on the component's own grid (equation B-12)."""
+        (x0, y0, x1, y1), dx, dy = area, self.step_x, self.step_y
         return ceil_div(x0, dx), ceil_div(y0, dy), ceil_div(x1, dx), ceil_div(y1, dy)
 
 

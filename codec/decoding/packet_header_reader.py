@@ -184,7 +184,7 @@ def _read_block_header(state, block, pieces, count):
 @kernel
 def _twice_as_large(pieces):
     """Copy the pieces to an array with room for as many more."""
-    larger = np.zeros((2 * pieces.shape[0], PIECE_COLUMNS), dtype=np.int64)
+    larger = np.empty((2 * pieces.shape[0], PIECE_COLUMNS), dtype=np.int64)
     for k in range(pieces.shape[0]):
         for column in range(PIECE_COLUMNS):
             larger[k, column] = pieces[k, column]

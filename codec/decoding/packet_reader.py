@@ -154,10 +154,10 @@ def read_packets(
     needed = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
     state = _new_state(data, layout, int(needed))
     options = _Options(packed, style.may_have_sop, style.has_eph, resolutions, layers)
-    pieces = np.zeros((INITIAL_PIECES, PIECE_COLUMNS), dtype=np.int64)
+    pieces = np.empty((INITIAL_PIECES, PIECE_COLUMNS), dtype=np.int64)
     for progression in progressions:
         end_layer = min(progression.end_layer, style.layers)
-        order, group_ends = packet_order(layout, progression, state.next_layers < end_layer)
+        order, group_ends = packet_order(layout, progression, state.next_layers, end_layer)
         pieces, continues = _read_progression(
             order, group_ends, end_layer, layout.precincts, layout.precinct_bands, options, headers, state, pieces
         )
@@ -188,12 +188,13 @@ def _new_header_state(headers: np.ndarray, layout: TileLayout, block_style: int,
 
 def _new_state(data: np.ndarray, layout: TileLayout, needed: int) -> _State:
     """The state of the packets' reader before the first packet."""
+    ends = np.full((2, layout.blocks), -1, dtype=np.int32)
     return _State(
         data=data,
         counters=np.array([0, 0, 0, needed], dtype=np.int64),
         next_layers=np.zeros(len(layout.precincts), dtype=np.int32),
-        first=np.full(layout.blocks, -1, dtype=np.int32),
-        last=np.full(layout.blocks, -1, dtype=np.int32),
+        first=ends[0],
+        last=ends[1],
         truncated=np.zeros(layout.blocks, dtype=np.uint8),
     )
 

@@ -32,10 +32,9 @@ def read_tile(
     CodestreamError, UnsupportedCodestreamError, LimitError
         As `lay_out_tile` and `read_packets`.
     """
-    coding = parameters.block_coding
-    layout = lay_out_tile(
-        size.tile_component_area(tile.index), size.tile_area(tile.index), (size.step_x, size.step_y), coding, budget
-    )
+    coding, reference_area = parameters.block_coding, size.tile_area(tile.index)
+    area = size.on_component_grid(reference_area)
+    layout = lay_out_tile(area, reference_area, (size.step_x, size.step_y), coding, budget)
     contributions = read_packets(
         b"".join(tile.bodies),
         None if tile.packet_headers is None else b"".join(tile.packet_headers),
