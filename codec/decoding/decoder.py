@@ -1,23 +1,27 @@
 """Decoding a codestream into pixels (T.800 Annexes A to H)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from codec.decoding.block_state import SubbandCoding
 from codec.decoding.codestream_reader import Codestream, Tile, TileParameters, read_codestream
 from codec.decoding.coding_parameters import ImageSize, ceil_div
 from codec.decoding.inverse_transform import inverse_53, inverse_97
 from codec.decoding.jp2_reader import SIGNATURE, unwrap_jp2
 from codec.decoding.packet_reader import Contributions
-from codec.decoding.subband_decoder import decode_subband
-from codec.decoding.tile_layout import LayoutBudget, Subband, TileLayout
+from codec.decoding.subband_decoder import TileCoding, decode_subbands
+from codec.decoding.tile_layout import AREA, LayoutBudget, TileLayout
 from codec.decoding.tile_reader import read_tile
 from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
-from codec.mq_tables import ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
+from codec.mq_tables import ORIENTATION_CLASSES
 from codec.options import as_bytes, whole_number
+from codec.subbands import subband_names
 from codec.workers import Workers
+
+SMALL_TILE = 1 << 16  # samples
 
 
 def decode(
@@ -137,51 +141,68 @@ def _decode_tile(
     )
     if not len(contributions.pieces):
         return  # the image is blank there already
-    bands = (  # one at a time, so that those of coarser levels are gone when finer ones come
-        _decode_band(index, band, layout, contributions, parameters, size.precision, request)
-        for index, band in enumerate(layout.subbands)
-        if band.resolution < resolutions
-    )
+    bands = _decoded_bands(layout, contributions, _tile_coding(parameters, size.precision), resolutions, request)
     inverse = inverse_53 if coding.reversible else inverse_97
     inverse(bands, pixels, resolutions - 1, origin=origin, workers=request.workers, **_sample_range(size))
 
 
-def _decode_band(
-    index: int,
-    band: Subband,
+@lru_cache(maxsize=4)
+def _tile_coding(parameters: TileParameters, precision: int) -> TileCoding:
+    """How the code-blocks of tiles with these parameters are coded."""
+    levels, quantization = parameters.block_coding.levels, parameters.quantization
+    bands = list(enumerate(subband_names(levels)))
+    planes = [quantization.magnitude_bits(index, level, levels) + parameters.roi_shift for index, (_, level) in bands]
+    steps = [quantization.step(index, name, level, levels, precision) for index, (name, level) in bands]
+    return TileCoding(
+        planes=np.array(planes, np.int64),
+        half_steps=np.array([0.5 * step for step in steps], np.float32),
+        orientation_classes=np.array([ORIENTATION_CLASSES[name] for _, (name, _) in bands], np.int64),
+        roi_shift=parameters.roi_shift,
+        block_style=parameters.block_coding.style,
+        reversible=parameters.block_coding.reversible,
+    )
+
+
+def _decoded_bands(
+    layout: TileLayout, contributions: Contributions, coding: TileCoding, resolutions: int, request: _Request
+) -> Iterator[np.ndarray | None]:
+    """Dequantised coefficients of the subbands, in their order; None where all are 0.
+
+    Those of a large tile are decoded resolution by resolution, when they are asked for, so that coarser ones are gone
+    by then. A small tile costs less in one call.
+    """
+    areas = layout.band_table[: 3 * resolutions - 2, AREA]
+    shapes = np.maximum(areas[:, 2:] - areas[:, :2], 0)[:, ::-1]
+    ends = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
+    groups = [(0, len(shapes))]
+    if ends[-1] > SMALL_TILE:
+        groups = [(max(3 * resolution - 2, 0), 3 * resolution + 1) for resolution in range(resolutions)]
+    for first, end in groups:
+        coefficients = np.zeros(ends[end] - ends[first], np.int32 if coding.reversible else np.float32)
+        decoded = _decode_group(layout, contributions, coding, first, coefficients, end - first, request.workers)
+        for index in range(first, end):
+            band = coefficients[ends[index] - ends[first] : ends[index + 1] - ends[first]]
+            yield band.reshape(shapes[index]) if decoded[index - first] else None
+
+
+def _decode_group(
     layout: TileLayout,
     contributions: Contributions,
-    parameters: TileParameters,
-    precision: int,
-    request: _Request,
-) -> np.ndarray | None:
-    """Dequantised coefficients of one subband; None where all are 0."""
-    coding, quantization = parameters.block_coding, parameters.quantization
-    x0, y0, x1, y1 = band.area
-    if x0 == x1 or y0 == y1:
-        return None
-    half_step = 0.5 * quantization.step(index, band.orientation, band.level, coding.levels, precision)
-    planes = quantization.magnitude_bits(index, band.level, coding.levels) + parameters.roi_shift
-    rows = layout.rows_of(index)
-    coefficients = np.zeros((y1 - y0, x1 - x0), dtype=np.int32 if coding.reversible else np.float32)
-    band_coding = SubbandCoding(
-        x0=x0,
-        y0=y0,
-        block_width=band.block_width,
-        block_height=band.block_height,
-        planes=planes,
-        roi_shift=parameters.roi_shift,
-        block_style=coding.style,
-        zero_coding=ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]],
-        half_step=np.float32(half_step),
-        reversible=coding.reversible,
-    )
-    threads = request.workers.threads
+    coding: TileCoding,
+    first: int,
+    coefficients: np.ndarray,
+    count: int,
+    workers: Workers,
+) -> np.ndarray:
+    """Decode `count` subbands; returns the number of code-blocks with data of each."""
 
-    def decode_share(share: int) -> int:
-        return decode_subband(contributions, rows, band_coding, coefficients, share, threads)
+    def decode_share(share: int) -> np.ndarray:
+        decoded = np.empty(count, np.int64)
+        tables = layout.band_table, layout.precinct_bands
+        decode_subbands(contributions, *tables, coding, first, coefficients, decoded, share, workers.threads)
+        return decoded
 
-    decoded = request.workers.map(decode_share, range(threads))
-    if min(decoded) < 0:
+    decoded = np.array(workers.map(decode_share, range(workers.threads)))
+    if decoded.min() < 0:
         raise UnsupportedCodestreamError("a code-block with more than 30 bit-planes")
-    return coefficients if any(decoded) else None
+    return decoded.sum(axis=0)

@@ -90,8 +90,8 @@ def is_narrow(shape: tuple[int, ...]) -> bool:
 
 def _inverse(bands, pixels, levels, origin, dtype, kernels, sample_range, workers) -> None:
     """Synthesise level by level, the last one into `pixels`; transposed, by the second of `kernels`, where narrow."""
-    synthesise, bands = kernels[0], iter(bands)
-    if levels and is_narrow(pixels.shape):
+    synthesise, bands, transposed = kernels[0], iter(bands), levels > 0 and is_narrow(pixels.shape)
+    if transposed:
         synthesise, bands, pixels, origin = kernels[1], _transposed(bands), pixels.T, origin[::-1]
     rows, columns = pixels.shape
     areas = []
@@ -110,30 +110,33 @@ def _inverse(bands, pixels, levels, origin, dtype, kernels, sample_range, worker
         final = n == levels
         output = pixels if final else np.empty(areas[n][2:], dtype=dtype)
         if output.size:
-            _synthesise_level(synthesise, [low, *high], areas[n][:2], output, (final, sample_range), workers)
+            panels = transposed or output.shape[1] > PANEL_COLUMNS
+            synthesise_level = _synthesise_panels if panels else _synthesise_whole
+            synthesise_level(synthesise, [low, *high], areas[n][:2], output, (final, sample_range), workers)
         low = output
 
 
 def _transposed(bands: Iterator[np.ndarray | None]) -> Iterator[np.ndarray | None]:
-    """Transpose subbands; the transposed image's HL is the image's LH, and the reverse."""
+    """Views of the transposed subbands; the transposed image's HL is the image's LH, and the reverse."""
 
     def turned(band: np.ndarray | None) -> np.ndarray | None:
-        return None if band is None else np.ascontiguousarray(band.T)
+        return None if band is None else band.T
 
     yield turned(next(bands))
-    for band in bands:
-        hl = turned(band)
+    for hl in bands:
         yield turned(next(bands))
-        yield hl
+        yield turned(hl)
         yield turned(next(bands))
 
 
-def _synthesise_level(synthesise, bands, place, output, options, workers) -> None:
-    """Synthesise one level; panel by panel where it has many columns, or `output` is transposed in memory."""
+def _synthesise_whole(synthesise, bands, place, output, options, workers) -> None:
+    """Synthesise one level."""
+    workers.share(len(output), partial(synthesise, *bands, 0, place, output, *options))
+
+
+def _synthesise_panels(synthesise, bands, place, output, options, workers) -> None:
+    """Synthesise one level panel by panel, from copies and into copies of their columns."""
     columns = output.shape[1]
-    if columns <= PANEL_COLUMNS and output.strides[0] >= output.strides[1]:
-        workers.share(len(output), partial(synthesise, *bands, 0, place, output, *options))
-        return
 
     def synthesise_panel(left: int) -> None:
         right = min(left + PANEL_COLUMNS, columns)

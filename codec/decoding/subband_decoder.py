@@ -1,14 +1,99 @@
-"""Decoding of a subband: its code-blocks, region-of-interest shift and step size (T.800 Annexes D, E and H)."""
+"""Decoding of subbands: code-blocks, region-of-interest shift and step size (T.800 Annexes D, E and H)."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from codec.decoding.block_decoder import MAX_DECODED_PLANES, decode_block
-from codec.decoding.block_state import Workspace, new_workspace
+from codec.decoding.block_state import SubbandCoding, Workspace, new_workspace
 from codec.decoding.packet_header_reader import LENGTH, NEXT
-from codec.decoding.tile_layout import FIRST_BLOCK, GRID_HEIGHT, GRID_WIDTH, GRID_X0, GRID_Y0, X0, X1, Y0, Y1
+from codec.decoding.tile_layout import (
+    FIRST_BLOCK,
+    GRID_HEIGHT,
+    GRID_WIDTH,
+    GRID_X0,
+    GRID_Y0,
+    HEIGHT,
+    SUBBAND,
+    WIDTH,
+    X0,
+    X1,
+    Y0,
+    Y1,
+)  # fmt: skip
 from codec.jit import kernel
+from codec.mq_tables import ZERO_CODING_CONTEXTS
 
 INITIAL_WORDS = 1024
+
+
+class TileCoding(NamedTuple):
+    """How the code-blocks of a tile's subbands are coded; arrays have one element for each subband.
+
+    Attributes
+    ----------
+    planes : numpy.ndarray
+        int64: bit-planes, the region-of-interest shift included (equations E-2 and H-1).
+    half_steps : numpy.ndarray
+        float32: half the quantisation steps.
+    orientation_classes : numpy.ndarray
+        int64: rows of `codec.mq_tables.ZERO_CODING_CONTEXTS`.
+    roi_shift : int
+        The shift of RGN (H.1), 0 for none.
+    block_style : int
+        Code-block style (Table A.19).
+    reversible : bool
+        Whether coefficients are integers, without a step.
+    """
+
+    planes: np.ndarray
+    half_steps: np.ndarray
+    orientation_classes: np.ndarray
+    roi_shift: int
+    block_style: int
+    reversible: bool
+
+
+@kernel
+def decode_subbands(contributions, band_table, precinct_bands, coding, first, coefficients, decoded, share, shares):
+    """Decode subbands that follow each other, or one share of their code-blocks.
+
+    Parameters
+    ----------
+    contributions : Contributions
+    band_table, precinct_bands : numpy.ndarray
+        As of `codec.decoding.tile_layout.TileLayout`.
+    coding : TileCoding
+    first : int
+        The first subband; `decoded.size` are decoded.
+    coefficients : numpy.ndarray
+        float32, or int32 where reversible, zero on entry: subband after subband.
+    decoded : numpy.ndarray
+        int64, written: of each subband as `decode_subband` returns it.
+    share, shares : int
+        As of `decode_subband`.
+    """
+    start = 0
+    for k in range(decoded.size):
+        index = first + k
+        row = band_table[index]
+        width, height = max(row[2] - row[0], 0), max(row[3] - row[1], 0)
+        band = coefficients[start : start + width * height].reshape((height, width))
+        start += width * height
+        of_band = SubbandCoding(
+            row[0],
+            row[1],
+            row[WIDTH],
+            row[HEIGHT],
+            coding.planes[index],
+            coding.roi_shift,
+            coding.block_style,
+            ZERO_CODING_CONTEXTS[coding.orientation_classes[index]],
+            coding.half_steps[index],
+            coding.reversible,
+        )
+        rows = precinct_bands[precinct_bands[:, SUBBAND] == index]
+        decoded[k] = decode_subband(contributions, rows, of_band, band, share, shares)
 
 
 @kernel
