@@ -28,7 +28,15 @@ from scipy.ndimage import gaussian_filter
 import codec
 from experiments.codec_benchmark import output
 from experiments.codec_benchmark.layers import measure_layers
-from experiments.codec_benchmark.processes import peak_memory, start_up
+from experiments.codec_benchmark.processes import WARM_UP_SIZE, peak_memory, start_up
+from experiments.codec_benchmark.shapes import (
+    BITS,
+    decode_peak,
+    measure_shape,
+    measure_tiles,
+    shapes,
+    textured_image,
+)
 from experiments.codec_benchmark.stages import measure_stages
 from experiments.codec_benchmark.timed_codecs import TIMED_CODECS
 from experiments.codec_benchmark.trials import (
@@ -78,6 +86,9 @@ class BenchmarkConfig:
         Codecs of other formats, measured at the nearest size that they reach.
     stage_ratios : tuple of float
         Ratios at which the stages of our encoder are timed and compared with their lower bounds.
+    shapes : bool
+        Whether to measure images far from square, of `shape_pixels`, and tiles too.
+    shape_pixels : int
     memory, start_up : bool
         Whether to measure peak memory and start-up time too, in fresh processes.
     out : Path
@@ -91,6 +102,8 @@ class BenchmarkConfig:
     repeats: int = 3
     other_codecs: tuple[CodecName, ...] = ("htj2k", "jpegxl", "jpeg", "jpegls")
     stage_ratios: tuple[float, ...] = (15.0, 1000.0)
+    shapes: bool = True
+    shape_pixels: int = 1 << 22
     memory: bool = True
     start_up: bool = True
     out: Path = Path("runs/benchmark")
@@ -146,6 +159,20 @@ def benchmark_memory(image: Image, folder: Path) -> list[dict[str, Any]]:
     return table
 
 
+def print_shapes(pixels: int, repeats: int, folder: Path) -> None:
+    """Print the times of images far from square and of tiles, and the peak memory of decoding."""
+    for rows, columns in shapes(pixels):
+        for times in measure_shape(rows, columns, repeats):
+            print(times.text())
+        small, large = (
+            codec.encode_lossless(textured_image(min(rows, most), min(columns, most)), bits_stored=BITS).codestream
+            for most in (WARM_UP_SIZE, pixels)
+        )
+        print(f"{rows} x {columns}: decoding takes {decode_peak(large, small):.1f} bytes a pixel, lossless")
+    for times in measure_tiles(repeats, folder):
+        print(times.text())
+
+
 def print_start_up(folder: Path) -> None:
     """Print the time of import and first calls, with an empty cache and then with a full one."""
     for name in ("empty", "full"):
@@ -178,6 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         output.write_csv(config.out / "benchmark_codec.csv", table, output.COLUMNS)
         for ratio in config.stage_ratios:
             output.print_stages(measure_stages(images[0], ratio, config.repeats), ratio)
+        if config.shapes:
+            print_shapes(config.shape_pixels, config.repeats, Path(scratch))
         if config.memory:
             memory = benchmark_memory(images[0], Path(scratch))
             output.write_csv(config.out / "benchmark_codec_memory.csv", memory, list(memory[0]))

@@ -183,6 +183,7 @@ def _decoded_bands(
         for index in range(first, end):
             band = coefficients[ends[index] - ends[first] : ends[index + 1] - ends[first]]
             yield band.reshape(shapes[index]) if decoded[index - first] else None
+        del coefficients, band
 
 
 def _decode_group(

@@ -21,8 +21,11 @@ from codec.workers import SINGLE_THREAD, Workers
 
 # Images with fewer columns, and more rows than columns, are transposed. Rows of 64 are as fast either way.
 NARROW = 64
-# Columns of a panel. The kernels' buffers take 32 bytes a column, which stay in the cache.
-PANEL_COLUMNS = 1 << 16
+# Wide levels have more columns than this; the kernels' buffers take 32 bytes a column.
+WIDE = 1 << 16
+# Samples of a panel, and its columns where there are many rows.
+PANEL_SAMPLES = 1 << 17
+MIN_PANEL_COLUMNS = 1 << 10
 # Columns before and after a panel that the filters need: four samples either way (F.3.8.2.1).
 PANEL_MARGIN = 8
 
@@ -110,10 +113,11 @@ def _inverse(bands, pixels, levels, origin, dtype, kernels, sample_range, worker
         final = n == levels
         output = pixels if final else np.empty(areas[n][2:], dtype=dtype)
         if output.size:
-            panels = transposed or output.shape[1] > PANEL_COLUMNS
+            panels = transposed or output.shape[1] > WIDE
             synthesise_level = _synthesise_panels if panels else _synthesise_whole
             synthesise_level(synthesise, [low, *high], areas[n][:2], output, (final, sample_range), workers)
         low = output
+        del high  # before the next ones are decoded
 
 
 def _transposed(bands: Iterator[np.ndarray | None]) -> Iterator[np.ndarray | None]:
@@ -136,17 +140,18 @@ def _synthesise_whole(synthesise, bands, place, output, options, workers) -> Non
 
 def _synthesise_panels(synthesise, bands, place, output, options, workers) -> None:
     """Synthesise one level panel by panel, from copies and into copies of their columns."""
-    columns = output.shape[1]
+    rows, columns = output.shape
+    width = max(PANEL_SAMPLES // rows, MIN_PANEL_COLUMNS)
 
     def synthesise_panel(left: int) -> None:
-        right = min(left + PANEL_COLUMNS, columns)
+        right = min(left + width, columns)
         first, end = max(left - PANEL_MARGIN, 0), min(right + PANEL_MARGIN, columns)
         parts = [_columns_of(band, place[1], first, end, index & 1) for index, band in enumerate(bands)]
-        panel = np.empty((len(output), end - first), output.dtype)
-        synthesise(*parts, 0, (place[0], place[1] + first), panel, *options, 0, len(output))
+        panel = np.empty((rows, end - first), output.dtype)
+        synthesise(*parts, 0, (place[0], place[1] + first), panel, *options, 0, rows)
         output[:, left:right] = panel[:, left - first : right - first]
 
-    workers.map(synthesise_panel, range(0, columns, PANEL_COLUMNS))
+    workers.map(synthesise_panel, range(0, columns, width))
 
 
 def _columns_of(band: np.ndarray, x0: int, first: int, end: int, high_pass: int) -> np.ndarray:

@@ -154,7 +154,8 @@ def read_packets(
     needed = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
     state = _new_state(data, layout, int(needed))
     options = _Options(packed, style.may_have_sop, style.has_eph, resolutions, layers)
-    pieces = np.empty((INITIAL_PIECES, PIECE_COLUMNS), dtype=np.int64)
+    # Room for a piece of each code-block. What is not written to takes no memory.
+    pieces = np.empty((max(INITIAL_PIECES, min(layout.blocks, len(body))), PIECE_COLUMNS), dtype=np.int64)
     for progression in progressions:
         end_layer = min(progression.end_layer, style.layers)
         order, group_ends = packet_order(layout, progression, state.next_layers, end_layer)

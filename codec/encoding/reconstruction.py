@@ -74,8 +74,8 @@ class _SubbandPart:
     """The included passes of a subband's words."""
 
     def __init__(self, blocks: CodedBlocks, index: int, step: float, passes: np.ndarray):
-        first, end = np.searchsorted(blocks.subband, [index, index + 1])
-        included = first + np.flatnonzero(passes[first:end])
+        # Where a resolution has several precincts, a subband's blocks do not follow each other.
+        included = np.flatnonzero((blocks.subband == index) & (passes > 0))
         self.words, self.step = blocks.subbands[index].words, step
         self.area, self.planes, self.passes = blocks.area[included], blocks.planes[included], passes[included]
 

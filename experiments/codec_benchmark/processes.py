@@ -7,9 +7,11 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,9 +73,14 @@ def _measure_peak(task: _Task) -> int:
     small = np.ascontiguousarray(pixels[:WARM_UP_SIZE, :WARM_UP_SIZE])
     small_codestream = measured.encode(small, task.bits_stored, task.setting, 1)
     _run(task, measured, small, small_codestream)
+    _, peak = peak_above_current(lambda: _run(task, measured, pixels, task.codestream))
+    return peak
+
+
+def peak_above_current(call: Callable[[], Any]) -> tuple[Any, int]:
+    """The result of a call, and its peak memory in bytes above the memory in use before it (Linux)."""
     before = _reset_peak()
-    _run(task, measured, pixels, task.codestream)
-    return _peak() - before
+    return call(), _peak() - before
 
 
 def _run(task: _Task, measured: ImageCodec, pixels: np.ndarray, codestream: bytes) -> None:

@@ -1,6 +1,7 @@
 """What a decoder is attacked with: a corpus of small valid codestreams of every kind, and ways to damage them."""
 
 import os
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,24 @@ def with_open_length(codestream):
     """The last tile-part made to reach to the end of the data (Psot = 0), so that damage does not end it early."""
     at = codestream.rfind(b"\xff\x90\x00\x0a")
     return codestream if at < 0 else codestream[: at + 6] + bytes(4) + codestream[at + 10 :]
+
+
+def with_size(codestream, rows, columns, tile_rows, tile_columns):
+    """The same packets in an image of another size (SIZ, A.5.1)."""
+    at = codestream.index(b"\xff\x51") + 6
+    fields = struct.pack(">8I", columns, rows, 0, 0, tile_columns, tile_rows, 0, 0)
+    return codestream[:at] + fields + codestream[at + len(fields) :]
+
+
+def extreme_sizes(rng):
+    """Rows and columns of an image and of its tiles, both far from square, within `MAX_PIXELS`."""
+    log2_long, log2_short = int(rng.integers(9, 18)), int(rng.integers(0, 5))
+    long = int(rng.integers(1, 1 << min(log2_long, 18 - log2_short)))
+    sizes = [long, int(rng.integers(1, 1 << log2_short, endpoint=True))]
+    tile = [int(rng.choice([1, 2, 64, size, size, 2**31])) for size in sizes]
+    if rng.integers(0, 2):
+        sizes, tile = sizes[::-1], tile[::-1]
+    return *sizes, *tile
 
 
 def attack(codestream, **options):

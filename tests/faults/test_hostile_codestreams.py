@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hostile_codestreams import MAX_PIXELS, attack, corpus, damaged, with_open_length
+from hostile_codestreams import MAX_PIXELS, attack, corpus, damaged, extreme_sizes, with_open_length, with_size
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openjpeg_streams import STREAMS
@@ -55,3 +55,12 @@ def test_truncated_codestreams(streams, data, share):
     codestream = streams[data.draw(st.sampled_from(sorted(streams)))]
     attack(codestream[: int(share * len(codestream))])
     attack(with_open_length(codestream[: int(share * len(codestream))]))
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1), changes=st.integers(0, 3))
+def test_extreme_aspect_ratios(streams, data, seed, changes):
+    rng = np.random.default_rng(seed)
+    codestream = with_size(streams[data.draw(st.sampled_from(sorted(streams)))], *extreme_sizes(rng))
+    start = codestream.index(SOD) + 2
+    attack(with_open_length(codestream[:start] + damaged(codestream[start:], rng, changes)), reduce=seed % 2)

@@ -107,6 +107,7 @@ def test_panels_of_columns_change_nothing(monkeypatch, inverse, dtype, shape, or
     sample_range = {"level_shift": 128, "lowest": 0, "largest": 255}
     whole, panels = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
     inverse(bands, whole, 3, origin=origin, **sample_range)
-    monkeypatch.setattr(inverse_transform, "PANEL_COLUMNS", 16)
+    for name in ("WIDE", "PANEL_SAMPLES", "MIN_PANEL_COLUMNS"):
+        monkeypatch.setattr(inverse_transform, name, 16)
     inverse(bands, panels, 3, origin=origin, **sample_range)
     np.testing.assert_array_equal(panels, whole)
