@@ -8,19 +8,24 @@ from codec.encoding.jp2_writer import wrap_jp2
 from codec.encoding.layers import Layered, encode_layers, encode_lossless
 from codec.errors import (
     CodecError,
+    CodecWarning,
     CodestreamError,
+    DamageWarning,
     InvalidImageError,
     InvalidRatioError,
     LayerError,
     LimitError,
     OptionError,
+    TruncatedWarning,
     UnreachableRatioError,
     UnsupportedCodestreamError,
 )
 
 __all__ = [
     "CodecError",
+    "CodecWarning",
     "CodestreamError",
+    "DamageWarning",
     "Encoded",
     "InvalidImageError",
     "InvalidRatioError",
@@ -29,6 +34,7 @@ __all__ = [
     "LimitError",
     "OptionError",
     "SubbandContents",
+    "TruncatedWarning",
     "UnreachableRatioError",
     "UnsupportedCodestreamError",
     "decode",

@@ -1,7 +1,7 @@
 """Reading packets: packet headers, and the position of each code-block's bytes (T.800 B.9 and B.10).
 
-Every position and count in a packet header comes from the stream. The reader stops, and keeps what it has read, where
-the data end or a header is impossible.
+Every position and count in a packet header comes from the stream. Where the data end or contradict the
+standard, the reader stops, says why, and keeps what it has read.
 """
 
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from codec.decoding.coding_parameters import CodingStyle, Progression
 from codec.decoding.packet_header_reader import (
     CODE_BLOCK,
     ENDED,
+    IMPOSSIBLE,
     LAST_BYTE,
     LENGTH,
     NEXT,
@@ -23,6 +24,24 @@ from codec.decoding.packet_header_reader import (
     HeaderState,
     read_packet_header,
 )  # fmt: skip
+from codec.decoding.packet_results import (
+    BAD_HEADER,
+    BAD_SOP,
+    BODY,
+    COMPLETE,
+    END,
+    ENDED_BETWEEN,
+    ENDED_WITHIN,
+    HEADER,
+    NO_EPH,
+    PACKETS,
+    PACKETS_LEFT,
+    PIECES,
+    SOPS,
+    Contributions,
+    PacketCount,
+    count_packets,
+)  # fmt: skip
 from codec.decoding.progression import packet_order
 from codec.decoding.tile_layout import BAND_ROWS, FIRST_BAND_ROW, RESOLUTION, TileLayout
 from codec.errors import LimitError
@@ -32,32 +51,6 @@ from codec.packets import INITIAL_LBLOCK
 from codec.tag_trees import MAX_DEPTH
 
 INITIAL_PIECES = 1024
-# Positions in the packets' bodies and in their headers, number of pieces or TOO_MANY, needed packets not yet read.
-BODY, HEADER, PIECES, PACKETS_LEFT = range(4)
-
-
-class Contributions(NamedTuple):
-    """The packets' contributions to each code-block.
-
-    Attributes
-    ----------
-    data : numpy.ndarray
-        uint8: the packets' bytes.
-    pieces : numpy.ndarray
-        int64 [pieces, 6]: columns CODE_BLOCK, FIRST_PASS, PASSES, OFFSET and LENGTH in `data`, NEXT piece of the block.
-    first : numpy.ndarray
-        int32 [blocks]: rows of `pieces`, -1 where a block has none.
-    zero_planes : numpy.ndarray
-        uint8 [blocks]: how many of the subband's most significant bit-planes are zero.
-    truncated : numpy.ndarray
-        uint8 [blocks]: whether the data ended within the block's last piece.
-    """
-
-    data: np.ndarray
-    pieces: np.ndarray
-    first: np.ndarray
-    zero_planes: np.ndarray
-    truncated: np.ndarray
 
 
 class _Options(NamedTuple):
@@ -88,7 +81,7 @@ class _State(NamedTuple):
     data : numpy.ndarray
         uint8: the packets' bytes.
     counters : numpy.ndarray
-        int64 [4]: BODY, HEADER, PIECES and PACKETS_LEFT.
+        int64 [7]: BODY, HEADER, PIECES, PACKETS_LEFT, PACKETS, SOPS and END.
     next_layers : numpy.ndarray
         int32 [precincts]: the layer of the next packet.
     first, last : numpy.ndarray
@@ -116,7 +109,7 @@ def read_packets(
     resolutions: int,
     layers: int,
     max_pieces: int,
-) -> Contributions:
+) -> tuple[Contributions, PacketCount]:
     """Read a tile's packets.
 
     Parameters
@@ -167,7 +160,8 @@ def read_packets(
             )
         if not continues:
             break
-    return Contributions(data, pieces[: state.counters[PIECES]], state.first, headers.zero_planes, state.truncated)
+    found = Contributions(data, pieces[: state.counters[PIECES]], state.first, headers.zero_planes, state.truncated)
+    return found, count_packets(body, packed_headers, state.counters, int(needed), len(layout.precincts) * style.layers)
 
 
 def _new_header_state(headers: np.ndarray, layout: TileLayout, block_style: int, max_pieces: int) -> HeaderState:
@@ -190,7 +184,7 @@ def _new_state(data: np.ndarray, layout: TileLayout, needed: int) -> _State:
     """The state of the packets' reader before the first packet."""
     return _State(
         data=data,
-        counters=np.array([0, 0, 0, needed], dtype=np.int64),
+        counters=np.array([0, 0, 0, needed, 0, 0, COMPLETE], dtype=np.int64),
         next_layers=np.zeros(len(layout.precincts), dtype=np.int32),
         first=np.full(layout.blocks, -1, dtype=np.int32),
         last=np.full(layout.blocks, -1, dtype=np.int32),
@@ -243,22 +237,33 @@ def _read_header(layer, band_rows, options, headers, state, pieces):
     Returns the pieces and their count with those of this packet, which is negative where the reading ends.
     """
     counters, bits = state.counters, headers.bits
+    start = counters[BODY]
     if options.may_have_sop and _starts_with(state.data, counters[BODY], SOP):
+        number = counters[PACKETS] & 0xFFFF
+        if counters[BODY] + SOP_BYTES <= state.data.size and not _starts_with(state.data, counters[BODY] + 4, number):
+            counters[END] = BAD_SOP
+            return pieces, np.int64(-1)
         counters[BODY] += SOP_BYTES
+        counters[SOPS] += 1
     bits[:] = 0
     bits[POSITION] = counters[HEADER] if options.packed else counters[BODY]
     if bits[POSITION] >= headers.headers.size:
+        counters[END] = ENDED_BETWEEN if counters[BODY] == start else ENDED_WITHIN
         return pieces, np.int64(-1)
     pieces, count = read_packet_header(headers, layer, band_rows, pieces, counters[PIECES])
     if count == TOO_MANY:
         counters[PIECES] = TOO_MANY
-    if count < 0 or bits[ENDED]:
-        return pieces, np.int64(-1)
-    if bits[LAST_BYTE] == 0xFF:
+    if bits[LAST_BYTE] == 0xFF and not bits[ENDED]:
         bits[POSITION] += 1  # the stuffed bit's byte (B.10.1)
-    if options.has_eph and _starts_with(headers.headers, bits[POSITION], EPH):
-        bits[POSITION] += EPH_BYTES
-    counters[HEADER] = bits[POSITION]
+    if bits[ENDED] == IMPOSSIBLE or (count < 0 and not bits[ENDED]):
+        counters[END] = BAD_HEADER
+    elif bits[ENDED] or bits[POSITION] + EPH_BYTES * options.has_eph > headers.headers.size:
+        counters[END] = ENDED_WITHIN
+    elif options.has_eph and not _starts_with(headers.headers, bits[POSITION], EPH):
+        counters[END] = NO_EPH
+    if counters[END] != COMPLETE:
+        return pieces, np.int64(-1)
+    counters[HEADER] = bits[POSITION] + EPH_BYTES * options.has_eph
     return pieces, count
 
 
@@ -285,9 +290,11 @@ def _read_progression(order, group_ends, end_layer, precincts, precinct_bands, o
                     return pieces, False
                 start = state.counters[BODY] if options.packed else min(state.counters[HEADER], state.data.size)
                 needed = precincts[precinct, RESOLUTION] < options.resolutions and layer < options.layers
-                state.counters[PACKETS_LEFT] -= needed
                 if _take_body(start, count, needed, state, pieces):
+                    state.counters[END] = ENDED_WITHIN
                     return pieces, False
+                state.counters[PACKETS_LEFT] -= needed
+                state.counters[PACKETS] += 1
             layer += 1
         group_start = group_end
     return pieces, True

@@ -1,8 +1,9 @@
 """The packets of one tile: its layout, and where the bytes of each code-block are."""
 
-from codec.decoding.codestream_reader import Tile, TileParameters
+from codec.decoding.codestream import Tile, TileParameters
 from codec.decoding.coding_parameters import ImageSize
-from codec.decoding.packet_reader import Contributions, read_packets
+from codec.decoding.packet_reader import read_packets
+from codec.decoding.packet_results import Contributions, PacketCount
 from codec.decoding.tile_layout import LayoutBudget, TileLayout, lay_out_tile
 
 
@@ -14,7 +15,7 @@ def read_tile(
     *,
     resolutions: int | None = None,
     layers: int | None = None,
-) -> tuple[TileLayout, Contributions]:
+) -> tuple[TileLayout, Contributions, PacketCount]:
     """Lay out a tile and read its packet headers.
 
     Parameters
@@ -36,7 +37,7 @@ def read_tile(
     layout = lay_out_tile(
         size.tile_component_area(tile.index), size.tile_area(tile.index), (size.step_x, size.step_y), coding, budget
     )
-    contributions = read_packets(
+    contributions, count = read_packets(
         b"".join(tile.bodies),
         None if tile.packet_headers is None else b"".join(tile.packet_headers),
         layout,
@@ -47,4 +48,4 @@ def read_tile(
         layers=parameters.coding_style.layers if layers is None else layers,
         max_pieces=budget.max_blocks,
     )
-    return layout, contributions
+    return layout, contributions, count
