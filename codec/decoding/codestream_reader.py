@@ -132,7 +132,7 @@ class _Parser:
                 continue
             length = int.from_bytes(self.data[position + 2 : position + 4], "big")
             end = position + 2 + length
-            if end > len(self.data):
+            if max(end, position + 4) > len(self.data):
                 return None
             if length < 2:
                 raise CodestreamError(f"marker segment {marker:#06x} of {length} bytes")
@@ -245,16 +245,16 @@ class _Parser:
 
     def _after_tile_part(self, end: int) -> int | None:
         """Where the tile-part after one that ends at `end` begins; None after the last. Notes bytes between them."""
-        data = self.data
-        following = end if data.startswith(SOT_START, end) else None
-        if following is None and not data.startswith(END, end):
-            following = self._next_sot(end)
-            if following is not None:
-                self.damage.append(f"{following - end} bytes at byte {end}, between two tile-parts, belong to none")
-            elif SOT_START.startswith(data[end : end + 4]) or not any(data[end:]):
+        if self.data.startswith(END, end):
+            return None
+        following = self._next_sot(end)
+        if following is None:
+            if SOT_START.startswith(self.data[end : end + 4]) or not any(self.data[end:]):
                 self.ends_early = True
             else:
                 self.suspicion = f"neither a tile-part nor EOC stands at byte {end}"
+        elif following != end:
+            self.damage.append(f"{following - end} bytes at byte {end}, between two tile-parts, belong to none")
         return following
 
     def _next_sot(self, start: int) -> int | None:

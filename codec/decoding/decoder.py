@@ -89,7 +89,7 @@ def decode(
     signals; a packet that its tile ends before or within; bytes after the last packet of a tile.
 
     Only what the image needs is missed: with `reduce` and `layers`, packets of other resolutions and layers are not.
-    Without EOC, with bytes after it, or with a wrong TNsot or a wrong last Psot, an image is whole if no packet is missing.
+    Without EOC, with bytes after it, with a wrong TNsot or last Psot, an image is whole where no packet is missing.
     The bytes of code-blocks are not checked, segmentation symbols (D.5) included: other bytes there are other pixels.
 
     OpenJPEG (2.5.0 to 2.5.4) shows other pixels where a region of interest (RGN, Annex H) with the shift s meets either

@@ -4,6 +4,7 @@ Every position and count in a packet header comes from the stream. Where the dat
 standard, the reader stops, says why, and keeps what it has read.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from codec.decoding.packet_header_reader import (
     HeaderState,
     read_packet_header,
 )  # fmt: skip
+from codec.decoding.packet_markers import skip_sop, starts_with
 from codec.decoding.packet_results import (
     BAD_HEADER,
     BAD_SOP,
@@ -37,7 +39,6 @@ from codec.decoding.packet_results import (
     PACKETS,
     PACKETS_LEFT,
     PIECES,
-    SOPS,
     Contributions,
     PacketCount,
     count_packets,
@@ -46,7 +47,7 @@ from codec.decoding.progression import packet_order
 from codec.decoding.tile_layout import BAND_ROWS, FIRST_BAND_ROW, RESOLUTION, TileLayout
 from codec.errors import LimitError
 from codec.jit import kernel
-from codec.markers import EPH, EPH_BYTES, SOP, SOP_BYTES
+from codec.markers import EPH, EPH_BYTES
 from codec.packets import INITIAL_LBLOCK
 from codec.tag_trees import MAX_DEPTH
 
@@ -81,7 +82,9 @@ class _State(NamedTuple):
     data : numpy.ndarray
         uint8: the packets' bytes.
     counters : numpy.ndarray
-        int64 [7]: BODY, HEADER, PIECES, PACKETS_LEFT, PACKETS, SOPS and END.
+        int64 [8]: BODY, HEADER, PIECES, PACKETS_LEFT, PACKETS, SOPS, FIRST_NUMBER and END.
+    part_starts : numpy.ndarray
+        int64: where in `data` the tile-parts begin.
     next_layers : numpy.ndarray
         int32 [precincts]: the layer of the next packet.
     first, last : numpy.ndarray
@@ -92,6 +95,7 @@ class _State(NamedTuple):
 
     data: np.ndarray
     counters: np.ndarray
+    part_starts: np.ndarray
     next_layers: np.ndarray
     first: np.ndarray
     last: np.ndarray
@@ -109,6 +113,7 @@ def read_packets(
     resolutions: int,
     layers: int,
     max_pieces: int,
+    part_starts: Sequence[int] = (0,),
 ) -> tuple[Contributions, PacketCount]:
     """Read a tile's packets.
 
@@ -130,6 +135,8 @@ def read_packets(
         Number of resolutions and layers to read; the packets of others are skipped.
     max_pieces : int
         The largest number of pieces to store: three bits of a header can signal one.
+    part_starts : sequence of int
+        Where in `body` the tile-parts begin.
 
     Raises
     ------
@@ -145,7 +152,7 @@ def read_packets(
         max_pieces,
     )
     needed = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
-    state = _new_state(data, layout, int(needed))
+    state = _new_state(data, layout, int(needed), part_starts)
     options = _Options(packed, style.may_have_sop, style.has_eph, resolutions, layers)
     pieces = np.zeros((INITIAL_PIECES, PIECE_COLUMNS), dtype=np.int64)
     for progression in progressions:
@@ -180,11 +187,12 @@ def _new_header_state(headers: np.ndarray, layout: TileLayout, block_style: int,
     )
 
 
-def _new_state(data: np.ndarray, layout: TileLayout, needed: int) -> _State:
+def _new_state(data: np.ndarray, layout: TileLayout, needed: int, part_starts: Sequence[int]) -> _State:
     """The state of the packets' reader before the first packet."""
     return _State(
         data=data,
-        counters=np.array([0, 0, 0, needed, 0, 0, COMPLETE], dtype=np.int64),
+        counters=np.array([0, 0, 0, needed, 0, 0, 0, COMPLETE], dtype=np.int64),
+        part_starts=np.array(part_starts, dtype=np.int64),
         next_layers=np.zeros(len(layout.precincts), dtype=np.int32),
         first=np.full(layout.blocks, -1, dtype=np.int32),
         last=np.full(layout.blocks, -1, dtype=np.int32),
@@ -225,12 +233,6 @@ def _take_body(start, count, needed, state, pieces):
 
 
 @kernel
-def _starts_with(data, position, marker):
-    """Whether the two bytes at `position` are `marker`."""
-    return position + 2 <= data.size and np.int64(data[position]) << 8 | data[position + 1] == marker
-
-
-@kernel
 def _read_header(layer, band_rows, options, headers, state, pieces):
     """Read the header of the next packet, with SOP before and EPH after it.
 
@@ -238,13 +240,9 @@ def _read_header(layer, band_rows, options, headers, state, pieces):
     """
     counters, bits = state.counters, headers.bits
     start = counters[BODY]
-    if options.may_have_sop and _starts_with(state.data, counters[BODY], SOP):
-        number = counters[PACKETS] & 0xFFFF
-        if counters[BODY] + SOP_BYTES <= state.data.size and not _starts_with(state.data, counters[BODY] + 4, number):
-            counters[END] = BAD_SOP
-            return pieces, np.int64(-1)
-        counters[BODY] += SOP_BYTES
-        counters[SOPS] += 1
+    if options.may_have_sop and not skip_sop(state.data, counters, state.part_starts):
+        counters[END] = BAD_SOP
+        return pieces, np.int64(-1)
     bits[:] = 0
     bits[POSITION] = counters[HEADER] if options.packed else counters[BODY]
     if bits[POSITION] >= headers.headers.size:
@@ -259,7 +257,7 @@ def _read_header(layer, band_rows, options, headers, state, pieces):
         counters[END] = BAD_HEADER
     elif bits[ENDED] or bits[POSITION] + EPH_BYTES * options.has_eph > headers.headers.size:
         counters[END] = ENDED_WITHIN
-    elif options.has_eph and not _starts_with(headers.headers, bits[POSITION], EPH):
+    elif options.has_eph and not starts_with(headers.headers, bits[POSITION], EPH):
         counters[END] = NO_EPH
     if counters[END] != COMPLETE:
         return pieces, np.int64(-1)

@@ -10,8 +10,9 @@ from codec.markers import SOP, SOP_BYTES
 # where a packet header, Nsop (A.8.1) or a missing EPH (A.8.2) contradicts the standard.
 COMPLETE, ENDED_BETWEEN, ENDED_WITHIN, BAD_HEADER, BAD_SOP, NO_EPH = range(6)
 # Positions in the packets' bodies and in their headers, number of pieces or TOO_MANY, needed packets not yet read,
-# number of packets read and of SOP marker segments, how the reading ended.
-BODY, HEADER, PIECES, PACKETS_LEFT, PACKETS, SOPS, END = range(7)
+# number of packets read and of SOP marker segments, the number that the first packet would have by the last of these,
+# how the reading ended.
+BODY, HEADER, PIECES, PACKETS_LEFT, PACKETS, SOPS, FIRST_NUMBER, END = range(8)
 
 SOP_START = SOP.to_bytes(2) + (SOP_BYTES - 2).to_bytes(2)  # marker and Lsop
 

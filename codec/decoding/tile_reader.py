@@ -1,5 +1,7 @@
 """The packets of one tile: its layout, and where the bytes of each code-block are."""
 
+from itertools import accumulate
+
 from codec.decoding.codestream import Tile, TileParameters
 from codec.decoding.coding_parameters import ImageSize
 from codec.decoding.packet_reader import read_packets
@@ -47,5 +49,6 @@ def read_tile(
         resolutions=coding.levels + 1 if resolutions is None else resolutions,
         layers=parameters.coding_style.layers if layers is None else layers,
         max_pieces=budget.max_blocks,
+        part_starts=[0, *accumulate(map(len, tile.bodies[:-1]))],
     )
     return layout, contributions, count
