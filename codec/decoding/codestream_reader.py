@@ -245,16 +245,19 @@ class _Parser:
 
     def _after_tile_part(self, end: int) -> int | None:
         """Where the tile-part after one that ends at `end` begins; None after the last. Notes bytes between them."""
-        if self.data.startswith(END, end):
+        data = self.data
+        if data.startswith(END, end):
             return None
         following = self._next_sot(end)
+        if following == end:
+            return end
         if following is None:
-            if SOT_START.startswith(self.data[end : end + 4]) or not any(self.data[end:]):
-                self.ends_early = True
-            else:
-                self.suspicion = f"neither a tile-part nor EOC stands at byte {end}"
-        elif following != end:
-            self.damage.append(f"{following - end} bytes at byte {end}, between two tile-parts, belong to none")
+            rest = data[end:].lstrip(b"\0")  # zeros are padding
+            self.ends_early = SOT_START.startswith(rest[: len(SOT_START)])
+            if self.ends_early or rest.startswith(END):
+                return None
+        last = (len(data) if following is None else following) - 1
+        self.damage.append(f"bytes {end} to {last}, after a tile-part, belong to none")
         return following
 
     def _next_sot(self, start: int) -> int | None:

@@ -81,16 +81,18 @@ def decode(
     Notes
     -----
     A codestream *ends early* where its data stop before the last packet that its headers signal, and nothing before
-    contradicts these headers. Either there is no EOC, and the data stop in a tile-part or between two; or there is, but
-    the last tile-part ends, by its Psot, after a whole packet that is not the last one. Where anything else is missing
-    or contradictory, the codestream is *damaged*: bytes between two tile-parts; a Psot that reaches into another
-    tile-part or beyond EOC; tile-parts that are missing or out of order (TPsot, TNsot), or tiles without any; a packet
-    with an impossible header, with a wrong number in its SOP marker segment, or without the EPH marker that COD
-    signals; a packet that its tile ends before or within; bytes after the last packet of a tile.
+    contradicts these headers. Either there is no EOC, and the data stop in a tile-part or between two. Or there is, but
+    a tile was shortened: it has its TNsot tile-parts, or the last of all, and stops there after a whole packet.
+
+    Where anything else is missing or contradictory, the codestream is *damaged*: bytes between tile-parts; a Psot that
+    reaches into another tile-part or beyond EOC; tile-parts that are missing or out of order (TPsot, TNsot), tiles
+    without any; a packet with an impossible header, a wrong number in its SOP marker segment, or without the EPH marker
+    that COD signals; a packet that its tile ends within; bytes after the last packet of a tile.
 
     Only what the image needs is missed: with `reduce` and `layers`, packets of other resolutions and layers are not.
-    Without EOC, with bytes after it, with a wrong TNsot or last Psot, an image is whole where no packet is missing.
-    The bytes of code-blocks are not checked, segmentation symbols (D.5) included: other bytes there are other pixels.
+    Harmless as long as no packet is missing: no EOC, zeros before it, anything after it, a wrong TNsot, a Psot of the
+    last tile-part that is too large. The bytes of code-blocks are not checked, segmentation symbols (D.5) included: if
+    they change, pixels change.
 
     OpenJPEG (2.5.0 to 2.5.4) shows other pixels where a region of interest (RGN, Annex H) with the shift s meets either
     of these; a decoder that imitates both gives OpenJPEG's pixels:

@@ -94,7 +94,8 @@ class Losses:
         if end == ENDED_WITHIN:
             return False
         if self._has_all_parts(tile):
-            return tile.index == self._parsed.last_tile and not self._parsed.suspicion
+            shortened = tile.signalled_parts > 0 or tile.index == self._parsed.last_tile
+            return shortened and not self._parsed.suspicion
         return self._parsed.ends_early
 
     def _add_damage(self, message: str) -> None:
