@@ -1,5 +1,6 @@
 """JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) for greyscale images at exact compression ratios, in NumPy and Numba."""
 
+from codec.decoding.check import check_codestream
 from codec.decoding.decoder import decode
 from codec.decoding.inspection import SubbandContents, inspect_codestream
 from codec.decoding.jp2_reader import unwrap_jp2
@@ -37,6 +38,7 @@ __all__ = [
     "TruncatedWarning",
     "UnreachableRatioError",
     "UnsupportedCodestreamError",
+    "check_codestream",
     "decode",
     "encode",
     "encode_ladder",

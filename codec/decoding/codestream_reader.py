@@ -40,7 +40,7 @@ SOT_START = SOT.to_bytes(2) + (SOT_BYTES - 2).to_bytes(2)  # marker and Lsot; ca
 END = EOC.to_bytes(2)
 PART_NUMBERS = 256  # TPsot is a byte
 MAX_PADDING = 64
-WAY_OUT = "; decode it with strict=False to read what is left"
+WAY_OUT = "; codec.decode(…, strict=False) reads what is left"
 
 
 def read_codestream(data: bytes, strict: bool = True) -> Codestream:

@@ -25,12 +25,11 @@ def skip_sop(data, counters, part_starts):
     position = counters[BODY]
     if not starts_with(data, position, SOP):
         return True
+    if position + SOP_BYTES <= data.size:
+        first = (np.int64(data[position + 4]) << 8 | data[position + 5]) - counters[PACKETS]
+        if (first - counters[FIRST_NUMBER]) % NUMBERS != 0 and (position == 0 or not (part_starts == position).any()):
+            return False
+        counters[FIRST_NUMBER] = first
     counters[BODY] += SOP_BYTES
     counters[SOPS] += 1
-    if counters[BODY] > data.size:
-        return True
-    number = np.int64(data[position + 4]) << 8 | data[position + 5]
-    if (counters[PACKETS] + counters[FIRST_NUMBER] - number) % NUMBERS == 0:
-        return True
-    counters[FIRST_NUMBER] = number - counters[PACKETS]
-    return position > 0 and (part_starts == position).any()
+    return True
