@@ -70,12 +70,13 @@ def count_packets(
     body: bytes, packed_headers: bytes | None, counters: np.ndarray, wanted: int, signalled: int
 ) -> PacketCount:
     """How far the reading of a tile came, `wanted` of whose `signalled` packets were asked for."""
-    position, left, end = int(counters[BODY]), int(counters[PACKETS_LEFT]), int(counters[END])
+    numbers: list[int] = counters.tolist()
+    position, left, end = numbers[BODY], numbers[PACKETS_LEFT], numbers[END]
     # No packet can hold the bytes of an SOP marker segment: if one does, bytes are missing or too many before it.
-    if end == COMPLETE and counters[SOPS] and body.count(SOP_START, 0, position) > counters[SOPS]:
+    if end == COMPLETE and numbers[SOPS] and body.count(SOP_START, 0, position) > numbers[SOPS]:
         end = BAD_SOP
     left_over = 0
     if end == ENDED_BETWEEN or (end == COMPLETE and (wanted == signalled or left)):
         left_over = max(len(body) - position, 0)
-        left_over += 0 if packed_headers is None else len(packed_headers) - int(counters[HEADER])
-    return PacketCount(end, wanted, wanted - left, int(counters[PACKETS]), position, left_over)
+        left_over += 0 if packed_headers is None else len(packed_headers) - numbers[HEADER]
+    return PacketCount(end, wanted, wanted - left, numbers[PACKETS], position, left_over)
