@@ -1,5 +1,6 @@
 """JPEG 2000 (ITU-T T.800 | ISO/IEC 15444-1) for greyscale images at exact compression ratios, in NumPy and Numba."""
 
+from codec.decoding.check import check_codestream
 from codec.decoding.decoder import decode
 from codec.decoding.inspection import SubbandContents, inspect_codestream
 from codec.decoding.jp2_reader import unwrap_jp2
@@ -8,19 +9,24 @@ from codec.encoding.jp2_writer import wrap_jp2
 from codec.encoding.layers import Layered, encode_layers, encode_lossless
 from codec.errors import (
     CodecError,
+    CodecWarning,
     CodestreamError,
+    DamageWarning,
     InvalidImageError,
     InvalidRatioError,
     LayerError,
     LimitError,
     OptionError,
+    TruncatedWarning,
     UnreachableRatioError,
     UnsupportedCodestreamError,
 )
 
 __all__ = [
     "CodecError",
+    "CodecWarning",
     "CodestreamError",
+    "DamageWarning",
     "Encoded",
     "InvalidImageError",
     "InvalidRatioError",
@@ -29,8 +35,10 @@ __all__ = [
     "LimitError",
     "OptionError",
     "SubbandContents",
+    "TruncatedWarning",
     "UnreachableRatioError",
     "UnsupportedCodestreamError",
+    "check_codestream",
     "decode",
     "encode",
     "encode_ladder",

@@ -1,4 +1,4 @@
-"""The codec's errors. Every one is a `CodecError`."""
+"""The codec's errors, every one a `CodecError`, and its warnings, every one a `CodecWarning`."""
 
 
 class CodecError(Exception):
@@ -66,3 +66,34 @@ class UnsupportedCodestreamError(CodecError):
 
 class LimitError(CodecError):
     """The codestream's headers need more memory than the caller allows."""
+
+
+class CodecWarning(UserWarning):
+    """An image was decoded, but its codestream lacks some of the packets that its headers signal.
+
+    Attributes
+    ----------
+    lost_tiles : tuple of int
+        Indices of the tiles of which nothing was read: they are mid-grey.
+    packets : dict of int to tuple of int
+        By the index of each tile of which a part was read: how many packets that was, and how many are signalled. Only
+        packets that were asked for count.
+    """
+
+    def __init__(
+        self, message: str, lost_tiles: tuple[int, ...] = (), packets: dict[int, tuple[int, int]] | None = None
+    ):
+        super().__init__(message)
+        self.lost_tiles, self.packets = lost_tiles, packets or {}
+
+    def __reduce__(self) -> tuple:
+        """Make the warning picklable, so that it can come from another process."""
+        return type(self), (str(self), self.lost_tiles, self.packets)
+
+
+class TruncatedWarning(CodecWarning):
+    """The codestream ends early: all of it is well-formed up to its end, and the rest is missing."""
+
+
+class DamageWarning(CodecWarning):
+    """The codestream is damaged, and ``strict=False`` let it be decoded all the same."""

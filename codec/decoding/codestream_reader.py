@@ -1,18 +1,15 @@
 """Reading the markers of a codestream: main header, tile-part headers, packed packet headers (T.800 Annex A).
 
 Nothing is decoded here. A truncated codestream gives the tile-parts that it has; a header that contradicts itself or
-the standard is an error.
+the standard is an error, or, in a tile-part, by option a note of what is damaged.
 """
 
-from dataclasses import dataclass, field
-from functools import cached_property
-
+from codec.decoding.codestream import Codestream, Header, Tile
 from codec.decoding.coding_parameters import (
     MAX_PROGRESSION_CHANGES,
     BlockCoding,
     CodingStyle,
     ImageSize,
-    Progression,
     read_progressions,
 )
 from codec.errors import CodestreamError, UnsupportedCodestreamError
@@ -39,102 +36,23 @@ from codec.quantization import Quantization
 
 MAIN_HEADER_ONLY = {SIZ, CAP, PPM}
 MAX_ROI_SHIFT = 37  # Table A.25
+SOT_START = SOT.to_bytes(2) + (SOT_BYTES - 2).to_bytes(2)  # marker and Lsot; cannot occur in packets (B.10.1, D.2.3)
+END = EOC.to_bytes(2)
+PART_NUMBERS = 256  # TPsot is a byte
+MAX_PADDING = 64
+WAY_OUT = "; codec.decode(…, strict=False) reads what is left"
 
 
-@dataclass
-class Header:
-    """The parameters of a main or a tile-part header; None where it does not set one."""
-
-    coding_style: CodingStyle | None = None
-    block_coding: BlockCoding | None = None
-    component_block_coding: BlockCoding | None = None
-    quantization: Quantization | None = None
-    component_quantization: Quantization | None = None
-    roi_shift: int | None = None
-    progressions: list[Progression] = field(default_factory=list)
-
-
-NO_PARAMETERS = Header()
-
-
-@dataclass
-class Tile:
-    """One tile of the codestream: its headers' parameters and its packets' bytes, with tile-parts joined.
-
-    `packet_headers` holds the packed packet headers of PPM or PPT, or is None where the headers are in the packets.
-    """
-
-    index: int
-    header: Header = field(default_factory=Header)
-    bodies: list[bytes] = field(default_factory=list)
-    packet_headers: list[bytes] | None = None
-
-    @property
-    def has_packets(self) -> bool:
-        """Whether there is at least one byte of a packet header."""
-        return any(self.bodies if self.packet_headers is None else self.packet_headers)
-
-    def add_packet_headers(self, parts: list[bytes]) -> None:
-        """Append packed packet headers."""
-        if self.packet_headers is None:
-            self.packet_headers = []
-        self.packet_headers += parts
-
-
-@dataclass(frozen=True)
-class TileParameters:
-    """The parameters of one tile: its own headers override the main header, and COC overrides COD (A.6.1)."""
-
-    coding_style: CodingStyle
-    block_coding: BlockCoding
-    quantization: Quantization
-    roi_shift: int
-    progressions: tuple[Progression, ...]
-
-
-@dataclass
-class Codestream:
-    """A parsed codestream: size, main header, and the tiles with at least one tile-part."""
-
-    size: ImageSize
-    header: Header
-    tiles: dict[int, Tile]
-
-    def parameters(self, tile: Tile) -> TileParameters:
-        """The parameters of `tile`."""
-        return self._parameters if tile.header == NO_PARAMETERS else self._overridden_by(tile.header)
-
-    @cached_property
-    def _parameters(self) -> TileParameters:
-        """The parameters of tiles whose headers set none."""
-        return self._overridden_by(NO_PARAMETERS)
-
-    def _overridden_by(self, own: Header) -> TileParameters:
-        """The parameters of a tile with this header."""
-        main = self.header
-        style = own.coding_style or main.coding_style
-        block_coding = (
-            own.component_block_coding or own.block_coding or main.component_block_coding or main.block_coding
-        )
-        quantization = (
-            own.component_quantization or own.quantization or main.component_quantization or main.quantization
-        )
-        if style is None or block_coding is None or quantization is None:
-            raise CodestreamError("the main header lacks COD or QCD")
-        shift = own.roi_shift if own.roi_shift is not None else main.roi_shift or 0
-        levels = block_coding.levels
-        progressions = own.progressions or main.progressions
-        progressions = progressions or [Progression(style.order, 0, levels + 1, style.layers)]
-        return TileParameters(style, block_coding, quantization, shift, tuple(progressions))
-
-
-def read_codestream(data: bytes) -> Codestream:
+def read_codestream(data: bytes, strict: bool = True) -> Codestream:
     """Parse a codestream.
 
     Parameters
     ----------
     data : bytes
         From SOC on (T.800 Annex A).
+    strict : bool
+        Whether a damaged tile-part is an error. Otherwise it is noted in `Codestream.damage`, and reading goes on at
+        the next SOT marker segment.
 
     Returns
     -------
@@ -143,23 +61,28 @@ def read_codestream(data: bytes) -> Codestream:
     Raises
     ------
     CodestreamError
-        The headers are damaged or end too early.
+        The main header is damaged or ends too early; or, if `strict`, a tile-part is damaged.
     UnsupportedCodestreamError
         The codestream is well-formed, but has features that this codec does not decode.
     """
-    return _Parser(data).parse()
+    return _Parser(data, strict).parse()
 
 
 class _Parser:
     """Reads all markers once, in order."""
 
-    def __init__(self, data: bytes):
-        self.data = data
+    def __init__(self, data: bytes, strict: bool):
+        self.data, self.strict = data, strict
         self.size: ImageSize | None = None
         self.main = Header()
         self.tiles: dict[int, Tile] = {}
         self.packed: dict[int, bytes] = {}
         self.tile_parts = 0
+        self.last_tile = 0
+        self.ends_early = False
+        self.cut_tile: int | None = None
+        self.damage: list[str] = []
+        self.suspicion: str | None = None
 
     def parse(self) -> Codestream:
         if self.data[:2] != SOC.to_bytes(2, "big"):
@@ -169,12 +92,28 @@ class _Parser:
             raise CodestreamError("the main header ends too early or lacks SIZ")
         part_headers = _split_packed(self.packed) if self.packed else None
         while position is not None and position + SOT_BYTES <= len(self.data):
-            if int.from_bytes(self.data[position : position + 2], "big") != SOT:
-                break
-            position = self._tile_part(position, part_headers)
+            start = position
+            try:
+                end = self._tile_part(start, part_headers)
+                position = None if end is None else self._after_tile_part(end)
+            except CodestreamError as error:
+                self.damage.append(f"the tile-part at byte {start}: {error}")
+                position = self._next_sot(start + SOT_BYTES)
+            self.tile_parts += 1
+            if self.strict and self.damage:
+                raise CodestreamError(self.damage[0] + WAY_OUT)
         if not self.tiles:
             raise CodestreamError("the codestream holds no tile-part")
-        return Codestream(self.size, self.main, self.tiles)
+        return Codestream(
+            self.size,
+            self.main,
+            self.tiles,
+            self.last_tile,
+            self.ends_early,
+            self.cut_tile,
+            self.damage,
+            self.suspicion,
+        )
 
     def _header(self, position: int, header: Header, tile: Tile | None) -> int | None:
         """Read marker segments up to SOT (main header) or SOD; returns its position, None where the data end before."""
@@ -193,7 +132,7 @@ class _Parser:
                 continue
             length = int.from_bytes(self.data[position + 2 : position + 4], "big")
             end = position + 2 + length
-            if end > len(self.data):
+            if max(end, position + 4) > len(self.data):
                 return None
             if length < 2:
                 raise CodestreamError(f"marker segment {marker:#06x} of {length} bytes")
@@ -234,38 +173,103 @@ class _Parser:
             raise UnsupportedCodestreamError("CAP: extended capabilities (as of high-throughput JPEG 2000)")
 
     def _tile_part(self, position: int, part_headers: list[bytes] | None) -> int | None:
-        """Read one tile-part (A.4.2); returns the position of the next, None where the data end before.
+        """Read one tile-part (A.4.2); returns where it ends, None where the data end within its header.
 
         Two kinds of files break A.4.2 and are read all the same: those with tile-parts that are an SOT marker segment
         alone, and those with more than 255 tile-parts in a tile, whose TPsot counts on from 0.
         """
-        length, index, part_length = unpack_fields("HHI", self.data[position + 2 : position + 10], 0, "SOT")
+        length, index, part_length, number, parts = unpack_fields(
+            "HHIBB", self.data[position + 2 : position + SOT_BYTES], 0, "SOT"
+        )
         assert self.size is not None
-        if length != 10 or index >= self.size.tiles:
+        if length != SOT_BYTES - 2 or index >= self.size.tiles:
             raise CodestreamError(f"SOT: length {length}, tile {index} of {self.size.tiles}")
         if part_length not in (0, SOT_BYTES) and part_length < TILE_HEADER_BYTES:
             raise CodestreamError(f"SOT: a tile-part of {part_length} bytes")
-        end = position + part_length if part_length else len(self.data)
         tile = self.tiles.get(index) or Tile(index)
         if part_length == SOT_BYTES:
-            self.tiles[index] = tile
-            self.tile_parts += 1
-            return end
+            tile.stubs += 1
+            self._add(tile, parts)
+            return position + SOT_BYTES
+        if number not in (tile.parts % PART_NUMBERS, (tile.parts - tile.stubs) % PART_NUMBERS):
+            raise CodestreamError(
+                f"SOT: part {number} of tile {index} (TPsot), where part {tile.parts % PART_NUMBERS} should follow:"
+                " parts are missing or out of order"
+            )
         start = self._header(position + SOT_BYTES, tile.header, tile)
         if start is None or start + 2 > len(self.data):
+            if self._next_sot(position + SOT_BYTES) is not None or self._eoc(position) is not None:
+                raise CodestreamError("its header reaches past the end of the data")
+            self.ends_early = True
             return None
-        if start + 2 > end:
+        if part_length and start + 2 > position + part_length:
             raise CodestreamError(f"SOT: the header of a tile-part is longer than its {part_length} bytes")
-        body = self.data[start + 2 : end]
-        if not part_length and body.endswith(EOC.to_bytes(2, "big")):
-            body = body[:-2]
-        self.tiles[index] = tile
-        tile.bodies.append(body)
+        end = self._part_end(position, start + 2, part_length, index)
+        tile.bodies.append(memoryview(self.data)[start + 2 : end])
+        tile.starts.append(start + 2)
         if part_headers is not None:
             part = part_headers[self.tile_parts] if self.tile_parts < len(part_headers) else b""
             tile.add_packet_headers([part])
-        self.tile_parts += 1
+        self.last_tile = index
+        self._add(tile, parts)
         return end
+
+    def _add(self, tile: Tile, parts: int) -> None:
+        """Count one more tile-part of `tile`, whose TNsot is `parts`."""
+        tile.parts += 1
+        tile.signalled_parts = max(tile.signalled_parts, parts)
+        self.tiles[tile.index] = tile
+
+    def _part_end(self, position: int, start: int, part_length: int, tile: int) -> int:
+        """Where the tile-part at `position` ends, whose packets begin at `start`; notes a wrong `part_length`, Psot."""
+        data = self.data
+        end = position + part_length if part_length else len(data)
+        if data.startswith((SOT_START, END), end):
+            return end
+        following = data.find(SOT_START, start, end)
+        if following >= 0:
+            self.damage.append(
+                f"the tile-part at byte {position}: Psot {part_length} is wrong, as another follows at byte {following}"
+            )
+            return following
+        if end < len(data):
+            return end
+        eoc = self._eoc(start)
+        if eoc is not None:
+            if part_length:
+                self.suspicion = f"the tile-part at byte {position}: Psot {part_length} passes EOC at byte {eoc}"
+            return eoc
+        if not part_length or end > len(data):
+            self.cut_tile = tile
+        return len(data)
+
+    def _after_tile_part(self, end: int) -> int | None:
+        """Where the tile-part after one that ends at `end` begins; None after the last. Notes bytes between them."""
+        data = self.data
+        if data.startswith(END, end):
+            return None
+        following = self._next_sot(end)
+        if following == end:
+            return end
+        if following is None:
+            rest = data[end:].lstrip(b"\0")  # zeros are padding
+            self.ends_early = SOT_START.startswith(rest[: len(SOT_START)])
+            if self.ends_early or rest.startswith(END):
+                return None
+        last = (len(data) if following is None else following) - 1
+        self.damage.append(f"bytes {end} to {last}, after a tile-part, belong to none")
+        return following
+
+    def _next_sot(self, start: int) -> int | None:
+        """Where the first whole SOT marker segment from `start` on begins; None where there is none."""
+        found = self.data.find(SOT_START, start)
+        return found if 0 <= found <= len(self.data) - SOT_BYTES else None
+
+    def _eoc(self, start: int) -> int | None:
+        """Where EOC stands, if the data from `start` on end with it; zeros may follow, as DICOM pads with one."""
+        first = max(start, len(self.data) - MAX_PADDING)
+        tail = self.data[first:].rstrip(b"\0")
+        return first + len(tail) - len(END) if tail.endswith(END) else None
 
 
 def _split_packed(packed: dict[int, bytes]) -> list[bytes]:

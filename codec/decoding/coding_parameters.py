@@ -103,9 +103,11 @@ class ImageSize:
         right, bottom = left + self.tile_width, top + self.tile_height
         return max(left, self.x0), max(top, self.y0), min(right, self.x1), min(bottom, self.y1)
 
-    def tile_component_area(self, tile: int) -> tuple[int, int, int, int]:
-        """x0, y0, x1, y1 of one tile on the component's own grid (equation B-12)."""
-        return self.on_component_grid(self.tile_area(tile))
+    def tile_component_area(self, tile: int, reduce: int = 0) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 of one tile on the component's own grid (equations B-12, B-14), `reduce` resolutions down."""
+        x0, y0, x1, y1 = self.on_component_grid(self.tile_area(tile))
+        scale = 1 << reduce
+        return ceil_div(x0, scale), ceil_div(y0, scale), ceil_div(x1, scale), ceil_div(y1, scale)
 
     def on_component_grid(self, area: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         """An area of the reference grid on the component's own grid (equation B-12)."""

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from codec.decoding.codestream_reader import Codestream, Tile, TileParameters, read_codestream
+from codec.decoding.codestream import Codestream, Tile, TileParameters
+from codec.decoding.codestream_reader import read_codestream
 from codec.decoding.coding_parameters import ImageSize, ceil_div
 from codec.decoding.inverse_transform import inverse_53, inverse_97
 from codec.decoding.jp2_reader import SIGNATURE, unwrap_jp2
-from codec.decoding.packet_reader import Contributions
+from codec.decoding.losses import Losses
+from codec.decoding.packet_results import Contributions
 from codec.decoding.subband_decoder import TileCoding, decode_subbands
 from codec.decoding.tile_layout import AREA, LayoutBudget, TileLayout
 from codec.decoding.tile_reader import read_tile
@@ -25,11 +27,18 @@ SMALL_TILE = 1 << 16  # samples
 
 
 def decode(
-    codestream: bytes, *, reduce: int = 0, layers: int | None = None, max_pixels: int = 2**28, threads: int = 1
+    codestream: bytes,
+    *,
+    reduce: int = 0,
+    layers: int | None = None,
+    max_pixels: int = 2**28,
+    threads: int = 1,
+    strict: bool = True,
 ) -> np.ndarray:
     """Decode a greyscale JPEG 2000 Part 1 codestream (ITU-T T.800 | ISO/IEC 15444-1), or a JP2 file that holds one.
 
-    A truncated codestream gives the image that its bytes allow.
+    A codestream that ends early gives the image that its bytes allow, and a warning. A damaged one is an error, or with
+    ``strict=False`` an image of what is left, and a warning. The notes have the rule that tells them apart.
 
     Parameters
     ----------
@@ -43,6 +52,9 @@ def decode(
         The largest number of pixels to allocate memory for.
     threads : int
         Number of threads.
+    strict : bool
+        Whether damage is an error. Otherwise each tile is decoded up to its first packet that contradicts the standard,
+        and reading goes on at the next tile-part that can be found.
 
     Returns
     -------
@@ -53,7 +65,8 @@ def decode(
     Raises
     ------
     CodestreamError
-        The bytes are no JPEG 2000 codestream, its headers contradict each other, or it has too few resolutions.
+        The bytes are no JPEG 2000 codestream, its headers contradict each other, or it has too few resolutions; or, if
+        `strict`, it is damaged. The message says what is wrong at which byte of which tile.
     UnsupportedCodestreamError
         It has features that this decoder does not have: several components, more than 16 bits, high-throughput blocks.
     LimitError
@@ -62,8 +75,29 @@ def decode(
     OptionError
         `reduce` or `max_pixels` below 0, `layers` or `threads` below 1.
 
+    Warns
+    -----
+    TruncatedWarning
+        The codestream ends early. Its attributes say which tiles and packets are missing.
+    DamageWarning
+        The codestream is damaged, and `strict` is False.
+
     Notes
     -----
+    A codestream *ends early* where its data stop before the last packet that its headers signal, and nothing before
+    contradicts these headers. Either there is no EOC, and the data stop in a tile-part or between two. Or there is, but
+    a tile was shortened: it has its TNsot tile-parts, or the last of all, and stops there after a whole packet.
+
+    Where anything else is missing or contradictory, the codestream is *damaged*: bytes between tile-parts; a Psot that
+    reaches into another tile-part or beyond EOC; tile-parts that are missing or out of order (TPsot, TNsot), tiles
+    without any; a packet with an impossible header, a wrong number in its SOP marker segment, or without the EPH marker
+    that COD signals; a packet that its tile ends within; bytes after the last packet of a tile.
+
+    Only what the image needs is missed: with `reduce` and `layers`, packets of other resolutions and layers are not.
+    Harmless as long as no packet is missing: no EOC, zeros before it, anything after it, a wrong TNsot, a Psot of the
+    last tile-part that is too large. The bytes of code-blocks are not checked, segmentation symbols (D.5) included: if
+    they change, pixels change.
+
     OpenJPEG (2.5.0 to 2.5.4) shows other pixels where a region of interest (RGN, Annex H) with the shift s meets either
     of these; a decoder that imitates both gives OpenJPEG's pixels:
 
@@ -79,7 +113,7 @@ def decode(
     layers = None if layers is None else whole_number("layers", layers, 1)
     workers = Workers(threads)
     codestream = as_bytes(codestream)
-    parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream)
+    parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream, strict)
     parameters = [(tile, parsed.parameters(tile)) for tile in parsed.tiles.values()]
     levels = min(p.block_coding.levels for _, p in parameters)
     if reduce > levels:
@@ -89,26 +123,29 @@ def decode(
         raise CodestreamError("the image has no samples at this resolution")
     if (x1 - x0) * (y1 - y0) > max_pixels:
         raise LimitError(f"{y1 - y0} x {x1 - x0} pixels: more than max_pixels={max_pixels}")
+    losses = Losses(parsed, strict)
+    losses.add_absent_tiles(reduce)
     pixels = _blank_image(parsed.size, (y1 - y0, x1 - x0))
     with workers:
-        request = _Request(reduce, layers, LayoutBudget(max_pixels, len(codestream)), workers)
+        request = _Request(reduce, layers, LayoutBudget(max_pixels, len(codestream)), workers, losses)
         for tile, tile_parameters in parameters:
-            area = parsed.size.tile_component_area(tile.index)
-            left, top, right, bottom = (ceil_div(edge, 1 << reduce) for edge in area)
-            if left < right and top < bottom and tile.has_packets:
+            left, top, right, bottom = parsed.size.tile_component_area(tile.index, reduce)
+            if left < right and top < bottom:
                 part = pixels[top - y0 : bottom - y0, left - x0 : right - x0]
                 _decode_tile(parsed, tile, tile_parameters, request, part, (top, left))
+    losses.warn()
     return pixels
 
 
 @dataclass(frozen=True)
 class _Request:
-    """The options of `decode` that apply to every tile, and the threads."""
+    """What `decode` shares with every tile."""
 
     reduce: int
     layers: int | None
     budget: LayoutBudget
     workers: Workers
+    losses: Losses
 
 
 def _sample_range(size: ImageSize) -> dict[str, Any]:
@@ -134,11 +171,15 @@ def _decode_tile(
     origin: tuple[int, int],
 ) -> None:
     """Decode one tile into its part of the image."""
+    if not tile.has_packets:
+        request.losses.add(tile)
+        return
     size, coding = parsed.size, parameters.block_coding
     resolutions = coding.levels + 1 - request.reduce
-    layout, contributions = read_tile(
+    layout, contributions, count = read_tile(
         size, tile, parameters, request.budget, resolutions=resolutions, layers=request.layers
     )
+    request.losses.add(tile, count)
     if not len(contributions.pieces):
         return  # the image is blank there already
     bands = _decoded_bands(layout, contributions, _tile_coding(parameters, size.precision), resolutions, request)

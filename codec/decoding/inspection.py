@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from codec.decoding.block_state import SubbandCoding
-from codec.decoding.codestream_reader import TileParameters, read_codestream
+from codec.decoding.codestream import TileParameters
+from codec.decoding.codestream_reader import read_codestream
+from codec.decoding.losses import Losses
 from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, PASSES
-from codec.decoding.packet_reader import Contributions
+from codec.decoding.packet_results import Contributions
 from codec.decoding.subband_decoder import block_area, decode_subband
 from codec.decoding.tile_layout import (
     FIRST_BLOCK,
@@ -70,25 +72,34 @@ def inspect_codestream(codestream: bytes, *, max_pixels: int = 2**28) -> list[Su
     Raises
     ------
     CodestreamError, LimitError
-        As `codec.decode`.
+        As `codec.decode`, which says what a damaged codestream is.
     UnsupportedCodestreamError
         As `codec.decode`, or another code-block style, or a region of interest.
+
+    Warns
+    -----
+    TruncatedWarning
+        The codestream ends early.
     """
     codestream = as_bytes(codestream)
     parsed = read_codestream(codestream)
     budget = LayoutBudget(max_pixels, len(codestream))
+    losses = Losses(parsed, strict=True)
+    losses.add_absent_tiles(0)
     contents = []
     for tile in parsed.tiles.values():
         parameters = parsed.parameters(tile)
         coding = parameters.block_coding
         if coding.style or parameters.roi_shift:
             raise UnsupportedCodestreamError(f"decisions of code-block style {coding.style:#x} or a region of interest")
-        layout, contributions = read_tile(parsed.size, tile, parameters, budget)
+        layout, contributions, count = read_tile(parsed.size, tile, parameters, budget)
+        losses.add(tile, count)
         totals = _block_totals(layout, contributions)
         contents += [
             _subband_contents(tile.index, index, band, layout, contributions, parameters, totals)
             for index, band in enumerate(layout.subbands)
         ]
+    losses.warn()
     return contents
 
 

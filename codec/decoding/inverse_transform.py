@@ -24,7 +24,7 @@ NARROW = 64
 # Wide levels have more columns than this; the kernels' buffers take 32 bytes a column.
 WIDE = 1 << 16
 # Samples of a panel, and its columns where there are many rows.
-PANEL_SAMPLES = 1 << 17
+PANEL_SAMPLES = 1 << 15
 MIN_PANEL_COLUMNS = 1 << 10
 # Columns before and after a panel that the filters need: four samples either way (F.3.8.2.1).
 PANEL_MARGIN = 8

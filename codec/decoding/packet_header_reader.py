@@ -18,6 +18,7 @@ PIECE_COLUMNS = 6
 # Slots of the bit reader's state.
 POSITION, LAST_BYTE, BITS_LEFT, ENDED = range(4)
 SLOTS = 4
+DATA_ENDED, IMPOSSIBLE = 1, 2  # values of ENDED, else 0
 
 MAX_PASSES = 255
 MAX_PLANES = 84  # 7 guard bits, exponent 31, and a region-of-interest shift that can be at most as much
@@ -66,7 +67,10 @@ def _read_bit(headers, bits):
     if bits[BITS_LEFT] == 0:
         bits[BITS_LEFT] = 7 if bits[LAST_BYTE] == 0xFF else 8
         if bits[POSITION] >= headers.size:
-            bits[ENDED] = 1
+            bits[ENDED] = DATA_ENDED
+            bits[LAST_BYTE] = 0
+        elif bits[LAST_BYTE] == 0xFF and headers[bits[POSITION]] > 0x7F:  # the stuffed bit is 0
+            bits[ENDED] = IMPOSSIBLE
             bits[LAST_BYTE] = 0
         else:
             bits[LAST_BYTE] = headers[bits[POSITION]]

@@ -1,9 +1,10 @@
 """Reading packets: packet headers, and the position of each code-block's bytes (T.800 B.9 and B.10).
 
-Every position and count in a packet header comes from the stream. The reader stops, and keeps what it has read, where
-the data end or a header is impossible.
+Every position and count in a packet header comes from the stream. Where the data end or contradict the
+standard, the reader stops, says why, and keeps what it has read.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from codec.decoding.coding_parameters import CodingStyle, Progression
 from codec.decoding.packet_header_reader import (
     CODE_BLOCK,
     ENDED,
+    IMPOSSIBLE,
     LAST_BYTE,
     LENGTH,
     NEXT,
@@ -23,41 +25,33 @@ from codec.decoding.packet_header_reader import (
     HeaderState,
     read_packet_header,
 )  # fmt: skip
+from codec.decoding.packet_markers import skip_sop, starts_with
+from codec.decoding.packet_results import (
+    BAD_HEADER,
+    BAD_SOP,
+    BODY,
+    COMPLETE,
+    END,
+    ENDED_BETWEEN,
+    ENDED_WITHIN,
+    HEADER,
+    NO_EPH,
+    PACKETS,
+    PACKETS_LEFT,
+    PIECES,
+    Contributions,
+    PacketCount,
+    count_packets,
+)  # fmt: skip
 from codec.decoding.progression import packet_order
 from codec.decoding.tile_layout import BAND_ROWS, FIRST_BAND_ROW, RESOLUTION, TileLayout
 from codec.errors import LimitError
 from codec.jit import kernel
-from codec.markers import EPH, EPH_BYTES, SOP, SOP_BYTES
+from codec.markers import EPH, EPH_BYTES
 from codec.packets import INITIAL_LBLOCK
 from codec.tag_trees import MAX_DEPTH
 
 INITIAL_PIECES = 1024
-# Positions in the packets' bodies and in their headers, number of pieces or TOO_MANY, needed packets not yet read.
-BODY, HEADER, PIECES, PACKETS_LEFT = range(4)
-
-
-class Contributions(NamedTuple):
-    """The packets' contributions to each code-block.
-
-    Attributes
-    ----------
-    data : numpy.ndarray
-        uint8: the packets' bytes.
-    pieces : numpy.ndarray
-        int64 [pieces, 6]: columns CODE_BLOCK, FIRST_PASS, PASSES, OFFSET and LENGTH in `data`, NEXT piece of the block.
-    first : numpy.ndarray
-        int32 [blocks]: rows of `pieces`, -1 where a block has none.
-    zero_planes : numpy.ndarray
-        uint8 [blocks]: how many of the subband's most significant bit-planes are zero.
-    truncated : numpy.ndarray
-        uint8 [blocks]: whether the data ended within the block's last piece.
-    """
-
-    data: np.ndarray
-    pieces: np.ndarray
-    first: np.ndarray
-    zero_planes: np.ndarray
-    truncated: np.ndarray
 
 
 class _Options(NamedTuple):
@@ -88,7 +82,9 @@ class _State(NamedTuple):
     data : numpy.ndarray
         uint8: the packets' bytes.
     counters : numpy.ndarray
-        int64 [4]: BODY, HEADER, PIECES and PACKETS_LEFT.
+        int64 [8]: BODY, HEADER, PIECES, PACKETS_LEFT, PACKETS, SOPS, FIRST_NUMBER and END.
+    part_starts : numpy.ndarray
+        int64: where in `data` the tile-parts begin.
     next_layers : numpy.ndarray
         int32 [precincts]: the layer of the next packet.
     first, last : numpy.ndarray
@@ -99,6 +95,7 @@ class _State(NamedTuple):
 
     data: np.ndarray
     counters: np.ndarray
+    part_starts: np.ndarray
     next_layers: np.ndarray
     first: np.ndarray
     last: np.ndarray
@@ -106,7 +103,7 @@ class _State(NamedTuple):
 
 
 def read_packets(
-    body: bytes,
+    body: bytes | memoryview,
     packed_headers: bytes | None,
     layout: TileLayout,
     progressions: tuple[Progression, ...],
@@ -116,12 +113,13 @@ def read_packets(
     resolutions: int,
     layers: int,
     max_pieces: int,
-) -> Contributions:
+    part_starts: Sequence[int] = (0,),
+) -> tuple[Contributions, PacketCount]:
     """Read a tile's packets.
 
     Parameters
     ----------
-    body : bytes
+    body : bytes or memoryview
         The tile's packets, all tile-parts joined.
     packed_headers : bytes or None
         The packet headers, where they stand apart (PPM, PPT).
@@ -137,6 +135,8 @@ def read_packets(
         Number of resolutions and layers to read; the packets of others are skipped.
     max_pieces : int
         The largest number of pieces to store: three bits of a header can signal one.
+    part_starts : sequence of int
+        Where in `body` the tile-parts begin.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def read_packets(
         max_pieces,
     )
     needed = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
-    state = _new_state(data, layout, int(needed))
+    state = _new_state(data, layout, int(needed), part_starts)
     options = _Options(packed, style.may_have_sop, style.has_eph, resolutions, layers)
     # Room for a piece of each code-block. What is not written to takes no memory.
     pieces = np.empty((max(INITIAL_PIECES, min(layout.blocks, len(body))), PIECE_COLUMNS), dtype=np.int64)
@@ -168,7 +168,8 @@ def read_packets(
             )
         if not continues:
             break
-    return Contributions(data, pieces[: state.counters[PIECES]], state.first, headers.zero_planes, state.truncated)
+    found = Contributions(data, pieces[: state.counters[PIECES]], state.first, headers.zero_planes, state.truncated)
+    return found, count_packets(body, packed_headers, state.counters, int(needed), len(layout.precincts) * style.layers)
 
 
 def _new_header_state(headers: np.ndarray, layout: TileLayout, block_style: int, max_pieces: int) -> HeaderState:
@@ -187,12 +188,13 @@ def _new_header_state(headers: np.ndarray, layout: TileLayout, block_style: int,
     )
 
 
-def _new_state(data: np.ndarray, layout: TileLayout, needed: int) -> _State:
+def _new_state(data: np.ndarray, layout: TileLayout, needed: int, part_starts: Sequence[int]) -> _State:
     """The state of the packets' reader before the first packet."""
     ends = np.full((2, layout.blocks), -1, dtype=np.int32)
     return _State(
         data=data,
-        counters=np.array([0, 0, 0, needed], dtype=np.int64),
+        counters=np.array([0, 0, 0, needed, 0, 0, 0, COMPLETE], dtype=np.int64),
+        part_starts=np.array(part_starts, dtype=np.int64),
         next_layers=np.zeros(len(layout.precincts), dtype=np.int32),
         first=ends[0],
         last=ends[1],
@@ -233,34 +235,35 @@ def _take_body(start, count, needed, state, pieces):
 
 
 @kernel
-def _starts_with(data, position, marker):
-    """Whether the two bytes at `position` are `marker`."""
-    return position + 2 <= data.size and np.int64(data[position]) << 8 | data[position + 1] == marker
-
-
-@kernel
 def _read_header(layer, band_rows, options, headers, state, pieces):
     """Read the header of the next packet, with SOP before and EPH after it.
 
     Returns the pieces and their count with those of this packet, which is negative where the reading ends.
     """
     counters, bits = state.counters, headers.bits
-    if options.may_have_sop and _starts_with(state.data, counters[BODY], SOP):
-        counters[BODY] += SOP_BYTES
+    start = counters[BODY]
+    if options.may_have_sop and not skip_sop(state.data, counters, state.part_starts):
+        counters[END] = BAD_SOP
+        return pieces, np.int64(-1)
     bits[:] = 0
     bits[POSITION] = counters[HEADER] if options.packed else counters[BODY]
     if bits[POSITION] >= headers.headers.size:
+        counters[END] = ENDED_BETWEEN if counters[BODY] == start else ENDED_WITHIN
         return pieces, np.int64(-1)
     pieces, count = read_packet_header(headers, layer, band_rows, pieces, counters[PIECES])
     if count == TOO_MANY:
         counters[PIECES] = TOO_MANY
-    if count < 0 or bits[ENDED]:
-        return pieces, np.int64(-1)
-    if bits[LAST_BYTE] == 0xFF:
+    if bits[LAST_BYTE] == 0xFF and not bits[ENDED]:
         bits[POSITION] += 1  # the stuffed bit's byte (B.10.1)
-    if options.has_eph and _starts_with(headers.headers, bits[POSITION], EPH):
-        bits[POSITION] += EPH_BYTES
-    counters[HEADER] = bits[POSITION]
+    if bits[ENDED] == IMPOSSIBLE or (count < 0 and not bits[ENDED]):
+        counters[END] = BAD_HEADER
+    elif bits[ENDED] or bits[POSITION] + EPH_BYTES * options.has_eph > headers.headers.size:
+        counters[END] = ENDED_WITHIN
+    elif options.has_eph and not starts_with(headers.headers, bits[POSITION], EPH):
+        counters[END] = NO_EPH
+    if counters[END] != COMPLETE:
+        return pieces, np.int64(-1)
+    counters[HEADER] = bits[POSITION] + EPH_BYTES * options.has_eph
     return pieces, count
 
 
@@ -287,9 +290,11 @@ def _read_progression(order, group_ends, end_layer, precincts, precinct_bands, o
                     return pieces, False
                 start = state.counters[BODY] if options.packed else min(state.counters[HEADER], state.data.size)
                 needed = precincts[precinct, RESOLUTION] < options.resolutions and layer < options.layers
-                state.counters[PACKETS_LEFT] -= needed
                 if _take_body(start, count, needed, state, pieces):
+                    state.counters[END] = ENDED_WITHIN
                     return pieces, False
+                state.counters[PACKETS_LEFT] -= needed
+                state.counters[PACKETS] += 1
             layer += 1
         group_start = group_end
     return pieces, True

@@ -185,7 +185,7 @@ def _divide(area, precincts, block_width, block_height, resolutions, bands):
         for edge in range(4):
             row[edge] = _ceil_shift(area[edge], levels - resolution)
         row[WIDTH], row[HEIGHT] = precincts[resolution, 0], precincts[resolution, 1]
-        precinct_count = min(precinct_count + _count_cells(row), MAX_COUNT)
+        precinct_count = min(precinct_count + _count_cells(row), np.int64(MAX_COUNT))
         halved = resolution > 0
         level = levels - resolution + halved
         for index in range(max(3 * resolution - 2, 0), 3 * resolution + 1):
@@ -197,7 +197,7 @@ def _divide(area, precincts, block_width, block_height, resolutions, bands):
             band[WIDTH] = min(block_width, row[WIDTH] - halved)
             band[HEIGHT] = min(block_height, row[HEIGHT] - halved)
             band[BAND_RESOLUTION] = resolution
-            block_count = min(block_count + _count_cells(band), MAX_COUNT)
+            block_count = min(block_count + _count_cells(band), np.int64(MAX_COUNT))
     return precinct_count, block_count
 
 

@@ -22,6 +22,7 @@ from pydicom.encaps import get_frame
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels import get_decoder
 
+import codec
 from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, check_size, read_start
 from mammo_jax.sources.jpeg_header import frame_header
@@ -52,6 +53,7 @@ _BY_IMAGECODECS: dict[str, Callable[[bytes], np.ndarray]] = {
     uid.HTJ2KLosslessRPCL: imagecodecs.jpeg2k_decode,
     uid.HTJ2K: imagecodecs.jpeg2k_decode,
 }
+_JPEG_2000 = {uid.JPEG2000Lossless, uid.JPEG2000}
 _LOSSY = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K}
 
 # PS3.16 CID 4014 "View for Mammography": SNOMED CT and the older SNOMED RT codes, with the abbreviations given there.
@@ -215,6 +217,8 @@ def _stored_values(path: Path, header: Dataset) -> np.ndarray:
         raise SourceError(
             f"{path}: the compressed PixelData does not hold one greyscale frame of Rows × Columns; export it again"
         )
+    if syntax in _JPEG_2000:
+        _check_is_whole(path, frame)
     samples = _BY_IMAGECODECS[syntax](frame)
     fits = samples.dtype.kind == "u" and int(samples.max()) < 2**header.BitsStored
     if not fits or samples.shape != (header.Rows, header.Columns):
@@ -223,6 +227,16 @@ def _stored_values(path: Path, header: Dataset) -> np.ndarray:
             "export it again"
         )
     return samples.astype(dtype)
+
+
+def _check_is_whole(path: Path, frame: bytes) -> None:
+    """Raise SourceError for a JPEG 2000 frame that is damaged or ends early, which OpenJPEG may pass over."""
+    try:
+        codec.check_codestream(frame)
+    except codec.UnsupportedCodestreamError:
+        return  # by our decoder; this is no matter of wholeness
+    except codec.CodestreamError as error:
+        raise SourceError(f"{path}: the JPEG 2000 PixelData are not whole ({error}); export it again") from None
 
 
 def _hashed_patient_id(header: Dataset, key: bytes) -> str | None:

@@ -38,7 +38,9 @@ MAX_BYTES = 1 << 14
 def decode_one(data: bytes) -> None:
     """Decode with options that follow from the data, so that a finding can be run again."""
     choice = sum(data[-8:])
-    attack(data, reduce=choice % 3 if choice % 2 else 0, layers=None if choice % 5 else 1)
+    options = {"reduce": choice % 3 if choice % 2 else 0, "layers": None if choice % 5 else 1}
+    for strict in (True, False):  # a damaged one ends the strict reading early, and the other reads on
+        attack(data, strict=strict, **options)
 
 
 def mutate(data: bytes, most: int, seed: int) -> bytes:

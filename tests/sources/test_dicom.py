@@ -14,6 +14,7 @@ from pydicom.sr._cid_dict import cid_concepts
 from pydicom.sr._snomed_dict import mapping
 from pydicom.sr.codedict import codes
 
+import codec
 from mammo_jax.sources.dicom import _VIEW_CODES, is_dicom, read_dicom, read_patient_id
 from mammo_jax.sources.mammogram import SourceError
 
@@ -196,6 +197,22 @@ def test_a_compressed_frame_of_another_size_is_not_decoded(tmp_path, syntax, mon
     monkeypatch.setattr("mammo_jax.sources.dicom._BY_IMAGECODECS", {syntax: lambda _: pytest.fail("was decoded")})
     with pytest.raises(SourceError, match="Rows × Columns"):
         read_dicom(write(tmp_path / "a", instance))
+
+
+def test_a_jpeg_2000_frame_that_is_not_whole_is_refused(tmp_path):
+    """Also where OpenJPEG passes over what is missing, as in a tile that was shortened."""
+    codestream = codec.encode_layers(PIXELS, (4, 2), bits_stored=12).codestream
+    two_layers = codestream.index(b"\xff\x52") + 6
+    more_layers = codestream[:two_layers] + b"\0\3" + codestream[two_layers + 2 :]
+    for damaged, message in (
+        (codestream[:-30], "ends early"),
+        (more_layers, "ends early"),
+        (codestream[:-9] + b"12" + codestream[-9:], "tile 0|bytes"),
+    ):
+        path = write(tmp_path / "a", encapsulated(dataset(PIXELS), uid.JPEG2000, damaged))
+        with pytest.raises(SourceError, match=rf"{path}: the JPEG 2000 PixelData are not whole \(.*({message})"):
+            read_dicom(path)
+    read_dicom(write(tmp_path / "a", encapsulated(dataset(PIXELS), uid.JPEG2000, codestream)))
 
 
 def test_signed_compressed_samples_are_refused(tmp_path):

@@ -79,7 +79,7 @@ def test_what_stands_nearer_to_the_tile_wins():
 
 def test_tile_parts_are_joined_and_packed_headers_found():
     ppm = segment(0xFF60, "B4s3s4s", 0, b"\0\0\0\3", b"abc", b"\0\0\0\2") + segment(0xFF60, "B2s", 1, b"de")
-    parts = tile_part(b"12", 1) + tile_part(b"3", 0) + tile_part(b"45", 1)
+    parts = tile_part(b"12", 1, parts=2) + tile_part(b"3", 0) + tile_part(b"45", 1, parts=2, part=1)
     parsed = read_codestream(stream(size=siz(tile=(32, 48)), extra=ppm, parts=parts))
     assert parsed.tiles[1].bodies == [b"12", b"45"]
     assert parsed.tiles[1].packet_headers == [b"abc", b""]
@@ -170,8 +170,9 @@ def test_damaged_headers_raise_codec_errors_only(seed, changes, cut, data):
 def test_a_tile_of_more_parts_than_can_be_numbered(packed):
     """As opj_compress -TP R writes them, where a tile has many packets."""
     ppm = segment(0xFF60, "B4s1s", 0, b"\0\0\0\1", b"a") if packed == "PPM" else b""
-    part = tile_part(header=segment(0xFF61, "B1s", 0, b"a") if packed == "PPT" else b"")
-    (tile,) = read_codestream(stream(extra=ppm, parts=300 * part)).tiles.values()
+    ppt = segment(0xFF61, "B1s", 0, b"a") if packed == "PPT" else b""
+    parts = b"".join(tile_part(header=ppt, part=number % 256, parts=0) for number in range(300))
+    (tile,) = read_codestream(stream(extra=ppm, parts=parts)).tiles.values()
     assert len(tile.bodies) == 300
     assert tile.packet_headers is None if not packed else len(tile.packet_headers) == 300
 
@@ -188,4 +189,6 @@ def test_tile_parts_without_sod_hold_nothing(openjpeg_glymur, tmp_path):
         changed = whole[:place] + stub + whole[place:]
         np.testing.assert_array_equal(codec.decode(changed), pixels)
     only_stubs = whole[: sot[0]] + stub + EOC
-    assert (codec.decode(only_stubs) == 128).all()
+    with pytest.warns(codec.DamageWarning) as caught:
+        assert (codec.decode(only_stubs, strict=False) == 128).all()
+    assert sorted(caught[0].message.lost_tiles) == [0, 1, 2]

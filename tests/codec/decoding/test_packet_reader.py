@@ -11,6 +11,7 @@ from naive_packets import TagTree, ceil_div, make_precincts, packet_sequence, pa
 from codec.decoding.coding_parameters import TERMINATE_EACH_PASS, BlockCoding, CodingStyle, Progression
 from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES, passes_to_segment_end
 from codec.decoding.packet_reader import read_packets
+from codec.decoding.packet_results import COMPLETE
 from codec.decoding.tile_layout import (
     GRID_HEIGHT,
     GRID_WIDTH,
@@ -106,12 +107,13 @@ def test_written_packets_are_read_back(tile, seed, layers, orders, sop, eph, pac
         sequence += packet_sequence(tree, area, reference, steps, coding, order, range(first, end), end_layer)
     body, headers = write_tile(tree, sequence, sop, eph, packed)
     wanted = (max(coding.levels, 1), max(layers - 1, 1)) if fewer else (coding.levels + 1, layers)
-    found = read_packets(
+    found, count = read_packets(
         body, headers, layout, tuple(progressions), CodingStyle(sop, eph, orders[0], layers), coding.style,
         resolutions=wanted[0], layers=wanted[1], max_pieces=2**20,
     )  # fmt: skip
     assert read_back(found, layout) == expected_blocks(tree, *wanted)
     assert not found.truncated.any()
+    assert (count.end, count.read, count.left_over) == (COMPLETE, count.wanted, 0)
 
 
 @settings(deadline=None, max_examples=100)
@@ -122,9 +124,11 @@ def test_any_bytes_give_pieces_within_the_data(tile, data, packed, order):
     layout = lay_out_tile(area, reference, steps, coding, LayoutBudget(2**24, 0))
     progressions = (Progression(order, 0, 33, 65535),)
     style = CodingStyle(True, True, order, 65535)
-    found = read_packets(
+    found, count = read_packets(
         data, packed, layout, progressions, style, coding.style, resolutions=33, layers=65535, max_pieces=2**20
     )
+    assert 0 <= count.read <= count.wanted
+    assert (count.read < count.wanted) == (count.end != COMPLETE)
     ends = found.pieces[:, OFFSET] + found.pieces[:, LENGTH]
     assert (found.pieces[:, LENGTH] >= 0).all()
     assert (found.pieces[:, OFFSET] >= 0).all()
@@ -156,7 +160,7 @@ def test_more_pieces_than_allowed_are_refused():
     def read(max_pieces):
         return read_packets(
             body, None, layout, progressions, style, coding.style, resolutions=1, layers=1, max_pieces=max_pieces
-        )
+        )[0]
 
     assert len(read(everything).pieces) == everything > len(body)
     with pytest.raises(LimitError, match="raise max_pixels"):
