@@ -67,13 +67,13 @@ class PacketCount(NamedTuple):
 
 
 def count_packets(
-    body: bytes, packed_headers: bytes | None, counters: np.ndarray, wanted: int, signalled: int
+    body: bytes | memoryview, packed_headers: bytes | None, counters: np.ndarray, wanted: int, signalled: int
 ) -> PacketCount:
     """How far the reading of a tile came, `wanted` of whose `signalled` packets were asked for."""
     numbers: list[int] = counters.tolist()
     position, left, end = numbers[BODY], numbers[PACKETS_LEFT], numbers[END]
     # No packet can hold the bytes of an SOP marker segment: if one does, bytes are missing or too many before it.
-    if end == COMPLETE and numbers[SOPS] and body.count(SOP_START, 0, position) > numbers[SOPS]:
+    if end == COMPLETE and numbers[SOPS] and bytes(body[:position]).count(SOP_START) > numbers[SOPS]:
         end = BAD_SOP
     left_over = 0
     if end == ENDED_BETWEEN or (end == COMPLETE and (wanted == signalled or left)):
