@@ -24,6 +24,7 @@ SELF, NEIGHBOURS, ANY = 1 << 4, 0x1EF, 0x3FFFF
 CODED, REFINED = 1 << 19, 1 << 20
 ALL_CODED = CODED | CODED << 3 | CODED << 6 | CODED << 9
 FOUR_ROWS = 0o1111
+ALL_SELF = SELF * FOUR_ROWS
 
 
 class Workspace(NamedTuple):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from codec.decoding.block_state import ALL_CODED, ANY, CODED, FOUR_ROWS, NEIGHBOURS, REFINED, SELF
+from codec.decoding.block_state import ALL_CODED, ALL_SELF, ANY, CODED, FOUR_ROWS, NEIGHBOURS, SELF
 from codec.decoding.mq_decoder import DATA_WORDS, decode_symbol
-from codec.decoding.neighbour_flags import sign_pattern, update_neighbours
-from codec.jit import kernel
+from codec.decoding.neighbour_flags import row_of, rows_near_significance, sign_pattern, update_neighbours
+from codec.jit import kernel, trailing_zeros_64
 from codec.mq_tables import REFINEMENT, RUN_LENGTH, SIGN_CONTEXTS, SIGN_FLIPS, UNIFORM
 
 SIGN_TABLE = (SIGN_CONTEXTS | SIGN_FLIPS << 7).astype(np.uint8)
@@ -16,32 +16,37 @@ def significance_pass(work, width, height, value, causal, zero_coding):
     """Significance propagation pass (D.3.1): insignificant coefficients with significant neighbours."""
     flags, coefficients, contexts = work.flags, work.coefficients, work.contexts
     mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
-    a, c, d, ct, at = mq[0], mq[1], mq[2], mq[3], mq[4]
+    a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
     stride = width + 2
     for top in range(0, height, 4):
-        rows = min(4, height - top)
+        rows = FOUR_ROWS >> 3 * max(top + 4 - height, 0)
         for column in range(width):
             position = ((top >> 2) + 1) * stride + column + 1
-            state = flags[position]
-            if state & ANY == 0:
+            state = old = flags[np.uintp(position)]
+            due = rows_near_significance(state) & ~(state >> 4) & rows
+            if due == 0:
                 continue
-            for row in range(rows):
-                shift, neighbourhood = 3 * row, state >> 3 * row
-                if neighbourhood & SELF or not neighbourhood & NEIGHBOURS:
-                    continue
-                k = zero_coding[neighbourhood & NEIGHBOURS]
-                bit, contexts[k], a, c, d, ct, at = decode_symbol(contexts[k], words[at], count, a, c, d, ct, at)
+            west, east = flags[np.uintp(position - 1)], flags[np.uintp(position + 1)]
+            while due:
+                shift = trailing_zeros_64(due)
+                due &= due - 1
+                neighbourhood = state >> shift
+                k = np.uintp(zero_coding[np.uintp(neighbourhood & NEIGHBOURS)])
+                bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
                 state |= CODED << shift
                 if bit:
-                    sign = SIGN_TABLE[sign_pattern(flags, position, neighbourhood, shift)]
-                    k = sign & 31
-                    bit, contexts[k], a, c, d, ct, at = decode_symbol(contexts[k], words[at], count, a, c, d, ct, at)
+                    sign = SIGN_TABLE[np.uintp(sign_pattern(west, east, neighbourhood, shift))]
+                    k = np.uintp(sign & 31)
+                    bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
                     negative = bit ^ (sign >> 7)
-                    coefficients[(top + row) * width + column] = -value if negative else value
+                    coefficients[np.uintp((top + row_of(shift)) * width + column)] = (value ^ -negative) + negative
                     state |= (SELF | negative << 21) << shift
-                    update_neighbours(flags, position, stride, row, shift, negative, causal)
-            flags[position] = state
-    mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ct, at
+                    due |= (8 << shift) & ~(state >> 4) & rows
+            new = (state ^ old) & ALL_SELF
+            if new:
+                update_neighbours(flags, position, stride, state, new, causal)
+            flags[np.uintp(position)] = state
+    mq[0], mq[1], mq[2], mq[3] = a, c, ct, at
 
 
 @kernel
@@ -49,28 +54,26 @@ def refinement_pass(work, width, height, half):
     """Magnitude refinement pass (D.3.3): coefficients that were significant before this bit-plane."""
     flags, coefficients, contexts = work.flags, work.coefficients, work.contexts
     mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
-    a, c, d, ct, at = mq[0], mq[1], mq[2], mq[3], mq[4]
+    a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
     stride = width + 2
     for top in range(0, height, 4):
         for column in range(width):
             position = ((top >> 2) + 1) * stride + column + 1
-            state = flags[position]
+            state = flags[np.uintp(position)]
             due = (state >> 4) & ~(state >> 19) & FOUR_ROWS
-            if due == 0:
-                continue
-            for row in range(4):
-                shift = 3 * row
-                if not (due >> shift) & 1:
-                    continue
+            flags[np.uintp(position)] = state | due << 20
+            while due:
+                shift = trailing_zeros_64(due)
+                due &= due - 1
                 neighbourhood = state >> shift
-                k = REFINEMENT + (2 if neighbourhood & REFINED else 1 if neighbourhood & NEIGHBOURS else 0)
-                bit, contexts[k], a, c, d, ct, at = decode_symbol(contexts[k], words[at], count, a, c, d, ct, at)
-                index = (top + row) * width + column
+                refined = (neighbourhood >> 20) & 1
+                k = np.uintp(REFINEMENT + max(2 * refined, np.int64(neighbourhood & NEIGHBOURS != 0)))
+                bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
+                index = np.uintp((top + row_of(shift)) * width + column)
                 old = coefficients[index]
-                step = half if bit else -half
-                coefficients[index] = old - step if old < 0 else old + step
-            flags[position] = state | due << 20
-    mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ct, at
+                negative = np.int64(old) >> 63 ^ (bit - 1)  # 0 or -1, of what is added
+                coefficients[index] = old + ((half ^ negative) - negative)
+    mq[0], mq[1], mq[2], mq[3] = a, c, ct, at
 
 
 @kernel
@@ -78,51 +81,53 @@ def cleanup_pass(work, width, height, value, causal, zero_coding):
     """Cleanup pass (D.3.4): the remaining coefficients; columns without significance around by a run-length symbol."""
     flags, coefficients, contexts = work.flags, work.coefficients, work.contexts
     mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
-    a, c, d, ct, at = mq[0], mq[1], mq[2], mq[3], mq[4]
+    a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
     stride = width + 2
+    run, uniform = contexts[RUN_LENGTH], contexts[UNIFORM]
     for top in range(0, height, 4):
-        rows = min(4, height - top)
+        rows = FOUR_ROWS >> 3 * max(top + 4 - height, 0)
         for column in range(width):
             position = ((top >> 2) + 1) * stride + column + 1
-            state = flags[position]
-            first, is_one = 0, False
-            if rows == 4 and state & ANY == 0:
-                k = RUN_LENGTH
-                bit, contexts[k], a, c, d, ct, at = decode_symbol(contexts[k], words[at], count, a, c, d, ct, at)
+            state = old = flags[np.uintp(position)]
+            due, is_one = ~(state >> 4 | state >> 19) & rows, False
+            if state & ANY == 0 and rows == FOUR_ROWS:
+                bit, run, a, c, ct, at = decode_symbol(run, words[np.uintp(at)], count, a, c, ct, at)
                 if bit == 0:
                     continue
-                k = UNIFORM
-                bit, contexts[k], a, c, d, ct, at = decode_symbol(contexts[k], words[at], count, a, c, d, ct, at)
-                first = 2 * bit
-                bit, contexts[k], a, c, d, ct, at = decode_symbol(contexts[k], words[at], count, a, c, d, ct, at)
-                first, is_one = first + bit, True
-            for row in range(first, rows):
-                shift, neighbourhood = 3 * row, state >> 3 * row
-                if neighbourhood & (SELF | CODED):
-                    continue
-                bit = 1
+                # The uniform context has one state.
+                high, _, a, c, ct, at = decode_symbol(uniform, words[np.uintp(at)], count, a, c, ct, at)
+                low, _, a, c, ct, at = decode_symbol(uniform, words[np.uintp(at)], count, a, c, ct, at)
+                due, is_one = FOUR_ROWS << 3 * (2 * high + low) & FOUR_ROWS, True
+            west, east = flags[np.uintp(position - 1)], flags[np.uintp(position + 1)]
+            while due:
+                shift = trailing_zeros_64(due)
+                due &= due - 1
+                neighbourhood = state >> shift
+                bit = np.int64(1)
                 if not is_one:
-                    k = zero_coding[neighbourhood & NEIGHBOURS]
-                    bit, contexts[k], a, c, d, ct, at = decode_symbol(contexts[k], words[at], count, a, c, d, ct, at)
+                    k = np.uintp(zero_coding[np.uintp(neighbourhood & NEIGHBOURS)])
+                    bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
                 is_one = False
                 if bit:
-                    sign = SIGN_TABLE[sign_pattern(flags, position, neighbourhood, shift)]
-                    k = sign & 31
-                    bit, contexts[k], a, c, d, ct, at = decode_symbol(contexts[k], words[at], count, a, c, d, ct, at)
+                    sign = SIGN_TABLE[np.uintp(sign_pattern(west, east, neighbourhood, shift))]
+                    k = np.uintp(sign & 31)
+                    bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
                     negative = bit ^ (sign >> 7)
-                    coefficients[(top + row) * width + column] = -value if negative else value
+                    coefficients[np.uintp((top + row_of(shift)) * width + column)] = (value ^ -negative) + negative
                     state |= (SELF | negative << 21) << shift
-                    update_neighbours(flags, position, stride, row, shift, negative, causal)
-            flags[position] = state & ~ALL_CODED
-    mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ct, at
+            new = (state ^ old) & ALL_SELF
+            if new:
+                update_neighbours(flags, position, stride, state, new, causal)
+            flags[np.uintp(position)] = state & ~ALL_CODED
+    contexts[RUN_LENGTH] = run
+    mq[0], mq[1], mq[2], mq[3] = a, c, ct, at
 
 
 @kernel
 def segmentation_symbol(work):
     """Decode the four symbols that end a bit-plane (D.5), without a check of their values."""
     contexts, mq, words, count = work.contexts, work.mq, work.words, work.mq[DATA_WORDS]
-    a, c, d, ct, at = mq[0], mq[1], mq[2], mq[3], mq[4]
-    k = UNIFORM
+    a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
     for _ in range(4):
-        _, contexts[k], a, c, d, ct, at = decode_symbol(contexts[k], words[at], count, a, c, d, ct, at)
-    mq[0], mq[1], mq[2], mq[3], mq[4] = a, c, d, ct, at
+        _, _, a, c, ct, at = decode_symbol(contexts[UNIFORM], words[at], count, a, c, ct, at)
+    mq[0], mq[1], mq[2], mq[3] = a, c, ct, at

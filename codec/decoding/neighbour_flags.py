@@ -1,30 +1,48 @@
-"""Significance and signs of a coefficient's neighbours: sign contexts, and the update of the flags (T.800 D.3)."""
+"""Significance and signs of a coefficient's neighbours: members of a pass, sign contexts, updates (T.800 D.3)."""
+
+import numpy as np
 
 from codec.jit import kernel
 
 STRAIGHT = 0xAA
+TOP, BOTTOM = 1 << 4, 1 << 13  # SELF of rows 0 and 3
 
 
 @kernel(forceinline=True)
-def sign_pattern(flags, position, neighbourhood, shift):
-    """Index of SIGN_TABLE for the coefficient whose word, shifted, is `neighbourhood` (D.3.2)."""
-    west = flags[position - 1] >> shift
-    east = flags[position + 1] >> shift
+def rows_near_significance(state):
+    """Which rows of a column have significance in their 3 × 3 coefficients: bits 0, 3, 6 and 9."""
+    in_row = state | state >> 1 | state >> 2
+    return in_row | in_row >> 3 | in_row >> 6
+
+
+@kernel(forceinline=True)
+def row_of(shift):
+    """The row whose flags are at `shift`: a third of it."""
+    return (11 * shift) >> 5
+
+
+@kernel(forceinline=True)
+def sign_pattern(west, east, neighbourhood, shift):
+    """Index of SIGN_TABLE for the coefficient whose word, shifted, is `neighbourhood`, between two columns (D.3.2)."""
+    west, east = west >> shift, east >> shift
     return (neighbourhood & STRAIGHT) | ((neighbourhood >> 18) & 0x41) | ((west >> 19) & 4) | ((east >> 17) & 16)
 
 
 @kernel(forceinline=True)
-def update_neighbours(flags, position, stride, row, shift, negative, causal):
-    """Set the neighbours' flags after the coefficient in `row` of this word's column has become significant."""
-    flags[position - 1] |= 1 << (shift + 5)
-    flags[position + 1] |= 1 << (shift + 3)
-    if row == 0 and not causal:
+def update_neighbours(flags, position, stride, state, new, causal):
+    """Set the neighbours' flags after coefficients of a column have become significant.
+
+    `state` is the column's word and `new` has the bits SELF of these coefficients.
+    """
+    flags[np.uintp(position - 1)] |= new << 1
+    flags[np.uintp(position + 1)] |= new >> 1
+    if new & TOP and not causal:
         above = position - stride
-        flags[above - 1] |= 1 << 17
-        flags[above] |= 1 << 16 | negative << 33
-        flags[above + 1] |= 1 << 15
-    elif row == 3:
+        flags[np.uintp(above - 1)] |= 1 << 17
+        flags[np.uintp(above)] |= 1 << 16 | (state >> 21 & 1) << 33
+        flags[np.uintp(above + 1)] |= 1 << 15
+    if new & BOTTOM:
         below = position + stride
-        flags[below - 1] |= 1 << 2
-        flags[below] |= 1 << 1 | negative << 18
-        flags[below + 1] |= 1 << 0
+        flags[np.uintp(below - 1)] |= 1 << 2
+        flags[np.uintp(below)] |= 1 << 1 | (state >> 30 & 1) << 18
+        flags[np.uintp(below + 1)] |= 1 << 0

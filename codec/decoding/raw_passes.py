@@ -28,7 +28,7 @@ def raw_significance_pass(work, width, height, value, causal):
                     at += 1
                     coefficients[(top + row) * width + column] = -value if negative else value
                     state |= (SELF | negative << 21) << shift
-                    update_neighbours(flags, position, stride, row, shift, negative, causal)
+                    update_neighbours(flags, position, stride, state, SELF << shift, causal)
             flags[position] = state
     work.mq[RAW_POSITION] = at
 

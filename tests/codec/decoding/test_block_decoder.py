@@ -25,13 +25,11 @@ def codeword(rng, length):
 @numba.njit(nogil=True, error_model="numpy")
 def decode_symbols(contexts, sequence, mq, words, count):
     """Decode one symbol for each context of `sequence`: the MQ decoder by itself."""
-    a, c, d, ahead, word = mq[0], mq[1], mq[2], mq[3], mq[4]
+    a, c, ahead, word = mq[0], mq[1], mq[2], mq[3]
     symbols = np.empty(sequence.size, dtype=np.uint8)
     for n in range(sequence.size):
         k = sequence[n]
-        symbols[n], contexts[k], a, c, d, ahead, word = decode_symbol(
-            contexts[k], words[word], count, a, c, d, ahead, word
-        )
+        symbols[n], contexts[k], a, c, ahead, word = decode_symbol(contexts[k], words[word], count, a, c, ahead, word)
     return symbols
 
 
