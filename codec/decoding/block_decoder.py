@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from codec.decoding.block_state import clear_state
 from codec.decoding.coding_parameters import BYPASS, RESET_CONTEXTS, SEGMENTATION_SYMBOLS, VERTICALLY_CAUSAL
 from codec.decoding.mq_decoder import (
     DATA_WORDS,
@@ -44,8 +45,7 @@ def decode_block(contributions, block, coding, planes, width, height, work):
     work : Workspace
         `coefficients` receives width × height coefficients in raster order, times two.
     """
-    work.coefficients[: width * height] = 0
-    work.flags[: (width + 2) * ((height + 3) // 4 + 2)] = 0
+    clear_state(work, width, height)
     _reset(work.contexts)
     style, truncated = coding.block_style, contributions.truncated[block] != 0
     causal = (style & VERTICALLY_CAUSAL) != 0
@@ -69,7 +69,7 @@ def decode_block(contributions, block, coding, planes, width, height, work):
             elif kind == 1 and raw:
                 raw_refinement_pass(work, width, height, half)
             elif kind == 1:
-                refinement_pass(work, width, height, half)
+                refinement_pass(work, width, height, half, causal)
             else:
                 cleanup_pass(work, width, height, value, causal, coding.zero_coding)
                 if style & SEGMENTATION_SYMBOLS:

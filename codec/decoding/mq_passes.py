@@ -2,123 +2,150 @@
 
 import numpy as np
 
-from codec.decoding.block_state import ALL_CODED, ALL_SELF, ANY, CODED, FOUR_ROWS, NEIGHBOURS, SELF
+from codec.decoding.block_state import GROUP_COLUMNS, WORD_ROWS, bitmap_stride
 from codec.decoding.mq_decoder import DATA_WORDS, decode_symbol
-from codec.decoding.neighbour_flags import row_of, rows_near_significance, sign_pattern, update_neighbours
+from codec.decoding.neighbour_flags import (
+    FIRST_ROW,
+    LATER,
+    NONE,
+    ONE_ROW,
+    REACH,
+    THREE_ROWS,
+    TWO_ROWS,
+    members_of_group,
+    near_significance,
+    sign_pattern,
+    update_neighbours,
+)
 from codec.jit import kernel, trailing_zeros_64
 from codec.mq_tables import REFINEMENT, RUN_LENGTH, SIGN_CONTEXTS, SIGN_FLIPS, UNIFORM
 
 SIGN_TABLE = (SIGN_CONTEXTS | SIGN_FLIPS << 7).astype(np.uint8)
+ONE, COLUMN = np.uint64(1), np.uint64(15)
 
 
 @kernel
 def significance_pass(work, width, height, value, causal, zero_coding):
     """Significance propagation pass (D.3.1): insignificant coefficients with significant neighbours."""
-    flags, coefficients, contexts = work.flags, work.coefficients, work.contexts
+    significant, coefficients, contexts = work.significant, work.coefficients, work.contexts
+    neighbours, negative, reach = work.neighbours, work.negative, REACH[np.int64(causal)]
     mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
-    stride = width + 2
     for top in range(0, height, 4):
-        rows = FOUR_ROWS >> 3 * max(top + 4 - height, 0)
-        for column in range(width):
-            position = ((top >> 2) + 1) * stride + column + 1
-            state = old = flags[np.uintp(position)]
-            due = rows_near_significance(state) & ~(state >> 4) & rows
-            if due == 0:
-                continue
-            west, east = flags[np.uintp(position - 1)], flags[np.uintp(position + 1)]
+        for left in range(0, width, GROUP_COLUMNS):
+            group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
+            found, members = significant[group], members_of_group(width, height, top, left)
+            due = near_significance(significant, group, bitmap_stride(width), causal) & ~found & members
+            coded = due
+            first = (top // WORD_ROWS + 1) * (width + 2) + left + 1
             while due:
-                shift = trailing_zeros_64(due)
-                due &= due - 1
-                neighbourhood = state >> shift
-                k = np.uintp(zero_coding[np.uintp(neighbourhood & NEIGHBOURS)])
-                bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
-                state |= CODED << shift
+                k = trailing_zeros_64(np.int64(due))
+                due &= due - ONE
+                row, position = k & 3, first + (k >> 2)
+                shift = 3 * (top % WORD_ROWS + row)
+                pattern = (neighbours[np.uintp(position)] >> shift) & reach[np.uintp(row)]
+                x = np.uintp(zero_coding[np.uintp(pattern)])
+                bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
                 if bit:
-                    sign = SIGN_TABLE[np.uintp(sign_pattern(west, east, neighbourhood, shift))]
-                    k = np.uintp(sign & 31)
-                    bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
-                    negative = bit ^ (sign >> 7)
-                    coefficients[np.uintp((top + row_of(shift)) * width + column)] = (value ^ -negative) + negative
-                    state |= (SELF | negative << 21) << shift
-                    due |= (8 << shift) & ~(state >> 4) & rows
-            new = (state ^ old) & ALL_SELF
-            if new:
-                update_neighbours(flags, position, stride, state, new, causal)
-            flags[np.uintp(position)] = state
+                    sign = SIGN_TABLE[np.uintp(sign_pattern(
+                        pattern, negative[np.uintp(position - 1)] >> shift, negative[np.uintp(position)] >> shift,
+                        negative[np.uintp(position + 1)] >> shift))]
+                    x = np.uintp(sign & 31)
+                    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
+                    bit ^= sign >> 7
+                    coefficients[np.uintp((top + row) * width + left + (k >> 2))] = (value ^ -bit) + bit
+                    update_neighbours(neighbours, negative, position, width + 2, shift, bit)
+                    found |= ONE << np.uint64(k)
+                    later = LATER[np.uintp(row)] << np.uint64(k) & ~found & members
+                    due |= later
+                    coded |= later
+            significant[group], work.coded[group] = found, coded
     mq[0], mq[1], mq[2], mq[3] = a, c, ct, at
 
 
 @kernel
-def refinement_pass(work, width, height, half):
+def refinement_pass(work, width, height, half, causal):
     """Magnitude refinement pass (D.3.3): coefficients that were significant before this bit-plane."""
-    flags, coefficients, contexts = work.flags, work.coefficients, work.contexts
+    neighbours, coefficients, contexts = work.neighbours, work.coefficients, work.contexts
+    reach = REACH[np.int64(causal)]
     mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
-    stride = width + 2
     for top in range(0, height, 4):
-        for column in range(width):
-            position = ((top >> 2) + 1) * stride + column + 1
-            state = flags[np.uintp(position)]
-            due = (state >> 4) & ~(state >> 19) & FOUR_ROWS
-            flags[np.uintp(position)] = state | due << 20
+        for left in range(0, width, GROUP_COLUMNS):
+            group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
+            due = work.significant[group] & ~work.coded[group]
+            refined = work.refined[group]
+            work.refined[group] = refined | due
+            first = (top // WORD_ROWS + 1) * (width + 2) + left + 1
             while due:
-                shift = trailing_zeros_64(due)
-                due &= due - 1
-                neighbourhood = state >> shift
-                refined = (neighbourhood >> 20) & 1
-                k = np.uintp(REFINEMENT + max(2 * refined, np.int64(neighbourhood & NEIGHBOURS != 0)))
-                bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
-                index = np.uintp((top + row_of(shift)) * width + column)
+                k = trailing_zeros_64(np.int64(due))
+                due &= due - ONE
+                row = k & 3
+                shift = 3 * (top % WORD_ROWS + row)
+                pattern = (neighbours[np.uintp(first + (k >> 2))] >> shift) & reach[np.uintp(row)]
+                before = np.int64(refined >> np.uint64(k)) & 1
+                x = np.uintp(REFINEMENT + max(2 * before, np.int64(pattern != 0)))
+                bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
+                index = np.uintp((top + row) * width + left + (k >> 2))
                 old = coefficients[index]
-                negative = np.int64(old) >> 63 ^ (bit - 1)  # 0 or -1, of what is added
-                coefficients[index] = old + ((half ^ negative) - negative)
+                down = np.int64(old) >> 63 ^ (bit - 1)  # 0 or -1
+                coefficients[index] = old + ((half ^ down) - down)
     mq[0], mq[1], mq[2], mq[3] = a, c, ct, at
 
 
 @kernel
 def cleanup_pass(work, width, height, value, causal, zero_coding):
     """Cleanup pass (D.3.4): the remaining coefficients; columns without significance around by a run-length symbol."""
-    flags, coefficients, contexts = work.flags, work.coefficients, work.contexts
+    significant, coefficients, contexts = work.significant, work.coefficients, work.contexts
+    neighbours, negative, reach = work.neighbours, work.negative, REACH[np.int64(causal)]
     mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
-    stride = width + 2
     run, uniform = contexts[RUN_LENGTH], contexts[UNIFORM]
     for top in range(0, height, 4):
-        rows = FOUR_ROWS >> 3 * max(top + 4 - height, 0)
-        for column in range(width):
-            position = ((top >> 2) + 1) * stride + column + 1
-            state = old = flags[np.uintp(position)]
-            due, is_one = ~(state >> 4 | state >> 19) & rows, False
-            if state & ANY == 0 and rows == FOUR_ROWS:
-                bit, run, a, c, ct, at = decode_symbol(run, words[np.uintp(at)], count, a, c, ct, at)
-                if bit == 0:
-                    continue
-                # The uniform context has one state.
-                high, _, a, c, ct, at = decode_symbol(uniform, words[np.uintp(at)], count, a, c, ct, at)
-                low, _, a, c, ct, at = decode_symbol(uniform, words[np.uintp(at)], count, a, c, ct, at)
-                due, is_one = FOUR_ROWS << 3 * (2 * high + low) & FOUR_ROWS, True
-            west, east = flags[np.uintp(position - 1)], flags[np.uintp(position + 1)]
+        for left in range(0, width, GROUP_COLUMNS):
+            group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
+            found = significant[group]
+            due = ~(found | work.coded[group]) & members_of_group(width, height, top, left)
+            work.coded[group] = 0
+            if due == 0:
+                continue
+            near = near_significance(significant, group, bitmap_stride(width), causal)
+            near |= near >> TWO_ROWS
+            empty = ~(near | near >> ONE_ROW) & FIRST_ROW if top + 4 <= height else NONE
+            first = (top // WORD_ROWS + 1) * (width + 2) + left + 1
             while due:
-                shift = trailing_zeros_64(due)
-                due &= due - 1
-                neighbourhood = state >> shift
+                k = trailing_zeros_64(np.int64(due))
                 bit = np.int64(1)
-                if not is_one:
-                    k = np.uintp(zero_coding[np.uintp(neighbourhood & NEIGHBOURS)])
-                    bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
-                is_one = False
+                in_run = (empty >> np.uint64(k)) & ONE
+                if in_run:
+                    bit, run, a, c, ct, at = decode_symbol(run, words[np.uintp(at)], count, a, c, ct, at)
+                    if bit == 0:
+                        due &= ~(COLUMN << np.uint64(k))
+                        continue
+                    # The uniform context has one state.
+                    high, _, a, c, ct, at = decode_symbol(uniform, words[np.uintp(at)], count, a, c, ct, at)
+                    low, _, a, c, ct, at = decode_symbol(uniform, words[np.uintp(at)], count, a, c, ct, at)
+                    due &= ~(((ONE << np.uint64(2 * high + low)) - ONE) << np.uint64(k))
+                    k += 2 * high + low
+                due &= due - ONE
+                row, position = k & 3, first + (k >> 2)
+                shift = 3 * (top % WORD_ROWS + row)
+                pattern = (neighbours[np.uintp(position)] >> shift) & reach[np.uintp(row)]
+                if not in_run:
+                    x = np.uintp(zero_coding[np.uintp(pattern)])
+                    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
                 if bit:
-                    sign = SIGN_TABLE[np.uintp(sign_pattern(west, east, neighbourhood, shift))]
-                    k = np.uintp(sign & 31)
-                    bit, contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
-                    negative = bit ^ (sign >> 7)
-                    coefficients[np.uintp((top + row_of(shift)) * width + column)] = (value ^ -negative) + negative
-                    state |= (SELF | negative << 21) << shift
-            new = (state ^ old) & ALL_SELF
-            if new:
-                update_neighbours(flags, position, stride, state, new, causal)
-            flags[np.uintp(position)] = state & ~ALL_CODED
+                    sign = SIGN_TABLE[np.uintp(sign_pattern(
+                        pattern, negative[np.uintp(position - 1)] >> shift, negative[np.uintp(position)] >> shift,
+                        negative[np.uintp(position + 1)] >> shift))]
+                    x = np.uintp(sign & 31)
+                    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
+                    bit ^= sign >> 7
+                    coefficients[np.uintp((top + row) * width + left + (k >> 2))] = (value ^ -bit) + bit
+                    update_neighbours(neighbours, negative, position, width + 2, shift, bit)
+                    found |= ONE << np.uint64(k)
+                    empty &= ~(np.uint64(2) << (np.uint64(k) | THREE_ROWS))
+            significant[group] = found
     contexts[RUN_LENGTH] = run
     mq[0], mq[1], mq[2], mq[3] = a, c, ct, at
 

@@ -1,48 +1,76 @@
-"""Significance and signs of a coefficient's neighbours: members of a pass, sign contexts, updates (T.800 D.3)."""
+"""Significance and signs of neighbours: which coefficients a pass visits, contexts, updates (T.800 D.3)."""
 
 import numpy as np
 
+from codec.decoding.block_state import GROUP_COLUMNS, WORD_ROWS
 from codec.jit import kernel
 
+# Coefficients of a bitmap: the first and the last row of all columns; and all.
+FIRST_ROW, LAST_ROW = np.uint64(0x1111111111111111), np.uint64(0x8888888888888888)
+EVERY = np.uint64(0xFFFFFFFFFFFFFFFF)
+NONE = np.uint64(0)
+ONE_ROW, TWO_ROWS, THREE_ROWS, ONE_COLUMN, OTHER_COLUMNS = (np.uint64(bits) for bits in (1, 2, 3, 4, 60))
+
+# Patterns of 3 × 3 neighbours, and the part that a row of a stripe may use, with and without vertically causal contexts
+# (D.7).
+SELF, NEIGHBOURS, NOT_BELOW = 1 << 4, 0x1EF, 0x2F
+REACH = np.array([[NEIGHBOURS] * 4, [NEIGHBOURS] * 3 + [NOT_BELOW]])
 STRAIGHT = 0xAA
-TOP, BOTTOM = 1 << 4, 1 << 13  # SELF of rows 0 and 3
+
+# The neighbours of a coefficient that come later in the scan of its bitmap, by its row: as bits from its own bit on.
+LATER = np.array([0b110010, 0b111010, 0b111010, 0b011000], dtype=np.uint64)
 
 
 @kernel(forceinline=True)
-def rows_near_significance(state):
-    """Which rows of a column have significance in their 3 × 3 coefficients: bits 0, 3, 6 and 9."""
-    in_row = state | state >> 1 | state >> 2
-    return in_row | in_row >> 3 | in_row >> 6
+def members_of_group(width, height, top, left):
+    """The bitmap of the coefficients of a group that are within the code-block."""
+    columns = EVERY >> np.uint64(4 * max(left + GROUP_COLUMNS - width, 0))
+    missing = max(top + 4 - height, 0)
+    return columns & (FIRST_ROW * np.uint64((1 << (4 - missing)) - 1))
 
 
 @kernel(forceinline=True)
-def row_of(shift):
-    """The row whose flags are at `shift`: a third of it."""
-    return (11 * shift) >> 5
+def _near_in_column(above, own, below, last_row):
+    """Which coefficients are significant or have a significant one above or below."""
+    inside = ((own << ONE_ROW) & ~FIRST_ROW) | ((own >> ONE_ROW) & ~LAST_ROW)
+    return own | inside | ((above >> THREE_ROWS) & FIRST_ROW) | ((below << THREE_ROWS) & last_row)
+
+
+@kernel
+def near_significance(significant, index, stride, causal):
+    """The bitmap of the coefficients with significance in their 3 × 3 neighbours or themselves."""
+    last_row = NONE if causal else LAST_ROW
+    middle = _near_in_column(significant[index - stride], significant[index], significant[index + stride], last_row)
+    index -= 1
+    left = _near_in_column(significant[index - stride], significant[index], significant[index + stride], last_row)
+    index += 2
+    right = _near_in_column(significant[index - stride], significant[index], significant[index + stride], last_row)
+    return middle | middle << ONE_COLUMN | middle >> ONE_COLUMN | left >> OTHER_COLUMNS | right << OTHER_COLUMNS
 
 
 @kernel(forceinline=True)
-def sign_pattern(west, east, neighbourhood, shift):
-    """Index of SIGN_TABLE for the coefficient whose word, shifted, is `neighbourhood`, between two columns (D.3.2)."""
-    west, east = west >> shift, east >> shift
-    return (neighbourhood & STRAIGHT) | ((neighbourhood >> 18) & 0x41) | ((west >> 19) & 4) | ((east >> 17) & 16)
+def sign_pattern(pattern, west, own, east):
+    """Index of SIGN_TABLE from a pattern of neighbours and the words of signs, shifted to the row (D.3.2)."""
+    return (pattern & STRAIGHT) | (own & 0x41) | (west & 8) >> 1 | (east & 8) << 1
 
 
 @kernel(forceinline=True)
-def update_neighbours(flags, position, stride, state, new, causal):
-    """Set the neighbours' flags after coefficients of a column have become significant.
+def update_neighbours(neighbours, negative, position, stride, shift, is_negative):
+    """Note that a coefficient, whose pattern begins at `shift` of its word, has become significant."""
+    neighbours[np.uintp(position - 1)] |= 1 << (shift + 5)
+    neighbours[np.uintp(position)] |= 1 << (shift + 4)
+    neighbours[np.uintp(position + 1)] |= 1 << (shift + 3)
+    negative[np.uintp(position)] |= is_negative << (shift + 3)
+    if shift == 0:
+        _copy_row(neighbours, negative, position - stride, 3 * (WORD_ROWS + 1), is_negative)
+    elif shift == 3 * (WORD_ROWS - 1):
+        _copy_row(neighbours, negative, position + stride, 0, is_negative)
 
-    `state` is the column's word and `new` has the bits SELF of these coefficients.
-    """
-    flags[np.uintp(position - 1)] |= new << 1
-    flags[np.uintp(position + 1)] |= new >> 1
-    if new & TOP and not causal:
-        above = position - stride
-        flags[np.uintp(above - 1)] |= 1 << 17
-        flags[np.uintp(above)] |= 1 << 16 | (state >> 21 & 1) << 33
-        flags[np.uintp(above + 1)] |= 1 << 15
-    if new & BOTTOM:
-        below = position + stride
-        flags[np.uintp(below - 1)] |= 1 << 2
-        flags[np.uintp(below)] |= 1 << 1 | (state >> 30 & 1) << 18
-        flags[np.uintp(below + 1)] |= 1 << 0
+
+@kernel(forceinline=True)
+def _copy_row(neighbours, negative, position, bit, is_negative):
+    """The same in the words of the rows above or below, which repeat this row from `bit` on."""
+    neighbours[np.uintp(position - 1)] |= 1 << (bit + 2)
+    neighbours[np.uintp(position)] |= 1 << (bit + 1)
+    neighbours[np.uintp(position + 1)] |= 1 << bit
+    negative[np.uintp(position)] |= is_negative << bit

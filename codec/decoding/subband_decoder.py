@@ -3,7 +3,7 @@
 import numpy as np
 
 from codec.decoding.block_decoder import MAX_DECODED_PLANES, decode_block
-from codec.decoding.block_state import Workspace, new_workspace
+from codec.decoding.block_state import new_workspace, with_words
 from codec.decoding.packet_header_reader import LENGTH, NEXT
 from codec.decoding.tile_layout import FIRST_BLOCK, GRID_HEIGHT, GRID_WIDTH, GRID_X0, GRID_Y0, X0, X1, Y0, Y1
 from codec.jit import kernel
@@ -44,7 +44,7 @@ def decode_subband(contributions, band_rows, coding, band, share, shares):
             left, right, top, bottom = block_area(band_rows[row], k, coding.block_width, coding.block_height)
             needed = _words_needed(contributions.pieces, contributions.first[block])
             if work.words.size < needed:
-                work = Workspace(work.coefficients, work.flags, work.contexts, work.mq, np.empty(needed, np.int64))
+                work = with_words(work, needed)
             decode_block(contributions, block, coding, planes, right - left, bottom - top, work)
             if coding.roi_shift > 0:
                 _undo_roi_shift(work.coefficients[: (right - left) * (bottom - top)], coding.roi_shift)

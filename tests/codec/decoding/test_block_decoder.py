@@ -100,7 +100,7 @@ def test_decode_block_equals_the_naive_decoder(seed, width, height, planes, pass
     zero_coding = ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[orientation]]
     coding = SubbandCoding(0, 0, 6, 6, planes, 0, style, zero_coding, np.float32(1), True)
     work = new_workspace(len(data) + 2)
-    for array, scratch in zip(work, (77, -1, 0, 0, 0)):
+    for array, scratch in zip(work, (77, 99, 99, 99, -1, -1, 0, 0, 0)):
         array[:] = scratch
     decode_block(contributions, 0, coding, planes, width, height, work)
     expected = naive_decoder.BlockDecoder(width, height, planes, orientation, style).decode(segments)
