@@ -43,7 +43,7 @@ def decode_block(contributions, block, coding, planes, width, height, work):
     width, height : int
         Of the code-block.
     work : Workspace
-        `coefficients` receives width × height coefficients in raster order, times two.
+        `coefficients` receives width × height coefficients in raster order.
     """
     clear_state(work, width, height)
     _reset(work.contexts)
@@ -61,15 +61,15 @@ def decode_block(contributions, block, coding, planes, width, height, work):
         for _ in range(passes):
             if plane < 0 or (truncated and piece < 0 and _at_end(work.mq, raw, index)):
                 return
-            half, value = np.int32(1 << plane), np.int32(3 << plane)
+            value = np.int64(3) << plane
             if kind == 0 and raw:
                 raw_significance_pass(work, width, height, value, causal)
             elif kind == 0:
                 significance_pass(work, width, height, value, causal, coding.zero_coding)
             elif kind == 1 and raw:
-                raw_refinement_pass(work, width, height, half)
+                raw_refinement_pass(work, width, height, plane)
             elif kind == 1:
-                refinement_pass(work, width, height, half, causal)
+                refinement_pass(work, width, height, plane, causal)
             else:
                 cleanup_pass(work, width, height, value, causal, coding.zero_coding)
                 if style & SEGMENTATION_SYMBOLS:

@@ -6,8 +6,8 @@ for 16 rows of a column, and the rows above and below them, there are three bits
 coefficients to the left, in the column and to the right. Shifted right by three times the row, such a word begins with
 the 3 × 3 pattern that is the index of `codec.mq_tables.ZERO_CODING_CONTEXTS`. Words of signs have the same layout.
 
-Magnitudes are stored times two, with the bit below the last decoded one set: the middle of the known interval (E.1.1.2
-with r = 1/2).
+Coefficients are stored as sign and magnitude. Magnitudes are stored times two, with the bit below the last decoded one
+set: the middle of the known interval (E.1.1.2 with r = 1/2).
 """
 
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from codec.mq_tables import CONTEXTS
 MAX_BLOCK_SAMPLES = 4096  # also enough words for the state of any code-block (A.6.1 limits both)
 GROUP_COLUMNS = 16
 WORD_ROWS = 16
+SIGN_BIT = 31  # of a coefficient
 
 
 class Workspace(NamedTuple):
@@ -29,7 +30,7 @@ class Workspace(NamedTuple):
     Attributes
     ----------
     coefficients : numpy.ndarray
-        int32.
+        uint32, the sign in bit `SIGN_BIT`.
     significant, coded, refined : numpy.ndarray
         uint64, bitmaps of the coefficients that are significant, that were coded in this bit-plane's significance pass,
         and that have been refined; with a word of zeros around them on every side.
@@ -89,7 +90,7 @@ class SubbandCoding(NamedTuple):
 def new_workspace(words):
     """Create a workspace for codeword segments of so many words."""
     return Workspace(
-        np.empty(MAX_BLOCK_SAMPLES, np.int32),
+        np.empty(MAX_BLOCK_SAMPLES, np.uint32),
         np.empty(MAX_BLOCK_SAMPLES, np.uint64),
         np.empty(MAX_BLOCK_SAMPLES, np.uint64),
         np.empty(MAX_BLOCK_SAMPLES, np.uint64),

@@ -35,8 +35,12 @@ def _transitions(next_state: np.ndarray, switch: np.ndarray) -> np.ndarray:
     return _context_values()[following]
 
 
-# For index ``state << 1 | mps`` the context integers after the more (bits 0-31) and the less probable symbol.
-AFTER = _transitions(NEXT_MPS, np.zeros_like(SWITCH_MPS)) | _transitions(NEXT_LPS, SWITCH_MPS) << 32
+# For index ``state << 1 | mps`` the context integers after the more and, from LESS_PROBABLE_SHIFT on, the less probable
+# symbol.
+LESS_PROBABLE_SHIFT = 25
+INDEX_MASK = 127
+AFTER = _transitions(NEXT_MPS, np.zeros_like(SWITCH_MPS))
+AFTER |= _transitions(NEXT_LPS, SWITCH_MPS) << LESS_PROBABLE_SHIFT
 INITIAL_CONTEXTS = _context_values()[INITIAL_STATES.astype(np.int64) << 1]
 
 
@@ -133,16 +137,17 @@ def decode_symbol(value, next_word, count, a, c, ct, at):
     count references to them on every call; `next_word` is the element of the segment's words at `at`.
     """
     qe = value << QE_SHIFT
-    after = AFTER[np.uintp(value >> SENSE_BIT)]
+    index = (value >> SENSE_BIT) & INDEX_MASK
+    after = AFTER[np.uintp(index)]
     a -= qe
     c -= qe
+    larger = a - qe
     lower = c >> SIGN_BIT
-    less_probable = lower ^ ((a - qe) >> SIGN_BIT)  # exchanged where the upper interval is the smaller one
-    bit = ((value >> SENSE_BIT) ^ less_probable) & 1
+    less_probable = lower ^ (larger >> SIGN_BIT)  # exchanged where the upper interval is the smaller one
+    bit = (index ^ less_probable) & 1
     c += qe & lower
-    a += (qe - a) & lower
-    following = ((after ^ (after >> 32)) & less_probable ^ after) & ALL_ONES
-    value ^= (value ^ following) & ((a << 1) >> SIGN_BIT ^ -1)  # a context changes only with a renormalisation
+    a -= larger & lower
+    value = value if a & HALF else after >> (less_probable & LESS_PROBABLE_SHIFT)  # a context changes only with a renormalisation
     shift = np.int64(leading_zeros_64(a)) - 1
     a <<= shift
     c <<= shift

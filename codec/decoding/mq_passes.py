@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.decoding.block_state import GROUP_COLUMNS, WORD_ROWS, bitmap_stride
+from codec.decoding.block_state import GROUP_COLUMNS, SIGN_BIT, WORD_ROWS, bitmap_stride
 from codec.decoding.mq_decoder import DATA_WORDS, decode_symbol
 from codec.decoding.neighbour_flags import (
     FIRST_ROW,
@@ -21,6 +21,7 @@ from codec.jit import kernel, trailing_zeros_64
 from codec.mq_tables import REFINEMENT, RUN_LENGTH, SIGN_CONTEXTS, SIGN_FLIPS, UNIFORM
 
 SIGN_TABLE = (SIGN_CONTEXTS | SIGN_FLIPS << 7).astype(np.uint8)
+FIRST_REFINEMENT = np.uintp(REFINEMENT)
 ONE, COLUMN = np.uint64(1), np.uint64(15)
 
 
@@ -53,7 +54,7 @@ def significance_pass(work, width, height, value, causal, zero_coding):
                     x = np.uintp(sign & 31)
                     bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
                     bit ^= sign >> 7
-                    coefficients[np.uintp((top + row) * width + left + (k >> 2))] = (value ^ -bit) + bit
+                    coefficients[np.uintp((top + row) * width + left + (k >> 2))] = value | bit << SIGN_BIT
                     update_neighbours(neighbours, negative, position, width + 2, shift, bit)
                     found |= ONE << np.uint64(k)
                     later = LATER[np.uintp(row)] << np.uint64(k) & ~found & members
@@ -64,32 +65,27 @@ def significance_pass(work, width, height, value, causal, zero_coding):
 
 
 @kernel
-def refinement_pass(work, width, height, half, causal):
+def refinement_pass(work, width, height, plane, causal):
     """Magnitude refinement pass (D.3.3): coefficients that were significant before this bit-plane."""
-    neighbours, coefficients, contexts = work.neighbours, work.coefficients, work.contexts
-    reach = REACH[np.int64(causal)]
+    significant, coefficients, contexts = work.significant, work.coefficients, work.contexts
     mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
+    half = np.int64(1) << plane
     for top in range(0, height, 4):
         for left in range(0, width, GROUP_COLUMNS):
             group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
-            due = work.significant[group] & ~work.coded[group]
+            due = significant[group] & ~work.coded[group]
+            if due == 0:
+                continue
             refined = work.refined[group]
             work.refined[group] = refined | due
-            first = (top // WORD_ROWS + 1) * (width + 2) + left + 1
+            near = near_significance(significant, group, bitmap_stride(width), causal) & ~refined
             while due:
                 k = trailing_zeros_64(np.int64(due))
                 due &= due - ONE
-                row = k & 3
-                shift = 3 * (top % WORD_ROWS + row)
-                pattern = (neighbours[np.uintp(first + (k >> 2))] >> shift) & reach[np.uintp(row)]
-                before = np.int64(refined >> np.uint64(k)) & 1
-                x = np.uintp(REFINEMENT + max(2 * before, np.int64(pattern != 0)))
+                x = FIRST_REFINEMENT + np.uintp(2) * (refined >> np.uint64(k) & ONE) + (near >> np.uint64(k) & ONE)
                 bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
-                index = np.uintp((top + row) * width + left + (k >> 2))
-                old = coefficients[index]
-                down = np.int64(old) >> 63 ^ (bit - 1)  # 0 or -1
-                coefficients[index] = old + ((half ^ down) - down)
+                coefficients[np.uintp((top + (k & 3)) * width + left + (k >> 2))] += (bit << (plane + 1)) - half
     mq[0], mq[1], mq[2], mq[3] = a, c, ct, at
 
 
@@ -110,6 +106,7 @@ def cleanup_pass(work, width, height, value, causal, zero_coding):
             if due == 0:
                 continue
             near = near_significance(significant, group, bitmap_stride(width), causal)
+            near |= found
             near |= near >> TWO_ROWS
             empty = ~(near | near >> ONE_ROW) & FIRST_ROW if top + 4 <= height else NONE
             first = (top // WORD_ROWS + 1) * (width + 2) + left + 1
@@ -141,7 +138,7 @@ def cleanup_pass(work, width, height, value, causal, zero_coding):
                     x = np.uintp(sign & 31)
                     bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
                     bit ^= sign >> 7
-                    coefficients[np.uintp((top + row) * width + left + (k >> 2))] = (value ^ -bit) + bit
+                    coefficients[np.uintp((top + row) * width + left + (k >> 2))] = value | bit << SIGN_BIT
                     update_neighbours(neighbours, negative, position, width + 2, shift, bit)
                     found |= ONE << np.uint64(k)
                     empty &= ~(np.uint64(2) << (np.uint64(k) | THREE_ROWS))

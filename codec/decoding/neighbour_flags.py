@@ -30,22 +30,24 @@ def members_of_group(width, height, top, left):
 
 
 @kernel(forceinline=True)
-def _near_in_column(above, own, below, last_row):
-    """Which coefficients are significant or have a significant one above or below."""
+def _above_and_below(above, own, below, last_row):
+    """Which coefficients have a significant one above or below."""
     inside = ((own << ONE_ROW) & ~FIRST_ROW) | ((own >> ONE_ROW) & ~LAST_ROW)
-    return own | inside | ((above >> THREE_ROWS) & FIRST_ROW) | ((below << THREE_ROWS) & last_row)
+    return inside | ((above >> THREE_ROWS) & FIRST_ROW) | ((below << THREE_ROWS) & last_row)
 
 
 @kernel
 def near_significance(significant, index, stride, causal):
-    """The bitmap of the coefficients with significance in their 3 × 3 neighbours or themselves."""
+    """The bitmap of the coefficients of a group that have significance among their eight neighbours."""
     last_row = NONE if causal else LAST_ROW
-    middle = _near_in_column(significant[index - stride], significant[index], significant[index + stride], last_row)
+    own, left, right = significant[index], significant[index - 1], significant[index + 1]
+    near = _above_and_below(significant[index - stride], own, significant[index + stride], last_row)
+    own |= near
     index -= 1
-    left = _near_in_column(significant[index - stride], significant[index], significant[index + stride], last_row)
+    left |= _above_and_below(significant[index - stride], left, significant[index + stride], last_row)
     index += 2
-    right = _near_in_column(significant[index - stride], significant[index], significant[index + stride], last_row)
-    return middle | middle << ONE_COLUMN | middle >> ONE_COLUMN | left >> OTHER_COLUMNS | right << OTHER_COLUMNS
+    right |= _above_and_below(significant[index - stride], right, significant[index + stride], last_row)
+    return near | own << ONE_COLUMN | own >> ONE_COLUMN | left >> OTHER_COLUMNS | right << OTHER_COLUMNS
 
 
 @kernel(forceinline=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.decoding.block_state import GROUP_COLUMNS, WORD_ROWS, bitmap_stride
+from codec.decoding.block_state import GROUP_COLUMNS, SIGN_BIT, WORD_ROWS, bitmap_stride
 from codec.decoding.mq_decoder import DATA_WORDS, RAW_POSITION, raw_bit
 from codec.decoding.neighbour_flags import LATER, members_of_group, near_significance, update_neighbours
 from codec.jit import kernel, trailing_zeros_64
@@ -29,7 +29,7 @@ def raw_significance_pass(work, width, height, value, causal):
                     negative = raw_bit(words, count, at)
                     at += 1
                     row, column = top + (k & 3), left + (k >> 2)
-                    coefficients[row * width + column] = -value if negative else value
+                    coefficients[row * width + column] = value | negative << SIGN_BIT
                     position = (top // WORD_ROWS + 1) * (width + 2) + column + 1
                     update_neighbours(
                         work.neighbours, work.negative, position, width + 2, 3 * (row % WORD_ROWS), negative
@@ -43,10 +43,11 @@ def raw_significance_pass(work, width, height, value, causal):
 
 
 @kernel
-def raw_refinement_pass(work, width, height, half):
+def raw_refinement_pass(work, width, height, plane):
     """Magnitude refinement pass of the bypass mode (D.6)."""
     coefficients = work.coefficients
     words, count, at = work.words, work.mq[DATA_WORDS], work.mq[RAW_POSITION]
+    half = np.int64(1) << plane
     for top in range(0, height, 4):
         for left in range(0, width, GROUP_COLUMNS):
             group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
@@ -55,9 +56,7 @@ def raw_refinement_pass(work, width, height, half):
             while due:
                 k = trailing_zeros_64(np.int64(due))
                 due &= due - ONE
-                index = (top + (k & 3)) * width + left + (k >> 2)
-                old = coefficients[index]
-                step = half if raw_bit(words, count, at) else -half
+                bit = raw_bit(words, count, at)
                 at += 1
-                coefficients[index] = old - step if old < 0 else old + step
+                coefficients[(top + (k & 3)) * width + left + (k >> 2)] += (bit << (plane + 1)) - half
     work.mq[RAW_POSITION] = at
