@@ -19,7 +19,7 @@ from codec.jit import kernel
 from codec.mq_tables import CONTEXTS
 
 MAX_BLOCK_SAMPLES = 4096  # also enough words for the state of any code-block (A.6.1 limits both)
-GROUP_COLUMNS = 16
+STRIPE_ROWS, GROUP_COLUMNS = 4, 16
 WORD_ROWS = 16
 SIGN_BIT = 31  # of a coefficient
 
@@ -106,7 +106,7 @@ def new_workspace(words):
 def clear_state(work, width, height):
     """Set everything to zero before the first pass of a code-block."""
     work.coefficients[: width * height] = 0
-    bitmaps = ((height + 3) // 4 + 2) * bitmap_stride(width)
+    bitmaps = ((height + STRIPE_ROWS - 1) // STRIPE_ROWS + 2) * bitmap_stride(width)
     work.significant[:bitmaps] = 0
     work.coded[:bitmaps] = 0
     work.refined[:bitmaps] = 0

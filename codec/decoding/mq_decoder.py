@@ -147,7 +147,9 @@ def decode_symbol(value, next_word, count, a, c, ct, at):
     bit = (index ^ less_probable) & 1
     c += qe & lower
     a -= larger & lower
-    value = value if a & HALF else after >> (less_probable & LESS_PROBABLE_SHIFT)  # a context changes only with a renormalisation
+    value = (
+        value if a & HALF else after >> (less_probable & LESS_PROBABLE_SHIFT)
+    )  # a context changes only with a renormalisation
     shift = np.int64(leading_zeros_64(a)) - 1
     a <<= shift
     c <<= shift

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.decoding.block_state import GROUP_COLUMNS, SIGN_BIT, WORD_ROWS, bitmap_stride
+from codec.decoding.block_state import GROUP_COLUMNS, SIGN_BIT, WORD_ROWS
 from codec.decoding.mq_decoder import DATA_WORDS, decode_symbol
 from codec.decoding.neighbour_flags import (
     FIRST_ROW,
@@ -12,7 +12,8 @@ from codec.decoding.neighbour_flags import (
     REACH,
     THREE_ROWS,
     TWO_ROWS,
-    members_of_group,
+    group_members,
+    group_place,
     near_significance,
     sign_pattern,
     update_neighbours,
@@ -20,9 +21,21 @@ from codec.decoding.neighbour_flags import (
 from codec.jit import kernel, trailing_zeros_64
 from codec.mq_tables import REFINEMENT, RUN_LENGTH, SIGN_CONTEXTS, SIGN_FLIPS, UNIFORM
 
-SIGN_TABLE = (SIGN_CONTEXTS | SIGN_FLIPS << 7).astype(np.uint8)
-FIRST_REFINEMENT = np.uintp(REFINEMENT)
-ONE, COLUMN = np.uint64(1), np.uint64(15)
+CONTEXT_MASK, FLIP_SHIFT = 31, 7
+SIGN_TABLE = (SIGN_CONTEXTS | SIGN_FLIPS << FLIP_SHIFT).astype(np.uint8)
+ONE, FOUR_ROWS = np.uint64(1), np.uint64(15)
+FIRST_REFINEMENT, REFINED_BEFORE = np.uintp(REFINEMENT), np.uintp(2)
+
+
+@kernel(forceinline=True)
+def _decode_sign(pattern, negative, position, shift, contexts, words, count, a, c, ct, at):
+    """Decode a sign (D.3.2); returns 1 for negative, and the decoder's state."""
+    west, own = negative[np.uintp(position - 1)] >> shift, negative[np.uintp(position)] >> shift
+    east = negative[np.uintp(position + 1)] >> shift
+    sign = SIGN_TABLE[np.uintp(sign_pattern(pattern, west, own, east))]
+    x = np.uintp(sign & CONTEXT_MASK)
+    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
+    return bit ^ (sign >> FLIP_SHIFT), a, c, ct, at
 
 
 @kernel
@@ -34,11 +47,10 @@ def significance_pass(work, width, height, value, causal, zero_coding):
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
     for top in range(0, height, 4):
         for left in range(0, width, GROUP_COLUMNS):
-            group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
-            found, members = significant[group], members_of_group(width, height, top, left)
-            due = near_significance(significant, group, bitmap_stride(width), causal) & ~found & members
+            group, stride, first = group_place(width, top, left)
+            found, members = significant[group], group_members(width, height, top, left)
+            due = near_significance(significant, group, stride, causal) & ~found & members
             coded = due
-            first = (top // WORD_ROWS + 1) * (width + 2) + left + 1
             while due:
                 k = trailing_zeros_64(np.int64(due))
                 due &= due - ONE
@@ -48,12 +60,9 @@ def significance_pass(work, width, height, value, causal, zero_coding):
                 x = np.uintp(zero_coding[np.uintp(pattern)])
                 bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
                 if bit:
-                    sign = SIGN_TABLE[np.uintp(sign_pattern(
-                        pattern, negative[np.uintp(position - 1)] >> shift, negative[np.uintp(position)] >> shift,
-                        negative[np.uintp(position + 1)] >> shift))]
-                    x = np.uintp(sign & 31)
-                    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
-                    bit ^= sign >> 7
+                    bit, a, c, ct, at = _decode_sign(
+                        pattern, negative, position, shift, contexts, words, count, a, c, ct, at
+                    )
                     coefficients[np.uintp((top + row) * width + left + (k >> 2))] = value | bit << SIGN_BIT
                     update_neighbours(neighbours, negative, position, width + 2, shift, bit)
                     found |= ONE << np.uint64(k)
@@ -73,20 +82,44 @@ def refinement_pass(work, width, height, plane, causal):
     half = np.int64(1) << plane
     for top in range(0, height, 4):
         for left in range(0, width, GROUP_COLUMNS):
-            group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
+            group, stride, _ = group_place(width, top, left)
             due = significant[group] & ~work.coded[group]
             if due == 0:
                 continue
             refined = work.refined[group]
             work.refined[group] = refined | due
-            near = near_significance(significant, group, bitmap_stride(width), causal) & ~refined
+            near = near_significance(significant, group, stride, causal) & ~refined
             while due:
                 k = trailing_zeros_64(np.int64(due))
                 due &= due - ONE
-                x = FIRST_REFINEMENT + np.uintp(2) * (refined >> np.uint64(k) & ONE) + (near >> np.uint64(k) & ONE)
+                before, neighboured = refined >> np.uint64(k) & ONE, near >> np.uint64(k) & ONE
+                x = FIRST_REFINEMENT + REFINED_BEFORE * before + neighboured
                 bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
                 coefficients[np.uintp((top + (k & 3)) * width + left + (k >> 2))] += (bit << (plane + 1)) - half
     mq[0], mq[1], mq[2], mq[3] = a, c, ct, at
+
+
+@kernel(forceinline=True)
+def _decode_run(run, uniform, next_word, count, a, c, ct, at):
+    """Decode where the first significant coefficient of a column is (D.3.4); returns the row, 4 for none.
+
+    All three symbols together need no second word, and the uniform context has one state.
+    """
+    bit, run, a, c, ct, at = decode_symbol(run, next_word, count, a, c, ct, at)
+    row = np.int64(4)
+    if bit:
+        high, _, a, c, ct, at = decode_symbol(uniform, next_word, count, a, c, ct, at)
+        low, _, a, c, ct, at = decode_symbol(uniform, next_word, count, a, c, ct, at)
+        row = 2 * high + low
+    return row, run, a, c, ct, at
+
+
+@kernel(forceinline=True)
+def _empty_columns(found, near, rows):
+    """The bitmap, in the first row, of the columns that begin with a run-length symbol."""
+    near |= found
+    near |= near >> TWO_ROWS
+    return ~(near | near >> ONE_ROW) & FIRST_ROW if rows >= 4 else NONE
 
 
 @kernel
@@ -94,54 +127,45 @@ def cleanup_pass(work, width, height, value, causal, zero_coding):
     """Cleanup pass (D.3.4): the remaining coefficients; columns without significance around by a run-length symbol."""
     significant, coefficients, contexts = work.significant, work.coefficients, work.contexts
     neighbours, negative, reach = work.neighbours, work.negative, REACH[np.int64(causal)]
-    mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
+    mq, words, count, run = work.mq, work.words, work.mq[DATA_WORDS], contexts[RUN_LENGTH]
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
-    run, uniform = contexts[RUN_LENGTH], contexts[UNIFORM]
     for top in range(0, height, 4):
         for left in range(0, width, GROUP_COLUMNS):
-            group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
+            group, stride, first = group_place(width, top, left)
             found = significant[group]
-            due = ~(found | work.coded[group]) & members_of_group(width, height, top, left)
+            due = ~(found | work.coded[group]) & group_members(width, height, top, left)
             work.coded[group] = 0
             if due == 0:
                 continue
-            near = near_significance(significant, group, bitmap_stride(width), causal)
-            near |= found
-            near |= near >> TWO_ROWS
-            empty = ~(near | near >> ONE_ROW) & FIRST_ROW if top + 4 <= height else NONE
-            first = (top // WORD_ROWS + 1) * (width + 2) + left + 1
+            empty = _empty_columns(found, near_significance(significant, group, stride, causal), height - top)
             while due:
-                k = trailing_zeros_64(np.int64(due))
-                bit = np.int64(1)
+                k, bit = trailing_zeros_64(np.int64(due)), np.int64(1)
                 in_run = (empty >> np.uint64(k)) & ONE
                 if in_run:
-                    bit, run, a, c, ct, at = decode_symbol(run, words[np.uintp(at)], count, a, c, ct, at)
-                    if bit == 0:
-                        due &= ~(COLUMN << np.uint64(k))
+                    row, run, a, c, ct, at = _decode_run(
+                        run, contexts[UNIFORM], words[np.uintp(at)], count, a, c, ct, at
+                    )
+                    due &= ~(((ONE << np.uint64(row)) - ONE) << np.uint64(k))
+                    if row == 4:
                         continue
-                    # The uniform context has one state.
-                    high, _, a, c, ct, at = decode_symbol(uniform, words[np.uintp(at)], count, a, c, ct, at)
-                    low, _, a, c, ct, at = decode_symbol(uniform, words[np.uintp(at)], count, a, c, ct, at)
-                    due &= ~(((ONE << np.uint64(2 * high + low)) - ONE) << np.uint64(k))
-                    k += 2 * high + low
+                    k += row
                 due &= due - ONE
                 row, position = k & 3, first + (k >> 2)
                 shift = 3 * (top % WORD_ROWS + row)
                 pattern = (neighbours[np.uintp(position)] >> shift) & reach[np.uintp(row)]
                 if not in_run:
                     x = np.uintp(zero_coding[np.uintp(pattern)])
-                    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
+                    bit, contexts[x], a, c, ct, at = decode_symbol(
+                        contexts[x], words[np.uintp(at)], count, a, c, ct, at
+                    )
                 if bit:
-                    sign = SIGN_TABLE[np.uintp(sign_pattern(
-                        pattern, negative[np.uintp(position - 1)] >> shift, negative[np.uintp(position)] >> shift,
-                        negative[np.uintp(position + 1)] >> shift))]
-                    x = np.uintp(sign & 31)
-                    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
-                    bit ^= sign >> 7
+                    bit, a, c, ct, at = _decode_sign(
+                        pattern, negative, position, shift, contexts, words, count, a, c, ct, at
+                    )
                     coefficients[np.uintp((top + row) * width + left + (k >> 2))] = value | bit << SIGN_BIT
                     update_neighbours(neighbours, negative, position, width + 2, shift, bit)
                     found |= ONE << np.uint64(k)
-                    empty &= ~(np.uint64(2) << (np.uint64(k) | THREE_ROWS))
+                    empty &= ~(np.uint64(2) << (np.uint64(k) | THREE_ROWS))  # the next column
             significant[group] = found
     contexts[RUN_LENGTH] = run
     mq[0], mq[1], mq[2], mq[3] = a, c, ct, at

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.decoding.block_state import GROUP_COLUMNS, WORD_ROWS
+from codec.decoding.block_state import GROUP_COLUMNS, STRIPE_ROWS, WORD_ROWS, bitmap_stride
 from codec.jit import kernel
 
 # Coefficients of a bitmap: the first and the last row of all columns; and all.
@@ -22,7 +22,15 @@ LATER = np.array([0b110010, 0b111010, 0b111010, 0b011000], dtype=np.uint64)
 
 
 @kernel(forceinline=True)
-def members_of_group(width, height, top, left):
+def group_place(width, top, left):
+    """Index of a group in the bitmaps, the stride of these, and index of its first word of neighbours."""
+    stride = bitmap_stride(width)
+    group = (top // STRIPE_ROWS + 1) * stride + left // GROUP_COLUMNS + 1
+    return group, stride, (top // WORD_ROWS + 1) * (width + 2) + left + 1
+
+
+@kernel(forceinline=True)
+def group_members(width, height, top, left):
     """The bitmap of the coefficients of a group that are within the code-block."""
     columns = EVERY >> np.uint64(4 * max(left + GROUP_COLUMNS - width, 0))
     missing = max(top + 4 - height, 0)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from codec.decoding.block_state import GROUP_COLUMNS, SIGN_BIT, WORD_ROWS, bitmap_stride
+from codec.decoding.block_state import GROUP_COLUMNS, SIGN_BIT, WORD_ROWS
 from codec.decoding.mq_decoder import DATA_WORDS, RAW_POSITION, raw_bit
-from codec.decoding.neighbour_flags import LATER, members_of_group, near_significance, update_neighbours
+from codec.decoding.neighbour_flags import LATER, group_members, group_place, near_significance, update_neighbours
 from codec.jit import kernel, trailing_zeros_64
 
 ONE = np.uint64(1)
@@ -17,9 +17,9 @@ def raw_significance_pass(work, width, height, value, causal):
     words, count, at = work.words, work.mq[DATA_WORDS], work.mq[RAW_POSITION]
     for top in range(0, height, 4):
         for left in range(0, width, GROUP_COLUMNS):
-            group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
-            found, members = significant[group], members_of_group(width, height, top, left)
-            due = near_significance(significant, group, bitmap_stride(width), causal) & ~found & members
+            group, stride, first = group_place(width, top, left)
+            found, members = significant[group], group_members(width, height, top, left)
+            due = near_significance(significant, group, stride, causal) & ~found & members
             coded = due
             while due:
                 k = trailing_zeros_64(np.int64(due))
@@ -30,9 +30,8 @@ def raw_significance_pass(work, width, height, value, causal):
                     at += 1
                     row, column = top + (k & 3), left + (k >> 2)
                     coefficients[row * width + column] = value | negative << SIGN_BIT
-                    position = (top // WORD_ROWS + 1) * (width + 2) + column + 1
                     update_neighbours(
-                        work.neighbours, work.negative, position, width + 2, 3 * (row % WORD_ROWS), negative
+                        work.neighbours, work.negative, first + (k >> 2), width + 2, 3 * (row % WORD_ROWS), negative
                     )
                     found |= ONE << np.uint64(k)
                     later = LATER[k & 3] << np.uint64(k) & ~found & members
@@ -50,7 +49,7 @@ def raw_refinement_pass(work, width, height, plane):
     half = np.int64(1) << plane
     for top in range(0, height, 4):
         for left in range(0, width, GROUP_COLUMNS):
-            group = (top // 4 + 1) * bitmap_stride(width) + left // GROUP_COLUMNS + 1
+            group, _, _ = group_place(width, top, left)
             due = work.significant[group] & ~work.coded[group]
             work.refined[group] |= due
             while due:
