@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
+from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES, PIECE_COLUMNS
 from codec.jit import kernel, leading_zeros_64
 from codec.mq_tables import INITIAL_STATES, NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
 
@@ -159,6 +159,39 @@ def decode_symbol(value, next_word, count, a, c, ct, at):
         ct += WORD_BITS
         at = min(at + 1, count)
     return bit, value, a, c, ct, at
+
+
+@kernel
+def _decode_symbols(contexts, sequence, mq, words, symbols):
+    """Decode a symbol in each context of `sequence`."""
+    a, c, ct, at, count = mq[A_REGISTER], mq[C_REGISTER], mq[COUNT], mq[NEXT_WORD], mq[DATA_WORDS]
+    for n in range(sequence.size):
+        k = np.uintp(sequence[n])
+        symbols[n], contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
+
+
+def decode_decisions(codeword: bytes, sequence: np.ndarray) -> np.ndarray:
+    """The decisions of a codeword, for the contexts in which they were coded: the MQ decoder by itself.
+
+    Parameters
+    ----------
+    codeword : bytes
+    sequence : numpy.ndarray
+        uint8, contexts as in `codec.mq_tables`.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8.
+    """
+    pieces = np.zeros((1, PIECE_COLUMNS), np.int64)
+    pieces[0, PASSES], pieces[0, LENGTH], pieces[0, NEXT] = 1, len(codeword), -1
+    words, mq = np.empty(len(codeword) // (WORD_BITS // 8) + 2, np.int64), np.empty(SLOTS, np.int64)
+    _, _, count = load_segment(np.frombuffer(codeword, np.uint8), pieces, 0, 1, words, False)
+    start_mq(mq, words, count)
+    symbols = np.empty(sequence.size, np.uint8)
+    _decode_symbols(INITIAL_CONTEXTS.copy(), sequence, mq, words, symbols)
+    return symbols
 
 
 @kernel

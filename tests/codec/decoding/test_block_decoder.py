@@ -1,5 +1,4 @@
 import naive_decoder
-import numba
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +6,7 @@ from naive_packets import passes_of_segment
 
 from codec.decoding.block_decoder import decode_block
 from codec.decoding.block_state import SIGN_BIT, SubbandCoding, new_workspace
-from codec.decoding.mq_decoder import INITIAL_CONTEXTS, SLOTS, decode_symbol, load_segment, start_mq
+from codec.decoding.mq_decoder import decode_decisions, load_segment
 from codec.decoding.packet_reader import Contributions
 from codec.mq_tables import CONTEXTS, ORIENTATION_CLASSES, ZERO_CODING_CONTEXTS
 
@@ -22,19 +21,8 @@ def codeword(rng, length):
     return data.tobytes()
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def decode_symbols(contexts, sequence, mq, words, count):
-    """Decode one symbol for each context of `sequence`: the MQ decoder by itself."""
-    a, c, ahead, word = mq[0], mq[1], mq[2], mq[3]
-    symbols = np.empty(sequence.size, dtype=np.uint8)
-    for n in range(sequence.size):
-        k = sequence[n]
-        symbols[n], contexts[k], a, c, ahead, word = decode_symbol(contexts[k], words[word], count, a, c, ahead, word)
-    return symbols
-
-
-def one_piece(data, passes=1):
-    return np.array([[0, 0, passes, 0, len(data), -1]], dtype=np.int64), np.frombuffer(data, np.uint8)
+def one_piece(data):
+    return np.array([[0, 0, 1, 0, len(data), -1]], dtype=np.int64), np.frombuffer(data, np.uint8)
 
 
 @settings(deadline=None, max_examples=80)
@@ -46,12 +34,7 @@ def test_mq_decoder_equals_the_flow_charts(seed, length):
     contexts = naive_decoder.initial_contexts()
     reference = naive_decoder.MQDecoder(data)
     expected = [reference.decode(contexts, int(k)) for k in sequence]
-    pieces, bytes_ = one_piece(data)
-    words, mq = np.zeros(len(data) // 4 + 2, np.int64), np.zeros(SLOTS, np.int64)
-    piece, passes, count = load_segment(bytes_, pieces, 0, 1, words, False)
-    assert (piece, passes) == (-1, 1)
-    start_mq(mq, words, count)
-    assert decode_symbols(INITIAL_CONTEXTS.copy(), sequence, mq, words, count).tolist() == expected
+    assert decode_decisions(data, sequence.astype(np.uint8)).tolist() == expected
 
 
 def test_stuffed_carry_reaches_back_over_whole_words():
