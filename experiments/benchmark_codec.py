@@ -29,7 +29,7 @@ import codec
 from experiments.codec_benchmark import output
 from experiments.codec_benchmark.layers import measure_layers
 from experiments.codec_benchmark.processes import peak_memory, start_up
-from experiments.codec_benchmark.stages import measure_stages
+from experiments.codec_benchmark.stages import measure_decoding, measure_stages
 from experiments.codec_benchmark.timed_codecs import TIMED_CODECS
 from experiments.codec_benchmark.trials import (
     Image,
@@ -40,7 +40,7 @@ from experiments.codec_benchmark.trials import (
     ours_at_equal_bytes,
 )
 from mammo_jax.compression.ladder import CodecName
-from mammo_jax.ratios import LADDER
+from mammo_jax.ratios import LADDER, ratio_text
 from mammo_jax.runtime import set_up
 from mammo_jax.sources.image_files import read_image
 from mammo_jax.sources.mammogram import Mammogram
@@ -77,7 +77,8 @@ class BenchmarkConfig:
     other_codecs : tuple of str
         Codecs of other formats, measured at the nearest size that they reach.
     stage_ratios : tuple of float
-        Ratios at which the stages of our encoder are timed and compared with their lower bounds.
+        Ratios at which the stages of our encoder and decoder are timed and compared with their lower bounds; the
+        decoder's also for a lossless codestream.
     memory, start_up : bool
         Whether to measure peak memory and start-up time too, in fresh processes.
     out : Path
@@ -177,7 +178,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table += benchmark_image(without_noise(phantom), replace(config, other_codecs=()), Path(scratch))
         output.write_csv(config.out / "benchmark_codec.csv", table, output.COLUMNS)
         for ratio in config.stage_ratios:
-            output.print_stages(measure_stages(images[0], ratio, config.repeats), ratio)
+            title = f"stages of our encode at CR {ratio_text(ratio)} with its reconstruction, one thread, profiled:"
+            output.print_stages(measure_stages(images[0], ratio, config.repeats), title)
+        for decoded in (*config.stage_ratios, None):  # None is lossless
+            output.print_decoding(measure_decoding(images[0], decoded, config.repeats), decoded)
         if config.memory:
             memory = benchmark_memory(images[0], Path(scratch))
             output.write_csv(config.out / "benchmark_codec_memory.csv", memory, list(memory[0]))
