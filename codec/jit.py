@@ -60,14 +60,20 @@ def _call_template(get_call_template: Callable, args: tuple, kws: dict) -> Any:
     return get_call_template(tuple(map(types.unliteral, args)), {name: types.unliteral(kws[name]) for name in kws})
 
 
-def _leading_zeros(typing_context, value):  # noqa: ARG001
-    """Leading zeros of a positive 32-bit integer, in one instruction; for use in kernels."""
-    signature = types.int32(types.int32)
+def _bit_count(name: str, width: int) -> Any:
+    """An intrinsic for kernels, of one instruction: `name` of a positive integer of `width` bits."""
 
-    def generate(context, builder, signature, arguments):  # noqa: ARG001
-        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1))
+    def of_type(typing_context, value):  # noqa: ARG001
+        number = types.Integer.from_bitwidth(width)
 
-    return signature, generate
+        def generate(context, builder, signature, arguments):  # noqa: ARG001
+            return getattr(builder, name)(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+        return number(number), generate
+
+    return intrinsic(of_type)
 
 
-leading_zeros: Any = intrinsic(_leading_zeros)
+leading_zeros: Any = _bit_count("ctlz", 32)
+leading_zeros_64: Any = _bit_count("ctlz", 64)
+trailing_zeros_64: Any = _bit_count("cttz", 64)

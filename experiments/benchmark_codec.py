@@ -37,7 +37,7 @@ from experiments.codec_benchmark.shapes import (
     shapes,
     textured_image,
 )
-from experiments.codec_benchmark.stages import measure_stages
+from experiments.codec_benchmark.stages import measure_decoding, measure_stages
 from experiments.codec_benchmark.timed_codecs import TIMED_CODECS
 from experiments.codec_benchmark.trials import (
     Image,
@@ -48,7 +48,7 @@ from experiments.codec_benchmark.trials import (
     ours_at_equal_bytes,
 )
 from mammo_jax.compression.ladder import CodecName
-from mammo_jax.ratios import LADDER
+from mammo_jax.ratios import LADDER, ratio_text
 from mammo_jax.runtime import set_up
 from mammo_jax.sources.image_files import read_image
 from mammo_jax.sources.mammogram import Mammogram
@@ -85,7 +85,8 @@ class BenchmarkConfig:
     other_codecs : tuple of str
         Codecs of other formats, measured at the nearest size that they reach.
     stage_ratios : tuple of float
-        Ratios at which the stages of our encoder are timed and compared with their lower bounds.
+        Ratios at which the stages of our encoder and decoder are timed and compared with their lower bounds; the
+        decoder's also for a lossless codestream.
     shapes : bool
         Whether to measure images far from square, of `shape_pixels`, and tiles too.
     shape_pixels : int
@@ -204,7 +205,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table += benchmark_image(without_noise(phantom), replace(config, other_codecs=()), Path(scratch))
         output.write_csv(config.out / "benchmark_codec.csv", table, output.COLUMNS)
         for ratio in config.stage_ratios:
-            output.print_stages(measure_stages(images[0], ratio, config.repeats), ratio)
+            title = f"stages of our encode at CR {ratio_text(ratio)} with its reconstruction, one thread, profiled:"
+            output.print_stages(measure_stages(images[0], ratio, config.repeats), title)
+        for decoded in (*config.stage_ratios, None):  # None is lossless
+            output.print_decoding(measure_decoding(images[0], decoded, config.repeats), decoded)
         if config.shapes:
             print_shapes(config.shape_pixels, config.repeats, Path(scratch))
         if config.memory:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from codec.decoding.block_state import clear_state
 from codec.decoding.coding_parameters import BYPASS, RESET_CONTEXTS, SEGMENTATION_SYMBOLS, VERTICALLY_CAUSAL
 from codec.decoding.mq_decoder import (
     DATA_WORDS,
@@ -42,10 +43,9 @@ def decode_block(contributions, block, coding, planes, width, height, work):
     width, height : int
         Of the code-block.
     work : Workspace
-        `coefficients` receives width × height coefficients in raster order, times two.
+        `coefficients` receives width × height coefficients in raster order.
     """
-    work.coefficients[: width * height] = 0
-    work.flags[: (width + 2) * ((height + 3) // 4 + 2)] = 0
+    clear_state(work, width, height)
     _reset(work.contexts)
     style, truncated = coding.block_style, contributions.truncated[block] != 0
     causal = (style & VERTICALLY_CAUSAL) != 0
@@ -61,15 +61,15 @@ def decode_block(contributions, block, coding, planes, width, height, work):
         for _ in range(passes):
             if plane < 0 or (truncated and piece < 0 and _at_end(work.mq, raw, index)):
                 return
-            half, value = np.int32(1 << plane), np.int32(3 << plane)
+            value = np.int64(3) << plane
             if kind == 0 and raw:
                 raw_significance_pass(work, width, height, value, causal)
             elif kind == 0:
                 significance_pass(work, width, height, value, causal, coding.zero_coding)
             elif kind == 1 and raw:
-                raw_refinement_pass(work, width, height, half)
+                raw_refinement_pass(work, width, height, plane)
             elif kind == 1:
-                refinement_pass(work, width, height, half)
+                refinement_pass(work, width, height, plane, causal)
             else:
                 cleanup_pass(work, width, height, value, causal, coding.zero_coding)
                 if style & SEGMENTATION_SYMBOLS:

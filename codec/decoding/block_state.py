@@ -1,12 +1,13 @@
 """The state of a code-block while its coding passes are decoded (T.800 Annex D).
 
-The state of a code-block is one word for every column of a stripe of four rows. Bits 0-17 are the significance of the
-3 × 6 coefficients in and around the column, three to a row. From bit 18 on each row has three more flags: negative
-(rows -1 to 4 of the stripe), and for rows 0 to 3 "coded in this bit-plane's significance pass" and "refined before".
-Shifted right by three times the row, a word has the same layout for each coefficient; that is the index of the tables.
+The state is held twice. Bitmaps say which coefficients a pass visits: 16 columns of a stripe are one word, with bit
+4 × column + row, so that the lowest bit is the next coefficient of the scan (D.1). Words of neighbours give contexts:
+for 16 rows of a column, and the rows above and below them, there are three bits a row, the significance of the
+coefficients to the left, in the column and to the right. Shifted right by three times the row, such a word begins with
+the 3 × 3 pattern that is the index of `codec.mq_tables.ZERO_CODING_CONTEXTS`. Words of signs have the same layout.
 
-Magnitudes are stored times two, with the bit below the last decoded one set: the middle of the known interval (E.1.1.2
-with r = 1/2).
+Coefficients are stored as sign and magnitude. Magnitudes are stored times two, with the bit below the last decoded one
+set: the middle of the known interval (E.1.1.2 with r = 1/2).
 """
 
 from typing import NamedTuple
@@ -18,12 +19,9 @@ from codec.jit import kernel
 from codec.mq_tables import CONTEXTS
 
 MAX_BLOCK_SAMPLES = 4096  # also enough words for the state of any code-block (A.6.1 limits both)
-
-# Bits of a word, as seen by row 0.
-SELF, NEIGHBOURS, ANY = 1 << 4, 0x1EF, 0x3FFFF
-CODED, REFINED = 1 << 19, 1 << 20
-ALL_CODED = CODED | CODED << 3 | CODED << 6 | CODED << 9
-FOUR_ROWS = 0o1111
+STRIPE_ROWS, GROUP_COLUMNS = 4, 16
+WORD_ROWS = 16
+SIGN_BIT = 31  # of a coefficient
 
 
 class Workspace(NamedTuple):
@@ -32,13 +30,22 @@ class Workspace(NamedTuple):
     Attributes
     ----------
     coefficients : numpy.ndarray
-        int32.
-    flags, contexts, mq, words : numpy.ndarray
-        int64: the state of columns; contexts, state and words of the segment as in `codec.decoding.mq_decoder`.
+        uint32, the sign in bit `SIGN_BIT`.
+    significant, coded, refined : numpy.ndarray
+        uint64, bitmaps of the coefficients that are significant, that were coded in this bit-plane's significance pass,
+        and that have been refined; with a word of zeros around them on every side.
+    neighbours, negative : numpy.ndarray
+        int64, words of neighbours and of signs, with one around them on every side.
+    contexts, mq, words : numpy.ndarray
+        int64: contexts, state and words of the segment as in `codec.decoding.mq_decoder`.
     """
 
     coefficients: np.ndarray
-    flags: np.ndarray
+    significant: np.ndarray
+    coded: np.ndarray
+    refined: np.ndarray
+    neighbours: np.ndarray
+    negative: np.ndarray
     contexts: np.ndarray
     mq: np.ndarray
     words: np.ndarray
@@ -83,9 +90,48 @@ class SubbandCoding(NamedTuple):
 def new_workspace(words):
     """Create a workspace for codeword segments of so many words."""
     return Workspace(
-        np.empty(MAX_BLOCK_SAMPLES, np.int32),
+        np.empty(MAX_BLOCK_SAMPLES, np.uint32),
+        np.empty(MAX_BLOCK_SAMPLES, np.uint64),
+        np.empty(MAX_BLOCK_SAMPLES, np.uint64),
+        np.empty(MAX_BLOCK_SAMPLES, np.uint64),
+        np.empty(MAX_BLOCK_SAMPLES, np.int64),
         np.empty(MAX_BLOCK_SAMPLES, np.int64),
         np.empty(CONTEXTS, np.int64),
         np.empty(SLOTS, np.int64),
+        np.empty(words, np.int64),
+    )
+
+
+@kernel
+def clear_state(work, width, height):
+    """Set everything to zero before the first pass of a code-block."""
+    work.coefficients[: width * height] = 0
+    bitmaps = ((height + STRIPE_ROWS - 1) // STRIPE_ROWS + 2) * bitmap_stride(width)
+    work.significant[:bitmaps] = 0
+    work.coded[:bitmaps] = 0
+    work.refined[:bitmaps] = 0
+    words = ((height + WORD_ROWS - 1) // WORD_ROWS + 2) * (width + 2)
+    work.neighbours[:words] = 0
+    work.negative[:words] = 0
+
+
+@kernel
+def bitmap_stride(width):
+    """Words of a bitmap from one stripe to the next."""
+    return (width + GROUP_COLUMNS - 1) // GROUP_COLUMNS + 2
+
+
+@kernel
+def with_words(work, words):
+    """The same workspace for longer codeword segments."""
+    return Workspace(
+        work.coefficients,
+        work.significant,
+        work.coded,
+        work.refined,
+        work.neighbours,
+        work.negative,
+        work.contexts,
+        work.mq,
         np.empty(words, np.int64),
     )

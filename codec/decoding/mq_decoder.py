@@ -2,28 +2,30 @@
 
 import numpy as np
 
-from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES
-from codec.jit import kernel, leading_zeros
+from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES, PIECE_COLUMNS
+from codec.jit import kernel, leading_zeros_64
 from codec.mq_tables import INITIAL_STATES, NEXT_LPS, NEXT_MPS, QE, SWITCH_MPS
 
-# A context is one integer: Qe in bits 32-47, state in bits 1-6, the more probable symbol in bit 0.
-SCALE = 32
-QE_BITS = 0xFFFF << SCALE
-HALF = 0x8000 << SCALE
 WORD_BITS = 32
 ALL_ONES = 0xFFFFFFFF
 
-# Slots of a segment reader's state between passes. The interval A and the code register C are stored less D,
-# the distance to the next renormalisation or LPS: a more probable symbol then costs one subtraction and one comparison.
-# COUNT is CT of the standard. The last two are the number of words with data, and the position in a raw segment.
-A_REGISTER, C_REGISTER, DISTANCE, COUNT, NEXT_WORD, DATA_WORDS, RAW_POSITION = range(7)
-SLOTS = 7
+# A context is one integer: Qe in bits 0-15, the more probable symbol in bit 17, the state above. Shifted left by
+# QE_SHIFT it is Qe at the scale of A, whose 16 bits are the highest below the sign.
+SENSE_BIT = 17
+QE_SHIFT = 47
+HALF = 0x8000 << QE_SHIFT
+SIGN_BIT = 63
+
+# Slots of a segment reader's state between passes: A, C and CT of the standard, the index of the next word, the number
+# of words with data, and the position in a raw segment.
+A_REGISTER, C_REGISTER, COUNT, NEXT_WORD, DATA_WORDS, RAW_POSITION = range(6)
+SLOTS = 6
 
 
 def _context_values() -> np.ndarray:
     """int64 [94]: the context integer for index ``state << 1 | mps``."""
     index = np.arange(94, dtype=np.int64)
-    return QE[index >> 1].astype(np.int64) << SCALE | index
+    return QE[index >> 1].astype(np.int64) | index << SENSE_BIT
 
 
 def _transitions(next_state: np.ndarray, switch: np.ndarray) -> np.ndarray:
@@ -33,10 +35,12 @@ def _transitions(next_state: np.ndarray, switch: np.ndarray) -> np.ndarray:
     return _context_values()[following]
 
 
-# The context integer after a symbol, by ``less probable << 7 | state << 1 | mps``.
-AFTER = np.zeros(256, dtype=np.int64)
-AFTER[:94] = _transitions(NEXT_MPS, np.zeros_like(SWITCH_MPS))
-AFTER[128 : 128 + 94] = _transitions(NEXT_LPS, SWITCH_MPS)
+# For index ``state << 1 | mps`` the context integers after the more and, from LESS_PROBABLE_SHIFT on, the less probable
+# symbol.
+LESS_PROBABLE_SHIFT = 25
+INDEX_MASK = 127
+AFTER = _transitions(NEXT_MPS, np.zeros_like(SWITCH_MPS))
+AFTER |= _transitions(NEXT_LPS, SWITCH_MPS) << LESS_PROBABLE_SHIFT
 INITIAL_CONTEXTS = _context_values()[INITIAL_STATES.astype(np.int64) << 1]
 
 
@@ -117,8 +121,7 @@ def _carry(words, count):
 def start_mq(mq, words, count):
     """INITDEC (C.3.5), for a segment of which the first `count` words hold data."""
     mq[A_REGISTER] = HALF
-    mq[C_REGISTER] = words[0] << (SCALE + 15 - WORD_BITS)
-    mq[DISTANCE] = 0
+    mq[C_REGISTER] = words[0] << (QE_SHIFT + 15 - WORD_BITS)
     mq[COUNT] = WORD_BITS - 15
     mq[NEXT_WORD] = min(1, count)
     mq[DATA_WORDS] = count
@@ -126,37 +129,69 @@ def start_mq(mq, words, count):
 
 
 @kernel(forceinline=True)
-def decode_symbol(value, next_word, count, a, c, d, ct, at):
+def decode_symbol(value, next_word, count, a, c, ct, at):
     """DECODE (C.3.2): one symbol, in a context whose integer is `value`.
 
-    Returns the symbol, the context's new integer, and the decoder's state. It takes no arrays, since Numba would count
-    references to them on every call; `next_word` is the element of the segment's words at `at`.
+    Returns the symbol, the context's new integer, and the decoder's state. Most symbols are hardly more probable than
+    the other one, so nothing branches on them: conditions are masks, 0 or -1. It takes no arrays, since Numba would
+    count references to them on every call; `next_word` is the element of the segment's words at `at`.
     """
-    d -= value & QE_BITS
-    bit = value & 1
-    if d < 0:
-        # The less probable symbol or a renormalisation.
-        qe = value & QE_BITS
-        a += d
-        c += d
-        less_probable = np.int64(c < 0) ^ np.int64(a < qe)  # exchanged where the interval is the smaller one
-        if c < 0:
-            a = qe
-            c += qe
-        value = AFTER[less_probable << 7 | (value & 127)]
-        bit ^= less_probable
-        shift = np.int64(leading_zeros(np.int32(a >> SCALE))) - 16
-        a <<= shift
-        c <<= shift
-        ct -= shift
-        if ct < 0:
-            c += next_word << -ct
-            ct += WORD_BITS
-            at = min(at + 1, count)
-        d = min(a - HALF, c)
-        a -= d
-        c -= d
-    return bit, value, a, c, d, ct, at
+    qe = value << QE_SHIFT
+    index = (value >> SENSE_BIT) & INDEX_MASK
+    after = AFTER[np.uintp(index)]
+    a -= qe
+    c -= qe
+    larger = a - qe
+    lower = c >> SIGN_BIT
+    less_probable = lower ^ (larger >> SIGN_BIT)  # exchanged where the upper interval is the smaller one
+    bit = (index ^ less_probable) & 1
+    c += qe & lower
+    a -= larger & lower
+    value = (
+        value if a & HALF else after >> (less_probable & LESS_PROBABLE_SHIFT)
+    )  # a context changes only with a renormalisation
+    shift = np.int64(leading_zeros_64(a)) - 1
+    a <<= shift
+    c <<= shift
+    ct -= shift
+    if ct < 0:
+        c += next_word << (QE_SHIFT - WORD_BITS - ct)
+        ct += WORD_BITS
+        at = min(at + 1, count)
+    return bit, value, a, c, ct, at
+
+
+@kernel
+def _decode_symbols(contexts, sequence, mq, words, symbols):
+    """Decode a symbol in each context of `sequence`."""
+    a, c, ct, at, count = mq[A_REGISTER], mq[C_REGISTER], mq[COUNT], mq[NEXT_WORD], mq[DATA_WORDS]
+    for n in range(sequence.size):
+        k = np.uintp(sequence[n])
+        symbols[n], contexts[k], a, c, ct, at = decode_symbol(contexts[k], words[np.uintp(at)], count, a, c, ct, at)
+
+
+def decode_decisions(codeword: bytes, sequence: np.ndarray) -> np.ndarray:
+    """The decisions of a codeword, for the contexts in which they were coded: the MQ decoder by itself.
+
+    Parameters
+    ----------
+    codeword : bytes
+    sequence : numpy.ndarray
+        uint8, contexts as in `codec.mq_tables`.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8.
+    """
+    pieces = np.zeros((1, PIECE_COLUMNS), np.int64)
+    pieces[0, PASSES], pieces[0, LENGTH], pieces[0, NEXT] = 1, len(codeword), -1
+    words, mq = np.empty(len(codeword) // (WORD_BITS // 8) + 2, np.int64), np.empty(SLOTS, np.int64)
+    _, _, count = load_segment(np.frombuffer(codeword, np.uint8), pieces, 0, 1, words, False)
+    start_mq(mq, words, count)
+    symbols = np.empty(sequence.size, np.uint8)
+    _decode_symbols(INITIAL_CONTEXTS.copy(), sequence, mq, words, symbols)
+    return symbols
 
 
 @kernel

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from codec.decoding.block_decoder import MAX_DECODED_PLANES, decode_block
-from codec.decoding.block_state import SubbandCoding, Workspace, new_workspace
+from codec.decoding.block_state import SIGN_BIT, SubbandCoding, new_workspace, with_words
 from codec.decoding.packet_header_reader import LENGTH, NEXT
 from codec.decoding.tile_layout import (
     FIRST_BLOCK,
@@ -25,6 +25,7 @@ from codec.jit import kernel
 from codec.mq_tables import ZERO_CODING_CONTEXTS
 
 INITIAL_WORDS = 1024
+MAGNITUDE = np.uint32((1 << SIGN_BIT) - 1)
 
 
 class TileCoding(NamedTuple):
@@ -129,7 +130,7 @@ def decode_subband(contributions, band_rows, coding, band, share, shares):
             left, right, top, bottom = block_area(band_rows[row], k, coding.block_width, coding.block_height)
             needed = _words_needed(contributions.pieces, contributions.first[block])
             if work.words.size < needed:
-                work = Workspace(work.coefficients, work.flags, work.contexts, work.mq, np.empty(needed, np.int64))
+                work = with_words(work, needed)
             decode_block(contributions, block, coding, planes, right - left, bottom - top, work)
             if coding.roi_shift > 0:
                 _undo_roi_shift(work.coefficients[: (right - left) * (bottom - top)], coding.roi_shift)
@@ -164,24 +165,24 @@ def _words_needed(pieces, piece):
 def _undo_roi_shift(coefficients, roi_shift):
     """Shift the coefficients of the region of interest back down (H.1)."""
     for k in range(coefficients.size):
-        magnitude = np.int64(abs(coefficients[k]))
+        magnitude = coefficients[k] & MAGNITUDE
         if magnitude >> (roi_shift + 1):
             # The bits below the shift are only the middle of the interval, which becomes half of the last bit.
             below = magnitude & ((np.int64(1) << roi_shift) - 1)
-            magnitude = magnitude >> roi_shift | (below != 0)
-            coefficients[k] = -magnitude if coefficients[k] < 0 else magnitude
+            coefficients[k] = (coefficients[k] & ~MAGNITUDE) | magnitude >> roi_shift | (below != 0)
 
 
 @kernel
 def _store(coefficients, half_step, reversible, band):
-    """Dequantise (E.1): coefficients are stored times two."""
+    """Dequantise (E.1): magnitudes are stored times two."""
     rows, columns = band.shape
     for row in range(rows):
-        start = row * columns
+        line = coefficients[row * columns : (row + 1) * columns]
         if reversible:
             for column in range(columns):
-                value = coefficients[start + column]
-                band[row, column] = -(-value >> 1) if value < 0 else value >> 1
+                magnitude = np.int32((line[column] & MAGNITUDE) >> np.uint32(1))
+                band[row, column] = -magnitude if line[column] >> SIGN_BIT else magnitude
         else:
             for column in range(columns):
-                band[row, column] = np.float32(coefficients[start + column]) * half_step
+                value = np.float32(np.int32(line[column] & MAGNITUDE)) * half_step
+                band[row, column] = -value if line[column] >> SIGN_BIT else value

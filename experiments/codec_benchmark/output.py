@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.codec_benchmark.stages import Stage
+from experiments.codec_benchmark.stages import DecodingTrial, Stage
 from experiments.codec_benchmark.trials import ONE_THREAD, Image, Trial
 from mammo_jax.compression.image_quality import Quality
 from mammo_jax.files import atomic_path
@@ -107,13 +107,23 @@ def cheapest_pairs(table: Sequence[Mapping[str, Any]], threads: int) -> float:
     return min(totals.values())
 
 
-def print_stages(stages: Sequence[Stage], ratio: float) -> None:
-    """Print the time of each stage of an encode, and a lower bound of it where one is known."""
-    print(f"stages of our encode at CR {ratio_text(ratio)} with its reconstruction, one thread, profiled:")
+def print_stages(stages: Sequence[Stage], title: str) -> None:
+    """Print the time of each stage, and a lower bound of it where one is known."""
+    print(title)
     for stage in stages:
         floor = f"{1e3 * stage.floor:8.1f} ms = {stage.floor_is}" if stage.floor else ""
         times = f"{stage.seconds / stage.floor:6.1f} × the floor of" if stage.floor else ""
         print(f"    {stage.name:26}{1e3 * stage.seconds:8.1f} ms{times}{floor}")
+
+
+def print_decoding(trial: DecodingTrial, ratio: float | None) -> None:
+    """Print the times of decoding beside OpenJPEG's, and the stages of ours."""
+    which = "lossless" if ratio is None else f"CR {ratio_text(ratio)}"
+    print_stages(
+        trial.stages,
+        f"decoding, {which}, one thread: {1e3 * trial.ours:.0f} ms; OpenJPEG {1e3 * trial.openjpeg:.0f} ms = "
+        f"{trial.openjpeg / trial.ours:.2f} ×; our stages, profiled:",
+    )
 
 
 def plot(path: Path, table: Sequence[Mapping[str, Any]], title: str) -> None:

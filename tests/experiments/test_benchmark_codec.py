@@ -63,6 +63,9 @@ def test_what_is_printed_and_drawn(run):
     assert "start-up" not in printed
     assert not (out / "benchmark_codec_memory.csv").exists()
     assert re.search(r"block coding .* × the floor of .* M decisions at", printed)
+    for which in ("CR 15", "lossless"):
+        assert re.search(rf"decoding, {which}, one thread: \d+ ms; OpenJPEG \d+ ms = [\d.]+ ×", printed)
+    assert len(re.findall(r"block decoding .* × the floor of .* M decisions at .* and .* MB at", printed)) == 2
     assert "threads 1, ladder of 2 with reconstructions" in printed
     lost = re.search(r"in layers of one codestream: .* than alone: CR 900 (\S+), CR 15 (\S+)\n", printed)
     assert lost is not None
@@ -132,6 +135,27 @@ def test_stages_and_their_floors():
     # A decision brings half a bit or so on the average; a quarter of 156 000 bytes are coded.
     (count,) = (float(text) for text in re.findall(r"(\S+) M decisions", found["block coding"].floor_is))
     assert 0.1 < count < 3
+
+
+@pytest.mark.parametrize("ratio", [4, None])
+def test_stages_of_decoding_and_their_floors(ratio):
+    image = trials.Image.of("made", np.random.default_rng(0).integers(0, 4096, (300, 260)).astype(np.uint16), 12)
+    trial = stages.measure_decoding(image, ratio, 2)
+    found = {stage.name: stage for stage in trial.stages}
+    assert set(found) == {*stages.DECODING_STAGES, stages.OTHER}
+    assert min(trial.ours, trial.openjpeg) > 0.0005
+    assert found["block decoding"].seconds > 0.4 * sum(stage.seconds for stage in found.values())
+    assert 0 < found["block decoding"].floor < found["block decoding"].seconds
+    (count,) = (float(text) for text in re.findall(r"(\S+) M decisions", found["block decoding"].floor_is))
+    assert 0.1 < count < (3 if ratio else 5)
+
+
+def test_every_module_of_the_decoder_that_python_calls_belongs_to_a_stage():
+    known = set().union(*stages.DECODING_STAGES.values())
+    folder = Path(codec.__file__).parent / "decoding"
+    kernels = {"block_decoder", "block_state", "mq_decoder", "mq_passes", "neighbour_flags", "raw_passes"}
+    modules = {path.stem for path in folder.glob("*.py")}
+    assert modules == known | kernels | {"__init__", "inspection", "jp2_reader"}
 
 
 def test_every_module_of_the_encoder_belongs_to_a_stage():
