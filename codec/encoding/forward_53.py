@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from codec.decoding.inverse_transform import is_narrow
 from codec.jit import kernel
 from codec.subbands import subband_shapes
 
@@ -24,15 +25,20 @@ def forward_53(pixels: np.ndarray, levels: int, level_shift: int) -> list[np.nda
         int32 subbands in the order of the codestream.
     """
     bands: list[np.ndarray] = []
-    low, shift = np.ascontiguousarray(pixels), np.int32(level_shift)
+    transposed = is_narrow(pixels.shape)  # as the inverse transform: kernels go from row to row
+    low, shift = np.ascontiguousarray(pixels.T if transposed else pixels), np.int32(level_shift)
     for _ in range(levels):
         ll, hl, lh, hh = (np.empty(shape, np.int32) for shape in subband_shapes(low.shape[0], low.shape[1], 1))
-        _analyse_53(low, shift, ll, hl, lh, hh)
-        bands = [hl, lh, hh, *bands]
+        if transposed:
+            _analyse_transposed_53(low, shift, ll, hl, lh, hh)
+            bands = [*(np.ascontiguousarray(band.T) for band in (lh, hl, hh)), *bands]
+        else:
+            _analyse_53(low, shift, ll, hl, lh, hh)
+            bands = [hl, lh, hh, *bands]
         low, shift = ll, np.int32(0)
     if levels == 0:
         low = low.astype(np.int32) - shift
-    return [low, *bands]
+    return [np.ascontiguousarray(low.T) if transposed else low, *bands]
 
 
 @kernel
@@ -95,3 +101,36 @@ def _analyse_53(pixels, shift, ll, hl, lh, hh):
         for c in range(columns):
             low[c] = np.int32(pixels[rows - 1, c]) - shift + ((before[c] + before[c] + 2) >> 2)
         _analyse_row_53(low, ll[ll.shape[0] - 1], hl[ll.shape[0] - 1])
+
+
+@kernel
+def _analyse_transposed_53(pixels, shift, ll, hl, lh, hh):
+    """As `_analyse_53` for a transposed image: along its rows first, which are the columns of the image."""
+    rows, columns = pixels.shape
+    low, high = np.empty((rows, ll.shape[1]), np.int32), np.empty((rows, hl.shape[1]), np.int32)
+    line = np.empty(columns, np.int32)
+    for row in range(rows):
+        for c in range(columns):
+            line[c] = np.int32(pixels[row, c]) - shift
+        _analyse_row_53(line, low[row], high[row])
+    _lift_53(low, ll, lh)
+    _lift_53(high, hl, hh)
+
+
+@kernel
+def _lift_53(samples, low, high):
+    """Vertical lifting of all rows."""
+    rows, nothing = samples.shape[0], np.int32(0)
+    if rows == 1:
+        low[0] = samples[0]
+        return
+    before, spare = np.empty(samples.shape[1], np.int32), np.empty(samples.shape[1], np.int32)
+    _lift_rows_53(nothing, samples[0], samples[1], samples[min(2, 2 * rows - 4)], before, spare, before)
+    for n in range(high.shape[0]):
+        below = 2 * n + 2 if 2 * n + 2 < rows else 2 * n
+        previous = high[n - 1] if n else before
+        _lift_rows_53(nothing, samples[2 * n], samples[2 * n + 1], samples[below], previous, low[n], high[n])
+    if low.shape[0] > high.shape[0]:
+        last, previous = low.shape[0] - 1, high[high.shape[0] - 1]
+        for c in range(previous.size):
+            low[last, c] = samples[rows - 1, c] + ((previous[c] + previous[c] + 2) >> 2)
