@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_packets import TagTree, ceil_div, make_precincts, packet_sequence, passes_of_segment, write_tile
+from naive_packets import Block, Grid, TagTree, ceil_div, make_precincts, packet_sequence, passes_of_segment, write_tile
 
+from codec.decoding.codestream_reader import MAX_ROI_SHIFT
 from codec.decoding.coding_parameters import TERMINATE_EACH_PASS, BlockCoding, CodingStyle, Progression
 from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES, passes_to_segment_end
 from codec.decoding.packet_reader import read_packets
@@ -25,6 +26,7 @@ from codec.decoding.tile_layout import (
     lay_out_tile,
 )
 from codec.errors import LimitError
+from codec.quantization import Quantization
 
 
 def read_back(found, layout):
@@ -161,6 +163,24 @@ def test_more_pieces_than_allowed_are_refused():
     assert len(read(everything).pieces) == everything > len(body)
     with pytest.raises(LimitError, match="raise max_pixels"):
         read(everything - 1)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_more_missing_bit_planes_than_a_subband_can_have_end_the_reading(beyond):
+    finest = Quantization.read(bytes([7 << 5, 31 << 3]), 0, "QCD")
+    missing = finest.magnitude_bits(0, 0, 0) + MAX_ROI_SHIFT + beyond
+    coding, area = BlockCoding(0, 2, 2, 0, True, ((2, 2),)), (0, 0, 4, 4)
+    layout = lay_out_tile(area, area, (1, 1), coding, LayoutBudget(2**24, 0))
+    block = Block(missing, {0: [(1, b"x")]})
+    tree = {0: {(0, 0): [Grid(0, {(0, 0): block}, TagTree([[0]]), TagTree([[missing]]))]}}
+    body, _ = write_tile(
+        tree, packet_sequence(tree, area, area, (1, 1), coding, "LRCP", range(1), 1), False, False, False
+    )
+    progressions, style = (Progression("LRCP", 0, 1, 1),), CodingStyle(False, False, "LRCP", 1)
+    contributions = read_packets(
+        body, None, layout, progressions, style, coding.style, resolutions=1, layers=1, max_pieces=1
+    )
+    assert read_back(contributions, layout) == ({} if beyond else {(0, 0, 0): [74, (0, 1, b"x")]})
 
 
 def test_more_code_blocks_than_allowed_are_refused():
