@@ -61,7 +61,11 @@ def memory_bandwidth(samples: int) -> float:
 
 
 def seconds_a_decision() -> float:
-    """Time of the MQ coder alone for a decision of ordinary skew."""
+    """Time of the MQ coder alone for a decision of ordinary skew.
+
+    This needs a function of the codec's inside: `codec.encode` runs the MQ coder within the block coder only, and what
+    the others of its work take must not count here.
+    """
     rng = np.random.default_rng(0)
     contexts = rng.integers(0, CONTEXTS, SAMPLE_DECISIONS)
     rare = rng.uniform(0.05, 0.5, CONTEXTS)
