@@ -29,7 +29,7 @@ from codec.errors import LimitError
 from codec.quantization import Quantization
 
 
-def read_back(found, layout):
+def read_back(contributions, layout):
     """{(subband, block row, block column): [zero planes, [first pass, passes, bytes], ...]}."""
     blocks = {}
     for row in layout.precinct_bands:
@@ -37,16 +37,16 @@ def read_back(found, layout):
         width = int(row[GRID_WIDTH])
         for k in range(width * int(row[GRID_WIDTH + 1])):
             block = int(row[GRID_WIDTH + 2]) + k
-            piece, pieces = int(found.first[block]), []
+            piece, pieces = int(contributions.first[block]), []
             while piece >= 0:
-                line = found.pieces[piece]
-                data = found.data[line[OFFSET] : line[OFFSET] + line[LENGTH]].tobytes()
+                line = contributions.pieces[piece]
+                data = contributions.data[line[OFFSET] : line[OFFSET] + line[LENGTH]].tobytes()
                 pieces.append((int(line[FIRST_PASS]), int(line[PASSES]), data))
                 piece = int(line[NEXT])
             if pieces:
                 y = (int(row[Y0]) >> band.block_height) + k // width
                 x = (int(row[X0]) >> band.block_width) + k % width
-                blocks[int(row[SUBBAND]), y, x] = [int(found.zero_planes[block]), *pieces]
+                blocks[int(row[SUBBAND]), y, x] = [int(contributions.zero_planes[block]), *pieces]
     return blocks
 
 
@@ -108,12 +108,12 @@ def test_written_packets_are_read_back(tile, seed, layers, orders, sop, eph, pac
         sequence += packet_sequence(tree, area, reference, steps, coding, order, range(first, end), end_layer)
     body, headers = write_tile(tree, sequence, sop, eph, packed)
     wanted = (max(coding.levels, 1), max(layers - 1, 1)) if fewer else (coding.levels + 1, layers)
-    found = read_packets(
+    contributions = read_packets(
         body, headers, layout, tuple(progressions), CodingStyle(sop, eph, orders[0], layers), coding.style,
         resolutions=wanted[0], layers=wanted[1], max_pieces=2**20,
     )  # fmt: skip
-    assert read_back(found, layout) == expected_blocks(tree, *wanted)
-    assert not found.truncated.any()
+    assert read_back(contributions, layout) == expected_blocks(tree, *wanted)
+    assert not contributions.truncated.any()
 
 
 @settings(deadline=None, max_examples=100)
@@ -124,20 +124,20 @@ def test_any_bytes_give_pieces_within_the_data(tile, data, packed, order):
     layout = lay_out_tile(area, reference, steps, coding, LayoutBudget(2**24, 0))
     progressions = (Progression(order, 0, 33, 65535),)
     style = CodingStyle(True, True, order, 65535)
-    found = read_packets(
+    contributions = read_packets(
         data, packed, layout, progressions, style, coding.style, resolutions=33, layers=65535, max_pieces=2**20
     )
-    ends = found.pieces[:, OFFSET] + found.pieces[:, LENGTH]
-    assert (found.pieces[:, LENGTH] >= 0).all()
-    assert (found.pieces[:, OFFSET] >= 0).all()
+    ends = contributions.pieces[:, OFFSET] + contributions.pieces[:, LENGTH]
+    assert (contributions.pieces[:, LENGTH] >= 0).all()
+    assert (contributions.pieces[:, OFFSET] >= 0).all()
     assert (ends <= len(data)).all()
-    assert (found.pieces[:, NEXT] < len(found.pieces)).all()
-    for first in found.first[found.first >= 0]:
+    assert (contributions.pieces[:, NEXT] < len(contributions.pieces)).all()
+    for first in contributions.first[contributions.first >= 0]:
         passes = 0
         while first >= 0:
-            assert found.pieces[first, FIRST_PASS] == passes
-            passes += found.pieces[first, PASSES]
-            first = found.pieces[first, NEXT]
+            assert contributions.pieces[first, FIRST_PASS] == passes
+            passes += contributions.pieces[first, PASSES]
+            first = contributions.pieces[first, NEXT]
 
 
 def test_more_pieces_than_allowed_are_refused():
