@@ -284,7 +284,6 @@ def benchmark(config: BenchmarkConfig, _flags: Sequence[str]) -> None:
             f"{row.predict_ratio:7.2f}{row.input:9.0f}{compiling:>14}{row.of_peak:9.0%}{row.memory_mb:7.0f} MB",
             flush=True,
         )
-    config.out.mkdir(parents=True, exist_ok=True)
     with atomic_path(config.out / "benchmark_training.csv") as path:
         pd.DataFrame(map(asdict, measurements)).to_csv(path, index=False, na_rep="nan")
     print(f"\n{config.out / 'benchmark_training.csv'}")
