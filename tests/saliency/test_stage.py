@@ -34,7 +34,7 @@ FADED = 400.0
 
 
 def read(ratio, permuted=False):
-    examples = blobs(64, size=(24, 24), ratio=ratio_text(ratio), folds=2, contrast=8 / (1 + ratio / 100))
+    examples = blobs(48, size=(24, 24), ratio=ratio_text(ratio), folds=2, contrast=8 / (1 + ratio / 100))
     if permuted:
         examples.targets[:] = np.random.default_rng(0).permutation(examples.targets)
     return examples
