@@ -1,10 +1,13 @@
 """The decorator of every compiled function of the codec: `numba.njit` with a cache on disk that is never stale.
 
 Numba's own ``cache=True`` looks only at the file in which a function is defined, so an edited callee in another file
-silently runs in its old form. Here the stamp of every cache entry is a digest of all sources of the package: after any
-edit everything is compiled again.
+silently runs in its old form. It also numbers the files of a function's versions in an index that it reads and writes
+without a lock, so that two processes that compile at once can give one file to two versions, and the wrong machine code
+runs later. Here there is no index: the name of a version's file follows from the sources of the package and from the
+types of its arguments, so after any edit everything is compiled again, and every version has a file of its own.
 """
 
+import glob
 import hashlib
 from collections.abc import Callable
 from functools import partial
@@ -28,17 +31,44 @@ def source_digest(folder: Path) -> str:
 
 
 SOURCE_DIGEST = source_digest(Path(__file__).parent)
+DIGITS = 24  # of a digest, in a file's name
+
+
+class KernelFiles(IndexDataCacheFile):
+    """The compiled versions of one function, each in a file of its own, without Numba's index."""
+
+    def save(self, key: tuple, data: Any) -> None:
+        """Write a version whole or not at all, and remove those that other sources of the package have left."""
+        current = self._path(key)
+        self._save_data(current.name, (key, data))
+        for path in current.parent.glob(f"{glob.escape(self._function)}.*.nbc"):
+            if not path.name.startswith(f"{self._function}.{SOURCE_DIGEST[:DIGITS]}"):
+                path.unlink(missing_ok=True)
+
+    def load(self, key: tuple) -> Any:
+        """Read a version; None where it is missing."""
+        try:
+            stored_key, data = self._load_data(self._path(key).name)
+        except FileNotFoundError:
+            return None
+        return data if stored_key == key else None
+
+    @property
+    def _function(self) -> str:
+        return self._index_name.removesuffix(".nbi")
+
+    def _path(self, key: tuple) -> Path:
+        """Where the version with this key (types of the arguments, processor, bytecode) lies."""
+        version = hashlib.sha256(f"{numba.__version__}\0{key}".encode()).hexdigest()
+        return Path(self._cache_path, f"{self._function}.{SOURCE_DIGEST[:DIGITS]}-{version[:DIGITS]}.nbc")
 
 
 class PackageCache(FunctionCache):
-    """Numba's cache on disk, with the digest of the whole package as its stamp."""
+    """Numba's cache on disk, with `KernelFiles`."""
 
     def __init__(self, function: Callable):
         super().__init__(function)
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, SOURCE_DIGEST)
-        # Numba unpickles an index before it compares the stamp, which fails where a class of the signature has been
-        # renamed since; the version is compared before.
-        self._cache_file._version = f"{numba.__version__} {SOURCE_DIGEST}"
+        self._cache_file = KernelFiles(self._cache_path, self._impl.filename_base, SOURCE_DIGEST)
 
 
 def kernel(function: Callable | None = None, **options: Any) -> Any:

@@ -48,8 +48,8 @@ from experiments.codec_benchmark.trials import (
     ours_at_equal_bytes,
 )
 from mammo_jax.compression.ladder import CodecName
+from mammo_jax.jobs.run_job import run_job
 from mammo_jax.ratios import LADDER, ratio_text
-from mammo_jax.runtime import set_up
 from mammo_jax.sources.image_files import read_image
 from mammo_jax.sources.mammogram import Mammogram
 from mammo_jax.sources.phantom import Phantom
@@ -184,10 +184,8 @@ def print_start_up(folder: Path) -> None:
         )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job."""
-    set_up(networks=False)
-    config = tyro.cli(BenchmarkConfig, args=arguments, description=__doc__)
+def benchmark(config: BenchmarkConfig, _flags: Sequence[str]) -> None:
+    """Measure everything; print it and write it to `out`."""
     pitch = max(MIN_PHANTOM_MM[0] / config.rows, MIN_PHANTOM_MM[1] / config.columns)
     phantom = Phantom(images=1, rows=config.rows, columns=config.columns, pixel_pitch=pitch)[0]
     images = [Image.of("phantom", phantom.pixels, phantom.bits_stored)]
@@ -217,6 +215,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if config.start_up:
             print_start_up(Path(scratch))
     print(f"\n{config.out / 'benchmark_codec.csv'}")
+
+
+def _parse(flags: list[str]) -> BenchmarkConfig:
+    return tyro.cli(BenchmarkConfig, args=flags, description=__doc__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    run_job(benchmark, _parse, arguments, networks=False)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,10 @@ cores.
 
 from __future__ import annotations
 
-import csv
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -26,11 +25,12 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import tyro
 
 from mammo_jax.dataset.input_pipeline import Examples, batches
 from mammo_jax.files import atomic_path
-from mammo_jax.runtime import set_up
+from mammo_jax.jobs.run_job import run_job
 from mammo_jax.training.step import StepInputs, _build_steps, build_steps
 from mammo_jax.training_config import TrainingConfig
 
@@ -261,13 +261,11 @@ def measure(name: str, config: TrainingConfig, size: int, threads: int, rounds: 
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job."""
-    config = tyro.cli(BenchmarkConfig, args=arguments, description=__doc__)
+def benchmark(config: BenchmarkConfig, _flags: Sequence[str]) -> None:
+    """Measure every network; print a table and write it to `out`."""
     cores = sorted(os.sched_getaffinity(0))
     threads = min(config.threads or len(cores), len(cores))
     os.sched_setaffinity(0, set(cores[:threads]))  # before JAX counts the cores
-    set_up(networks=True)
     peak = peak_flops(config.compute)
     print(f"{jax.devices()[0].device_kind}, threads: {threads}; images per second, × PyTorch's")
     print(f"{'':24}{'train':>8}{'×':>7}{'predict':>9}{'×':>7}{'input':>9}{'compile':>14}{'of peak':>9}{'memory':>10}")
@@ -286,12 +284,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{row.predict_ratio:7.2f}{row.input:9.0f}{compiling:>14}{row.of_peak:9.0%}{row.memory_mb:7.0f} MB",
             flush=True,
         )
-    config.out.mkdir(parents=True, exist_ok=True)
-    with atomic_path(config.out / "benchmark_training.csv") as path, path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Measurement)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in measurements)
+    with atomic_path(config.out / "benchmark_training.csv") as path:
+        pd.DataFrame(map(asdict, measurements)).to_csv(path, index=False, na_rep="nan")
     print(f"\n{config.out / 'benchmark_training.csv'}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    run_job(
+        benchmark, lambda flags: tyro.cli(BenchmarkConfig, args=flags, description=__doc__), arguments, networks=True
+    )
 
 
 if __name__ == "__main__":

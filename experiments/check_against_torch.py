@@ -22,7 +22,7 @@ import tyro
 import codec
 from experiments.torch_parity.parity import CASES, Row, needing_torch
 from mammo_jax.files import write_json
-from mammo_jax.runtime import set_up
+from mammo_jax.jobs.run_job import run_job
 from mammo_jax.sources.phantom import Phantom
 
 CODEC_RATIOS = (15.0, 100.0, 1000.0, 5000.0)
@@ -71,10 +71,8 @@ def codec_rows() -> Iterator[Row]:
             yield Row(f"{name} {side}", difference, 1.0, 1.0)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job."""
-    config = tyro.cli(CheckConfig, args=arguments, description=__doc__)
-    set_up(networks=True)
+def check(config: CheckConfig, _flags: Sequence[str]) -> None:
+    """Print and write every comparison; exit with 1 if a difference is too large."""
     with needing_torch():
         import torch
 
@@ -105,6 +103,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\n{config.out / 'check_against_torch.json'}")
     if failed:
         raise SystemExit(f"error: {len(failed)} differences are too large, the first is {failed[0]!r}")
+
+
+def _parse(flags: list[str]) -> CheckConfig:
+    return tyro.cli(CheckConfig, args=flags, description=__doc__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    run_job(check, _parse, arguments, networks=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Result    a line for each comparison, and each implementation's time relative to
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ import numpy as np
 import tyro
 
 from experiments.torch_parity.parity import needing_torch
-from mammo_jax.runtime import set_up
+from mammo_jax.jobs.run_job import run_job
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,8 @@ class CheckConfig:
     rounds: int = 4
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job; exit with 1 if a difference is out of bounds."""
-    flags = sys.argv[1:] if arguments is None else arguments
-    config = tyro.cli(CheckConfig, args=flags, description=__doc__)
-    set_up(networks=True)
+def check(config: CheckConfig, _flags: Sequence[str]) -> None:
+    """Print every comparison; exit with 1 if a difference is out of bounds."""
     with needing_torch():
         import torch
 
@@ -70,6 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         compare_speed(pair, images, baselines, config.steps, config.rounds)
     if not within_bounds:
         raise SystemExit("error: a difference is out of bounds")
+
+
+def _parse(flags: list[str]) -> CheckConfig:
+    return tyro.cli(CheckConfig, args=flags, description=__doc__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    run_job(check, _parse, arguments, networks=True)
 
 
 if __name__ == "__main__":

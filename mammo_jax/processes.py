@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from mammo_jax.errors import UserError
+from mammo_jax.runtime import environment_variables
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,7 +64,7 @@ def results_as_completed(
     context = multiprocessing.get_context("spawn")
     count = min(processes, len(items))
     with _lost_workers(), ProcessPoolExecutor(count, context, _start_worker, (function, set_up)) as pool:
-        with _environment(environment or {}):
+        with environment_variables(environment or {}):
             places: dict[Future[Result], int] = {pool.submit(_call, item): n for n, item in enumerate(items)}
         try:
             while places:
@@ -100,21 +101,6 @@ def _lost_workers() -> Iterator[None]:
             "a worker process was ended from outside, most likely for lack of memory;"
             " run again with fewer --workers, what is finished is kept"
         ) from error
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for processes that start meanwhile."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 _function: Callable[[Any], Any] | None = None  # set once in each worker process

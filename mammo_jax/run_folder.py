@@ -5,7 +5,59 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mammo_jax.ratios import split_name
+from mammo_jax.ratios import ratio_text, split_name
+
+
+@dataclass(frozen=True)
+class PartFolder:
+    """One part of a dataset.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    @property
+    def info(self) -> Path:
+        """TFDS's description of the examples; missing where every image of the part was left out."""
+        return self.path / "dataset_info.json"
+
+    @property
+    def tables(self) -> Path:
+        """Rows of the run's tables for the images of this part."""
+        return self.path / "tables.json"
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """Pictures of images at several ratios, each named after both.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    def picture(self, image_id: str, ratio: float) -> Path:
+        """The picture of an image at a ratio."""
+        return self.path / f"{image_id}_{ratio_text(ratio)}.png"
+
+    def pictures(self) -> list[Path]:
+        """All pictures that there are, in the order of their names."""
+        return sorted(self.path.glob("*.png"))
+
+    @staticmethod
+    def image_and_ratio(picture: Path) -> tuple[str, float] | None:
+        """Image id and ratio of a picture by its name; None where it is not a name of `picture`."""
+        image_id, _, text = picture.stem.rpartition("_")
+        try:
+            ratio = float(text)
+        except ValueError:
+            return None
+        return (image_id, ratio) if image_id and 1 <= ratio < float("inf") else None
 
 
 @dataclass(frozen=True)
@@ -36,6 +88,22 @@ class ModelFolder:
 
 
 @dataclass(frozen=True)
+class FoldModels:
+    """The folder of the networks of one seed and training ratio, one a fold.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    def fold(self, fold: int) -> ModelFolder:
+        """Folder of the network that is tested on this fold."""
+        return ModelFolder(self.path / f"fold_{fold}")
+
+
+@dataclass(frozen=True)
 class SaliencyFolder:
     """The files of the saliency stage.
 
@@ -62,9 +130,9 @@ class SaliencyFolder:
         return self.path / "faithfulness.parquet"
 
     @property
-    def panels(self) -> Path:
+    def panels(self) -> PictureFolder:
         """Pictures of lesions with their maps."""
-        return self.path / "panels"
+        return PictureFolder(self.path / "panels")
 
     def fold_faithfulness(self, fold: int) -> Path:
         """Insertion and deletion curves of one fold."""
@@ -133,6 +201,18 @@ class RunFolder:
         """The TFDS dataset, in parts."""
         return self.path / "dataset"
 
+    def dataset_part(self, number: int) -> PartFolder:
+        """A part of the dataset, which is there whole or not at all."""
+        return PartFolder(self.dataset / f"part-{number:05d}")
+
+    def dataset_parts(self) -> list[PartFolder]:
+        """The parts of the dataset that there are, in order."""
+        return [PartFolder(path) for path in sorted(self.dataset.glob("part-*"))]
+
+    def readable_parts(self) -> list[Path]:
+        """Folders of those parts that hold examples, for `mammo_jax.dataset.input_pipeline.read_examples`."""
+        return [part.path for part in self.dataset_parts() if part.info.exists()]
+
     @property
     def dataset_complete(self) -> Path:
         """Number and hash of the images; written when all parts are there."""
@@ -154,9 +234,9 @@ class RunFolder:
         return self.path / "left_out.csv"
 
     @property
-    def examples(self) -> Path:
+    def examples(self) -> PictureFolder:
         """Crops for the report."""
-        return self.path / "examples"
+        return PictureFolder(self.path / "examples")
 
     @property
     def predictions(self) -> Path:
@@ -173,25 +253,19 @@ class RunFolder:
         """The report."""
         return self.path / "report.html"
 
-    @property
-    def figures(self) -> Path:
-        """The report's figures as files."""
-        return self.path / "figures"
+    def figure(self, name: str, kind: str) -> Path:
+        """A figure of the report as a file of this kind, "svg" or "png"."""
+        return self.path / "figures" / f"{name}.{kind}"
 
     @property
     def saliency(self) -> SaliencyFolder:
         """The saliency stage."""
         return SaliencyFolder(self.path / "saliency")
 
-    def models(self, seed: int, train_ratio: float | str) -> Path:
-        """Folder of the models of one seed and training ratio, one folder a fold."""
-        return self.path / "checkpoints" / f"seed_{seed}" / split_name(train_ratio)
+    def models(self, seed: int, train_ratio: float | str) -> FoldModels:
+        """Folder of the models of one seed and training ratio."""
+        return FoldModels(self.path / "checkpoints" / f"seed_{seed}" / split_name(train_ratio))
 
     def model(self, seed: int, train_ratio: float | str, fold: int) -> ModelFolder:
         """Folder of one model."""
-        return fold_model(self.models(seed, train_ratio), fold)
-
-
-def fold_model(models: Path, fold: int) -> ModelFolder:
-    """Folder of a fold's model among those of `RunFolder.models`."""
-    return ModelFolder(models / f"fold_{fold}")
+        return self.models(seed, train_ratio).fold(fold)

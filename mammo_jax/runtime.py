@@ -3,7 +3,7 @@
 Nothing here happens at import. Every job calls `set_up` before anything else, and every worker process of a pool the
 function that is made for it; whoever uses the package as a library keeps the process as it is. Two things happen where
 they are needed: reading a dataset imports TensorFlow, with `quiet_tensorflow` before, and OpenJPEG takes its number of
-threads from the environment variable OPJ_NUM_THREADS (`mammo_jax.compression.codecs`).
+threads from the environment variable OPJ_NUM_THREADS, which `mammo_jax.compression.codecs` sets for single calls.
 
 | what | for whom | why |
 |---|---|---|
@@ -20,6 +20,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +45,21 @@ def set_up(*, networks: bool) -> None:
         choose_xla_flags()
         keep_memory()
         keep_compiled_programs()
+
+
+@contextmanager
+def environment_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables within a `with` block, for what reads them there; after it they are as before."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def quiet_tensorflow() -> None:

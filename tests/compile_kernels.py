@@ -1,6 +1,6 @@
 """Compile the codec's kernels into Numba's cache: `python compile_kernels.py encode` (or `decode`), one minute at most.
 
-Workers of pytest-xdist begin with copies of that cache.
+Workers of pytest-xdist begin with that cache.
 """
 
 import sys

@@ -21,11 +21,11 @@ SECRETS = {
 
 def dataset(pixels: np.ndarray, *, bits_stored: int = 12, **elements: object) -> Dataset:
     """Make a mammography object around uint8 or uint16 pixels; an element given as None is left out."""
-    made = Dataset()
-    made.file_meta = FileMetaDataset()
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1.2")
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = generate_uid(entropy_srcs=["test"])
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    instance = Dataset()
+    instance.file_meta = FileMetaDataset()
+    instance.file_meta.MediaStorageSOPClassUID = instance.SOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1.2")
+    instance.file_meta.MediaStorageSOPInstanceUID = instance.SOPInstanceUID = generate_uid(entropy_srcs=["test"])
+    instance.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     view = Dataset()
     view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = "399368009", "SCT", "medio-lateral oblique"
     values: dict[str, object] = {
@@ -47,19 +47,19 @@ def dataset(pixels: np.ndarray, *, bits_stored: int = 12, **elements: object) ->
     }
     for name, value in values.items():
         if value is not None:
-            setattr(made, name, value)
-    made["PixelData"].VR = "OW" if pixels.itemsize == 2 else "OB"
-    return made
+            setattr(instance, name, value)
+    instance["PixelData"].VR = "OW" if pixels.itemsize == 2 else "OB"
+    return instance
 
 
-def write(path: Path, made: Dataset) -> Path:
-    made.save_as(path, enforce_file_format=True)
+def write(path: Path, instance: Dataset) -> Path:
+    instance.save_as(path, enforce_file_format=True)
     return path
 
 
-def encapsulated(made: Dataset, syntax: str, codestream: bytes) -> Dataset:
+def encapsulated(instance: Dataset, syntax: str, codestream: bytes) -> Dataset:
     """Put an already compressed frame into the object."""
-    made.file_meta.TransferSyntaxUID = UID(syntax)
-    made.PixelData = encapsulate([codestream])
-    made["PixelData"].VR = "OB"
-    return made
+    instance.file_meta.TransferSyntaxUID = UID(syntax)
+    instance.PixelData = encapsulate([codestream])
+    instance["PixelData"].VR = "OB"
+    return instance

@@ -10,7 +10,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         temporary.write_text("half")
         raise RuntimeError("half-way")
     assert read_json(path) == {"a": 1}
-    assert [found.name for found in tmp_path.iterdir()] == ["value.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["value.json"]
 
 
 def test_a_failed_directory_is_removed_and_a_good_one_appears(tmp_path):
@@ -21,7 +21,7 @@ def test_a_failed_directory_is_removed_and_a_good_one_appears(tmp_path):
     with atomic_directory(tmp_path / "part") as temporary:
         (temporary / "a").write_text("whole")
     assert (tmp_path / "part" / "a").read_text() == "whole"
-    assert [found.name for found in tmp_path.iterdir()] == ["part"]
+    assert [path.name for path in tmp_path.iterdir()] == ["part"]
 
 
 def test_json_has_no_nan(tmp_path):

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from mammo_jax import processes, runtime
+from mammo_jax import runtime
 from mammo_jax.jobs.command_line import job_module
 from mammo_jax.training import grid
 from mammo_jax.training.step import _build_steps
@@ -57,7 +57,7 @@ for _ in range(80):
 print((pages[-1] - pages[-21]) / 20)
 """
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    with processes._environment(runtime.worker_environment()) if kept == "by its parent" else nullcontext():
+    with runtime.environment_variables(runtime.worker_environment()) if kept == "by its parent" else nullcontext():
         process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     hundred_megabytes = 25_000
     assert (float(process.stdout) > hundred_megabytes / 2) == (kept == "not")
@@ -69,7 +69,7 @@ def test_children_are_told_where_there_are_only_cpus_and_the_environment_is_left
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     before = dict(os.environ)
-    with processes._environment(runtime.worker_environment()):
+    with runtime.environment_variables(runtime.worker_environment()):
         assert (os.environ["MALLOC_MMAP_MAX_"] == "0") == only_cpu
         assert ("MALLOC_ARENA_MAX" in os.environ) == only_cpu
     assert dict(os.environ) == before

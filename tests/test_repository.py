@@ -85,7 +85,7 @@ def documents() -> list[Path]:
 
 
 def documented(pattern: str) -> set[str]:
-    return {found for page in documents() for found in re.findall(pattern, page.read_text(), re.MULTILINE)}
+    return {text for page in documents() for text in re.findall(pattern, page.read_text(), re.MULTILINE)}
 
 
 def test_the_documented_jobs_exist():

@@ -21,7 +21,7 @@ SLOTS = 4
 DATA_ENDED, IMPOSSIBLE = 1, 2  # values of ENDED, else 0
 
 MAX_PASSES = 255
-MAX_PLANES = 84  # 7 guard bits, exponent 31, and a region-of-interest shift that can be at most as much
+MAX_PLANES = 74  # 7 guard bits + exponent 31 - 1 (equation E-2), and a region-of-interest shift of 37 (Table A.25)
 MAX_LBLOCK = 32
 TOO_MANY = -2
 
@@ -213,8 +213,8 @@ def read_packet_header(state, layer, band_rows, pieces, count):
                 depth = path_to_root(height, width, k // width, k % width, path)
                 included = _tag_tree_value(headers, bits, inclusion, path, depth, layer + 1) <= layer
                 if included:
-                    missing = _tag_tree_value(headers, bits, planes, path, depth, MAX_PLANES)
-                    if missing >= MAX_PLANES:
+                    missing = _tag_tree_value(headers, bits, planes, path, depth, MAX_PLANES + 1)
+                    if missing > MAX_PLANES:
                         return pieces, np.int64(-1)
                     state.zero_planes[block] = missing
             if bits[ENDED]:

@@ -97,7 +97,11 @@ def _ordinary_symbols() -> np.ndarray:
 
 
 def seconds_a_decision() -> float:
-    """Time of the MQ coder alone for a decision."""
+    """Time of the MQ coder alone for a decision.
+
+    This needs a function of the codec's inside: `codec.encode` runs the MQ coder within the block coder only, and what
+    the others of its work take must not count here.
+    """
     symbols = _ordinary_symbols()
     return _shortest(4, lambda: encode_decisions(symbols)) / SAMPLE_DECISIONS
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 import re
 import shutil
 import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,12 @@ from mammo_jax.compression.codecs import (
     OUR_CODEC,
     OURS,
     ImageCodec,
+    openjpeg_threads,
     ratio_counting_bits_allocated,
     ratio_counting_bits_stored,
-    set_openjpeg_threads,
 )
 from mammo_jax.compression.image_quality import compare
+from mammo_jax.runtime import environment_variables
 
 SEARCH_STEPS = 4
 SEARCH_DECIBELS = 4.0
@@ -44,8 +45,8 @@ def pylibjpeg_codec() -> ImageCodec:
     """OpenJPEG in pylibjpeg-openjpeg, whose wheels use one thread whatever is asked for."""
 
     def decode(codestream: bytes, _bits: int, threads: int) -> np.ndarray:
-        set_openjpeg_threads(threads)
-        return openjpeg.decode(io.BytesIO(codestream))
+        with openjpeg_threads(threads):
+            return openjpeg.decode(io.BytesIO(codestream))
 
     encoder = OTHER_CODECS["openjpeg"]  # its encoder is pylibjpeg's
     return replace(encoder, title=f"pylibjpeg {openjpeg.__version__} ({encoder.title})", decode=decode, threaded=False)
@@ -86,17 +87,24 @@ def imagecodecs_codec() -> ImageCodec:
 def load_glymur(folder: Path) -> Any:
     """Import glymur, which brings no OpenJPEG, with the one in Pillow's wheel; its configuration goes to `folder`."""
     library = next((Path(PIL.__file__).parent.parent / "pillow.libs").glob("libopenjp2*"), None)
-    if library is not None:
-        (folder / "glymur").mkdir(exist_ok=True)
-        (folder / "glymur" / "glymurrc").write_text(f"[library]\nopenjp2: {library}\n")
-        os.environ["XDG_CONFIG_HOME"] = str(folder)
-    return importlib.import_module("glymur")
+    if library is None:
+        return importlib.import_module("glymur")
+    (folder / "glymur").mkdir(exist_ok=True)
+    (folder / "glymur" / "glymurrc").write_text(f"[library]\nopenjp2: {library}\n")
+    with environment_variables({"XDG_CONFIG_HOME": str(folder)}):  # read at import
+        return importlib.import_module("glymur")
 
 
-def set_glymur_threads(glymur: Any, threads: int) -> None:
-    """Let glymur's OpenJPEG use so many threads in the calls that follow in this process."""
-    set_openjpeg_threads(threads)
-    glymur.set_option("lib.num_threads", threads)
+@contextmanager
+def glymur_threads(glymur: Any, threads: int) -> Iterator[None]:
+    """Let glymur's OpenJPEG use so many threads in the calls within a `with` block."""
+    before = glymur.get_option("lib.num_threads")
+    with openjpeg_threads(threads):
+        glymur.set_option("lib.num_threads", threads)
+        try:
+            yield
+        finally:
+            glymur.set_option("lib.num_threads", before)
 
 
 def glymur_codec(folder: Path) -> ImageCodec:
@@ -105,15 +113,15 @@ def glymur_codec(folder: Path) -> ImageCodec:
     path = folder / "image.j2k"
 
     def encode(pixels: np.ndarray, _bits: int, ratio: float, threads: int) -> bytes:
-        set_glymur_threads(glymur, threads)
         path.unlink(missing_ok=True)
-        glymur.Jp2k(path, data=pixels, cratios=[ratio], irreversible=True)
+        with glymur_threads(glymur, threads):
+            glymur.Jp2k(path, data=pixels, cratios=[ratio], irreversible=True)
         return path.read_bytes()
 
     def decode(codestream: bytes, _bits: int, threads: int) -> np.ndarray:
-        set_glymur_threads(glymur, threads)
         path.write_bytes(codestream)
-        return glymur.Jp2k(path)[:]
+        with glymur_threads(glymur, threads):
+            return glymur.Jp2k(path)[:]
 
     title = f"glymur {glymur.version.version} (OpenJPEG {glymur.version.openjpeg_version})"
     return ImageCodec(title, encode, decode, setting_for=ratio_counting_bits_allocated, takes_ratio=True)

@@ -14,7 +14,7 @@ from openjpeg.utils import encode_array
 
 import codec
 from codec.ratio import image_bytes, ratio_for_target, stored_ratio, target_bytes
-from experiments.codec_benchmark.timed_codecs import GROK, load_glymur, set_glymur_threads
+from experiments.codec_benchmark.timed_codecs import GROK, glymur_threads, load_glymur
 from mammo_jax.compression.codecs import OTHER_CODECS, OURS, ImageCodec
 from mammo_jax.compression.image_quality import Quality, compare
 from mammo_jax.compression.ladder import other_codec_ladder
@@ -206,7 +206,6 @@ def measure_ladders(image: Image, ratios: Sequence[float], threads: int, repeats
     imagecodecs and pylibjpeg cannot decode a single layer, and pylibjpeg's encoder always uses one thread.
     """
     glymur = load_glymur(folder)
-    set_glymur_threads(glymur, threads)
     pixels, bits = image.pixels, image.bits_stored
     falling = sorted(ratios, reverse=True)
     paths = {name: folder / f"layers_{name}.j2k" for name in ("pylibjpeg", "glymur")}
@@ -236,6 +235,7 @@ def measure_ladders(image: Image, ratios: Sequence[float], threads: int, repeats
         encode_by_glymur,
         *(partial(decode_layers, path) for path in paths.values()),
     ]
-    (own, *encodes, first_decode, second_decode), _ = shortest_times(repeats, calls)
+    with glymur_threads(glymur, threads):
+        (own, *encodes, first_decode, second_decode), _ = shortest_times(repeats, calls)
     pairs = zip(encodes, (first_decode, second_decode), paths)
     return LadderTimes(own, *min(pairs, key=lambda pair: pair[0] + pair[1]))

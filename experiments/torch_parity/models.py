@@ -91,8 +91,8 @@ def transformers_resnet18(variables: dict[str, Any]) -> nn.Module:
         hidden_sizes=[features for features, _ in STAGES],
         depths=[2, 2, 2, 2],
         layer_type="basic",
-        num_labels=1,
     )
+    config.num_labels = 1  # which the signature above leaves out
     model = transformers.ResNetForImageClassification(config).double().eval()
     own = model.state_dict()
     ours = {_transformers_name(name): torch.from_numpy(np.array(value)) for name, value in to_torch(variables).items()}

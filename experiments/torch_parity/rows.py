@@ -39,7 +39,6 @@ from experiments.torch_parity.training import (
 )
 from mammo_jax.dataset.input_pipeline import Examples, read_examples
 from mammo_jax.dataset.units import UnitConfig
-from mammo_jax.dataset.writing import parts
 from mammo_jax.files import write_json
 from mammo_jax.jobs.config import PhantomConfig, StudyConfig
 from mammo_jax.jobs.prepare import prepare
@@ -69,7 +68,7 @@ def torch_gradients(case: Case, dtype: type) -> tuple[dict[str, np.ndarray], dic
     model = torch_model(case.config, case_variables(case, dtype), dtype)
     batch = next(case_batches(case))
     torch_loss(model, as_torch(network_input(batch["image"], dtype), dtype), batch, dtype).backward()
-    gradients = {name: value.grad.numpy() for name, value in model.named_parameters()}
+    gradients = {name: value.grad.numpy() for name, value in model.named_parameters() if value.grad is not None}
     return gradients, {name: value for name, value in torch_state(model).items() if "running" in name}
 
 
@@ -177,7 +176,7 @@ def _phantom_patches(images: int, folds: int, folder: Path) -> Examples:
         units=UnitConfig(target="lesion"),
     )
     prepare(study)
-    return read_examples(parts(study.run.dataset), 1.0)
+    return read_examples(study.run.readable_parts(), 1.0)
 
 
 def _bootstrap(examples: Examples, scores: list[np.ndarray]) -> Any:

@@ -83,7 +83,8 @@ def captum_attributions(
     """Compute captum's attributions [n, rows, columns]."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     dtype = torch.float64 if images.dtype == np.float64 else torch.float32
-    torch_module = pair.torch_module.to(dtype=dtype, memory_format=layout)
+    module: Any = pair.torch_module  # the stub of `to` leaves memory_format out
+    torch_module = module.to(dtype=dtype, memory_format=layout)
     pixels, start = (torch.tensor(a).permute(0, 3, 1, 2).contiguous(memory_format=layout) for a in (images, baselines))
     maps = IntegratedGradients(torch_module).attribute(
         pixels, start, n_steps=steps, method="gausslegendre", internal_batch_size=chunk
@@ -96,7 +97,8 @@ def pair_saliency_attributions(pair: Pair, image: np.ndarray, baseline: np.ndarr
     from saliency.core import IntegratedGradients as PairIntegratedGradients
     from saliency.core.base import INPUT_OUTPUT_GRADIENTS
 
-    torch_module = pair.torch_module.to(dtype=torch.float64, memory_format=torch.contiguous_format)
+    module: Any = pair.torch_module  # the stub of `to` leaves memory_format out
+    torch_module = module.to(dtype=torch.float64, memory_format=torch.contiguous_format)
 
     def gradients(points: np.ndarray, call_model_args: Any = None, expected_keys: Any = None) -> dict[str, np.ndarray]:
         del call_model_args, expected_keys

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import imagecodecs
@@ -12,6 +12,7 @@ from openjpeg.utils import encode_array, get_openjpeg_version
 
 import codec
 from codec.ratio import stored_ratio
+from mammo_jax.runtime import environment_variables
 
 OURS = "mammo_jax"
 STEPS_PER_OCTAVE = 256
@@ -73,9 +74,9 @@ def ratio_counting_bits_stored(pixels: np.ndarray, bits: int, ratio: float) -> f
     return stored_ratio(ratio, bits_allocated=8 * pixels.itemsize, bits_stored=bits)
 
 
-def set_openjpeg_threads(threads: int) -> None:
-    """Let OpenJPEG use so many threads in the calls that follow in this process."""
-    os.environ["OPJ_NUM_THREADS"] = str(threads)
+def openjpeg_threads(threads: int) -> AbstractContextManager[None]:
+    """Let OpenJPEG use so many threads in the calls within a `with` block."""
+    return environment_variables({"OPJ_NUM_THREADS": str(threads)})
 
 
 def _octaves(first: float, last: float) -> np.ndarray:
@@ -110,8 +111,8 @@ def _openjpeg() -> ImageCodec:
     ratios = _octaves(1, 2**17)
 
     def encode(pixels: np.ndarray, bits: int, ratio: float, threads: int) -> bytes:
-        set_openjpeg_threads(threads)
-        return bytes(encode_array(pixels, bits_stored=bits, compression_ratios=[ratio]))
+        with openjpeg_threads(threads):
+            return bytes(encode_array(pixels, bits_stored=bits, compression_ratios=[ratio]))
 
     def decode(codestream: bytes, _bits: int, threads: int) -> np.ndarray:
         return imagecodecs.jpeg2k_decode(codestream, numthreads=threads)

@@ -15,9 +15,9 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from mammo_jax.files import atomic_path
+from mammo_jax.sources.dicom import LOSSY_COMPRESSED
 from mammo_jax.sources.mammogram import SourceError
 
-LOSSY = "01"  # Lossy Image Compression (0028,2110); once set, it is never reset
 METHOD = "ISO_15444_1"  # Lossy Image Compression Method (0028,2114): JPEG 2000 Part 1
 OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 # Attributes that are wrong after lossy compression: the range of the pixel values, and signatures over the old pixels.
@@ -80,13 +80,13 @@ def _mark_as_derived(instance: Dataset, codestream: bytes, ratio: float) -> None
     predecessor = Dataset()
     predecessor.ReferencedSOPClassUID = instance.SOPClassUID
     predecessor.ReferencedSOPInstanceUID = instance.SOPInstanceUID
-    if instance.get("LossyImageCompression") != LOSSY:
+    if instance.get("LossyImageCompression") != LOSSY_COMPRESSED:
         predecessor.PurposeOfReferenceCodeSequence = [_code_item(codes.DCM.UncompressedPredecessor)]
     digest = hashlib.sha256(codestream).hexdigest()
     number = uuid.uuid5(uuid.NAMESPACE_OID, f"{instance.SOPInstanceUID} {digest}")
     instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = uid.UID(f"2.25.{number.int}")
     instance.ImageType = ["DERIVED", *(_values(instance, "ImageType")[1:] or ["PRIMARY"])]
-    instance.LossyImageCompression = LOSSY
+    instance.LossyImageCompression = LOSSY_COMPRESSED
     instance.LossyImageCompressionRatio = [*_values(instance, "LossyImageCompressionRatio"), f"{ratio:.8g}"]
     instance.LossyImageCompressionMethod = [*_values(instance, "LossyImageCompressionMethod"), METHOD]
     description = f"lossy JPEG 2000, compression ratio {ratio:.8g}"

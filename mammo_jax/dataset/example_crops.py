@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
 from mammo_jax.files import atomic_path
 from mammo_jax.preprocess import find_framing, patch_corner
-from mammo_jax.ratios import ratio_text
+from mammo_jax.run_folder import PictureFolder
 from mammo_jax.sources import Label, Mammogram, Source
 
 CROP_PIXELS = 256
@@ -32,9 +30,9 @@ def choose_examples(source: Source) -> tuple[int, ...]:
 
 
 def write_example_crop(
-    directory: Path, mammogram: Mammogram, breast: np.ndarray, ratio: float, pixels: np.ndarray
+    folder: PictureFolder, mammogram: Mammogram, breast: np.ndarray, ratio: float, pixels: np.ndarray
 ) -> None:
-    """Write the crop around the first lesion (or the breast's centre) as an 8-bit PNG `<image_id>_<ratio>.png`.
+    """Write the crop around the first lesion (or the breast's centre) as an 8-bit PNG.
 
     The grey-level window comes from the uncompressed image, so that only the image changes and not the display.
     """
@@ -48,5 +46,5 @@ def write_example_crop(
     window = np.s_[top : top + side, left : left + side]
     low, high = np.percentile(mammogram.pixels[window], (0.5, 99.5))
     crop = np.clip((pixels[window].astype(float) - low) / max(high - low, 1.0), 0, 1)
-    with atomic_path(directory / f"{mammogram.image_id}_{ratio_text(ratio)}.png") as temporary:
+    with atomic_path(folder.picture(mammogram.image_id, ratio)) as temporary:
         Image.fromarray(np.round(255 * crop).astype(np.uint8)).save(temporary, format="PNG")

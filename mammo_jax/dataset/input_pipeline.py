@@ -12,6 +12,7 @@ import numpy as np
 
 from mammo_jax.errors import UserError
 from mammo_jax.ratios import MIXED, ratio_text, split_name
+from mammo_jax.run_folder import PartFolder
 from mammo_jax.runtime import quiet_tensorflow
 
 MASKS = ("mask", "breast")
@@ -93,7 +94,7 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
     _set_up_tensorflow()
     import tensorflow_datasets as tfds
 
-    missing = [path for path in map(Path, dataset_dirs) if not (path / "dataset_info.json").is_file()]
+    missing = [path for path in map(Path, dataset_dirs) if not PartFolder(path).info.is_file()]
     if missing or not dataset_dirs:
         where = missing[0] if missing else "no folder given"
         raise DatasetError(f"{where}: there is no dataset; run the job that prepares it first")

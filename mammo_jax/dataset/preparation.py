@@ -21,7 +21,7 @@ from mammo_jax.dataset.example_crops import choose_examples
 from mammo_jax.dataset.folds import check_duplicates, stored_folds
 from mammo_jax.dataset.matching import Survey, match_normals, survey_image
 from mammo_jax.dataset.units import UnitConfig, is_positive
-from mammo_jax.dataset.writing import DatasetPlan, parts, write_dataset
+from mammo_jax.dataset.writing import DatasetPlan, write_dataset
 from mammo_jax.files import read_json, sha256_json, write_json
 from mammo_jax.processes import results_in_order
 from mammo_jax.provenance import log_event
@@ -80,7 +80,7 @@ def prepare_dataset(run: RunFolder, source: Source, settings: DatasetSettings, p
         run=run,
     )
     write_dataset(plan, processes)
-    if not parts(run.dataset):
+    if not run.readable_parts():
         raise SourceError(f"no image could be used; {run.left_out} says why for each")
     images = pd.read_csv(run.images, dtype=str, keep_default_na=False)
     _warn_of_duplicates(images)

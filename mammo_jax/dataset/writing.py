@@ -1,7 +1,7 @@
 """One pass over a source: compress, decompress, cut, and write a TFDS dataset with one split a ratio, and an audit.
 
 The source is divided into parts. Each part is one directory that appears whole or not at all, so an interrupted pass
-goes on with the parts that are missing; `parts` lists them for `tfds.builder_from_directories`.
+goes on with the parts that are missing; `RunFolder.readable_parts` lists them for `tfds.builder_from_directories`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -31,7 +30,7 @@ from mammo_jax.files import atomic_directory, atomic_path, read_json
 from mammo_jax.preprocess import breast_mask
 from mammo_jax.processes import results_as_completed
 from mammo_jax.ratios import split_name
-from mammo_jax.run_folder import RunFolder
+from mammo_jax.run_folder import PartFolder, RunFolder
 from mammo_jax.runtime import quiet_tensorflow
 from mammo_jax.sources import Mammogram, Source, SourceError
 
@@ -80,7 +79,7 @@ def write_dataset(plan: DatasetPlan, workers: int) -> None:
     """
     plan.run.dataset.mkdir(parents=True, exist_ok=True)
     _drop_parts_to_try_again(plan)
-    missing = [part for part in range(part_count(plan.source)) if not part_path(plan.run.dataset, part).exists()]
+    missing = [part for part in range(part_count(plan.source)) if not plan.run.dataset_part(part).path.exists()]
     if missing:
         _write_parts(plan, missing, workers)
     _merge_tables(plan)
@@ -91,24 +90,14 @@ def part_count(source: Source) -> int:
     return -(-len(source) // PART_IMAGES)
 
 
-def part_path(directory: Path, part: int) -> Path:
-    """Where a part of the dataset lies."""
-    return directory / f"part-{part:05d}"
-
-
-def parts(directory: Path) -> list[Path]:
-    """List the parts that hold examples, in order."""
-    return sorted(path.parent for path in directory.glob("part-*/dataset_info.json"))
-
-
 def _drop_parts_to_try_again(plan: DatasetPlan) -> None:
     """Remove parts that left out an image which can be used by now: a file that was put right, a disk that is back."""
-    for path in plan.run.dataset.glob("part-*"):
-        left_out = [int(row["index"]) for row in read_json(path / "tables.json")["left_out"]]
+    for part in plan.run.dataset_parts():
+        left_out = [int(row["index"]) for row in read_json(part.tables)["left_out"]]
         if any(_can_be_cut(plan, index) for index in left_out):
-            dropped = path.with_name(f".{path.name}.dropped")
+            dropped = part.path.with_name(f".{part.path.name}.dropped")
             shutil.rmtree(dropped, ignore_errors=True)
-            shutil.rmtree(path.replace(dropped))  # renaming is done at once, removing is not
+            shutil.rmtree(part.path.replace(dropped))  # renaming is done at once, removing is not
 
 
 def _can_be_cut(plan: DatasetPlan, index: int) -> bool:
@@ -145,7 +134,7 @@ def _write_part(plan: DatasetPlan, images_done: Any, part: int) -> None:
     audit: list[dict[str, Any]] = []
     images: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
-    with atomic_directory(part_path(plan.run.dataset, part)) as directory:
+    with atomic_directory(plan.run.dataset_part(part).path) as directory:
         writer = RecordWriter(directory, (1.0, *plan.ratios), plan.units.input_rows, plan.units.input_columns)
         for index in _part_indices(plan.source, part):
             try:
@@ -161,7 +150,7 @@ def _write_part(plan: DatasetPlan, images_done: Any, part: int) -> None:
                 images_done.value += 1
         writer.close()
         tables = {"audit": audit, "images": images, "left_out": left_out}
-        (directory / "tables.json").write_text(json.dumps(tables))
+        PartFolder(directory).tables.write_text(json.dumps(tables))
 
 
 def _left_out_row(source: Source, index: int, error: Exception) -> dict[str, Any]:
@@ -273,7 +262,7 @@ def _record(
 
 def _merge_tables(plan: DatasetPlan) -> None:
     """Merge the parts' tables into audit.csv, images.csv and left_out.csv in the run folder."""
-    tables = [read_json(part_path(plan.run.dataset, part) / "tables.json") for part in range(part_count(plan.source))]
+    tables = [read_json(plan.run.dataset_part(part).tables) for part in range(part_count(plan.source))]
     for name, path in (("audit", plan.run.audit), ("images", plan.run.images), ("left_out", plan.run.left_out)):
         frame = pd.DataFrame([row for table in tables for row in table[name]])
         with atomic_path(path) as temporary:

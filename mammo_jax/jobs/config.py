@@ -154,6 +154,11 @@ class StudyConfig:
         return RunFolder(self.out)
 
     @property
+    def features_run(self) -> RunFolder | None:
+        """The run whose networks training starts from."""
+        return None if self.features_from is None else RunFolder(self.features_from)
+
+    @property
     def processes(self) -> int:
         """How many processes compress."""
         return self.workers or len(os.sched_getaffinity(0))

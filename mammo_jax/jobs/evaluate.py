@@ -91,7 +91,7 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
 def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> None:
     """Evaluate, build the report, and print the verdict and the report's path."""
     metrics = evaluate_predictions(config, shlex.join(["mammo-jax", "evaluate", *flags]))
-    report = build_report(config.out)
+    report = build_report(RunFolder(config.out))
     print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
     print(f"report: {report}")
 

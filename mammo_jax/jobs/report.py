@@ -13,6 +13,7 @@ import tyro
 
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.report import build_report
+from mammo_jax.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ReportConfig:
 
 def report(config: ReportConfig, _flags: Sequence[str]) -> None:
     """Build the report and print its path."""
-    print(f"report: {build_report(config.run)}")
+    print(f"report: {build_report(RunFolder(config.run))}")
 
 
 def _parse(flags: list[str]) -> ReportConfig:

@@ -16,13 +16,12 @@ from pathlib import Path
 import pandas as pd
 
 from mammo_jax.dataset.input_pipeline import DatasetError, Examples, read_examples
-from mammo_jax.dataset.writing import parts
 from mammo_jax.files import write_json
 from mammo_jax.jobs.config import StudyConfig
 from mammo_jax.jobs.study_run import run_study_job
 from mammo_jax.provenance import log_event
 from mammo_jax.report import build_report
-from mammo_jax.run_folder import fold_model
+from mammo_jax.run_folder import FoldModels
 from mammo_jax.saliency.panels import write_panels
 from mammo_jax.saliency.randomisation import memorisation_config, read_with_permuted_targets
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, TRAINED, SaliencyError, SaliencyPlan, measure_saliency
@@ -39,7 +38,7 @@ def measure(config: StudyConfig) -> bool:
         return False
     if not config.run.predictions.exists():
         raise DatasetError(f"{config.out}: no trained models; run `mammo-jax study` with the same flags first")
-    dataset = parts(config.run.dataset)
+    dataset = config.run.readable_parts()
     _check_marks(config, read_examples(dataset, 1.0, masks=True))
     plan = SaliencyPlan(
         folder=folder,
@@ -47,7 +46,7 @@ def measure(config: StudyConfig) -> bool:
         ratios=(1.0, *config.ratios),
         folds=config.folds,
         method=config.saliency_method,
-        model_folders=_models(config, dataset),
+        models=_models(config, dataset),
     )
     images = measure_saliency(plan)
     write_panels(folder, images, config.saliency_method)
@@ -57,7 +56,7 @@ def measure(config: StudyConfig) -> bool:
         faithfulness,
         primary=config.saliency_method,
         resamples=config.resamples,
-        label_aurocs=[_training_auroc(plan.model_folders[RANDOM_LABELS], fold) for fold in range(config.folds)],
+        label_aurocs=[_training_auroc(plan.models[RANDOM_LABELS], fold) for fold in range(config.folds)],
     )
     write_json(folder.summary, figures)
     log_event(config.run, "saliency", **figures["counts"])
@@ -73,7 +72,7 @@ def _check_marks(config: StudyConfig, examples: Examples) -> None:
         )
 
 
-def _models(config: StudyConfig, dataset: list[Path]) -> dict[str, Path]:
+def _models(config: StudyConfig, dataset: list[Path]) -> dict[str, FoldModels]:
     """Folders of the models trained at CR 1: the study's first seed, another seed, and one on permuted labels."""
     seed = config.seeds[0]
     folders = {TRAINED: config.run.models(seed, 1)}
@@ -90,7 +89,7 @@ def _models(config: StudyConfig, dataset: list[Path]) -> dict[str, Path]:
 
 def _train(
     config: StudyConfig, training: TrainingConfig, name: str, read: Callable[[float], Examples], seed: int
-) -> Path:
+) -> FoldModels:
     """Train one model a fold at CR 1 into RUN/saliency/NAME, from the features of the study's first seed if any."""
     run = config.run.saliency.run(name)
     run_grid(
@@ -100,17 +99,17 @@ def _train(
         [1.0],
         [seed],
         training,
-        run.path,
-        initial_features=config.features_from,
+        run,
+        initial_features=config.features_run,
         features_seed=config.seeds[0],
         workers=config.workers,
     )
     return run.models(seed, 1)
 
 
-def _training_auroc(folder: Path, fold: int) -> float:
+def _training_auroc(models: FoldModels, fold: int) -> float:
     """AUROC of a model that was validated on its own training examples, on those."""
-    return float(read_metadata(fold_model(folder, fold).checkpoint)["validation_auroc"])
+    return float(read_metadata(models.fold(fold).checkpoint)["validation_auroc"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -121,4 +120,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _measure_and_report(config: StudyConfig) -> None:
     measured = measure(config)
     if config.run.metrics.exists():
-        print(f"report: {build_report(config.out) if measured else config.run.report}")
+        print(f"report: {build_report(config.run) if measured else config.run.report}")

@@ -34,14 +34,14 @@ def study(config: StudyConfig) -> None:
     train(config)
     metrics = evaluate_run(config)
     if not config.run.report.exists():
-        build_report(config.out)
+        build_report(config.run)
         log_event(config.run, "reported")
     print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
     if notice := lossy_notice(config.run):
         print(notice)
     print(f"report: {config.run.report}", flush=True)
     if config.saliency and measure(config):
-        build_report(config.out)
+        build_report(config.run)
         log_event(config.run, "reported")
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from mammo_jax.dataset.input_pipeline import DatasetError, read_examples
-from mammo_jax.dataset.writing import parts
 from mammo_jax.devices import join_processes, writes_files
 from mammo_jax.jobs.config import StudyConfig, parse
 from mammo_jax.jobs.run_job import run_job
@@ -26,14 +25,14 @@ def train(config: StudyConfig) -> None:
             f"{config.run.dataset} is missing or unfinished; run `mammo-jax prepare` with the same flags first"
         )
     run_grid(
-        partial(read_examples, parts(config.run.dataset)),
+        partial(read_examples, config.run.readable_parts()),
         range(config.folds),
         config.trained_ratios,
         (1.0, *config.ratios),
         config.seeds,
         config.training,
-        config.out,
-        initial_features=config.features_from,
+        config.run,
+        initial_features=config.features_run,
         transfer_matrix=config.transfer_matrix,
         workers=config.workers,
     )

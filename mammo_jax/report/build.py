@@ -21,12 +21,12 @@ from mammo_jax.statistics.evaluation import SCHEMA
 from mammo_jax.statistics.verdict import verdict_sentence
 
 
-def build_report(run_dir: Path) -> Path:
+def build_report(run: RunFolder) -> Path:
     """Write `report.html`, a self-contained file without network access, and `figures/` for papers.
 
     Parameters
     ----------
-    run_dir : Path
+    run : RunFolder
         Has metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, config.json and
         log.jsonl are used if they exist; the report lists what is missing.
 
@@ -40,7 +40,6 @@ def build_report(run_dir: Path) -> Path:
     ReportError
         If metrics.json is missing or has another version, or another file is damaged.
     """
-    run = RunFolder(Path(run_dir))
     metrics = load_metrics(run)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -176,7 +175,7 @@ def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
         figures["matrix"] = matrix_figure(model)
     for name, figure in (figures | saliency_figures(run)).items():
         for kind in ("svg", "png"):
-            with atomic_path(run.figures / f"{name}.{kind}") as temporary:
+            with atomic_path(run.figure(name, kind)) as temporary:
                 temporary.write_bytes(figure_bytes(figure, kind))
 
 

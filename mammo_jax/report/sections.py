@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mammo_jax.errors import UserError
-from mammo_jax.run_folder import RunFolder
+from mammo_jax.run_folder import PictureFolder, RunFolder
 from mammo_jax.sources.mammogram import LABELS
 
 AUDIT_COLUMNS = (
@@ -119,32 +119,25 @@ def classes_by_fold(run: RunFolder) -> list[dict[str, Any]] | None:
     ]
 
 
-def example_rows(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+def example_rows(folder: PictureFolder) -> tuple[list[dict[str, Any]], list[str]]:
     """Collect the example crops, one row per image with ascending ratios, and the names of files left out.
 
-    Files are `<image_id>_<ratio>.png`, at most 6 images; files above 1 MiB and other formats are left out.
+    At most 6 images; files with other names than `PictureFolder` gives, above 1 MiB or of other formats are left out.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     refused = []
-    for path in sorted(folder.glob("*.png")):
-        image_id, _, ratio = path.stem.rpartition("_")
+    for path in folder.pictures():
+        image_id, ratio = folder.image_and_ratio(path) or ("", 0.0)
         content = path.read_bytes() if path.stat().st_size <= MAX_CROP_BYTES else b""
         full = image_id not in rows and len(rows) == MAX_EXAMPLES
-        if full or not image_id or not _is_ratio(ratio) or not content.startswith(PNG_SIGNATURE):
+        if full or not image_id or not content.startswith(PNG_SIGNATURE):
             refused.append(path.name)
             continue
-        rows.setdefault(image_id, []).append({"ratio": float(ratio), "uri": data_uri(content, "image/png")})
+        rows.setdefault(image_id, []).append({"ratio": ratio, "uri": data_uri(content, "image/png")})
     examples: list[dict[str, Any]] = []
     for image_id, crops in rows.items():
         examples.append({"image_id": image_id, "crops": sorted(crops, key=lambda crop: crop["ratio"])})
     return examples, refused
-
-
-def _is_ratio(text: str) -> bool:
-    try:
-        return 1 <= float(text) < float("inf")
-    except ValueError:
-        return False
 
 
 def data_uri(content: bytes, media_type: str) -> str:

@@ -11,7 +11,6 @@ from PIL import Image
 from scipy import ndimage
 
 from mammo_jax.files import atomic_path
-from mammo_jax.ratios import ratio_text
 from mammo_jax.run_folder import SaliencyFolder
 from mammo_jax.saliency.localisation import smooth
 from mammo_jax.saliency.maps import load_maps
@@ -90,7 +89,7 @@ def _outline(mask: np.ndarray) -> np.ndarray:
 
 
 def write_panels(folder: SaliencyFolder, images: pd.DataFrame, method: Method) -> None:
-    """Write `panels/IMAGE_RATIO.png` for every ratio of the chosen images; existing files are not written again.
+    """Write a panel for every ratio of the chosen images; existing files are not written again.
 
     Grey levels and strength of an image have the same scale at all ratios, that of CR 1, so that a weaker map is also
     shown weaker.
@@ -116,6 +115,6 @@ def write_panels(folder: SaliencyFolder, images: pd.DataFrame, method: Method) -
             if ratio == 1:
                 low, high = np.percentile(image, (0.5, 99.5))
                 window, full = (float(low), float(high)), float(np.percentile(smooth(attributions), FULL_STRENGTH))
-            path = folder.panels / f"{image_id}_{ratio_text(ratio)}.png"
+            path = folder.panels.picture(image_id, ratio)
             if not path.exists():
                 write_panel(path, image, attributions, stored.lesions[index], window, full)

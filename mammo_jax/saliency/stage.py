@@ -22,7 +22,7 @@ from mammo_jax.dataset.input_pipeline import Examples
 from mammo_jax.errors import UserError
 from mammo_jax.files import atomic_path
 from mammo_jax.models import build_model
-from mammo_jax.run_folder import SaliencyFolder, fold_model
+from mammo_jax.run_folder import FoldModels, SaliencyFolder
 from mammo_jax.saliency.baselines import baselines_for, network_inputs
 from mammo_jax.saliency.drift import similarity
 from mammo_jax.saliency.faithfulness import FRACTIONS, insertion_and_deletion, order_by_saliency
@@ -55,8 +55,8 @@ class SaliencyPlan:
     folds : int
     method : str
         The method that is computed at all ratios, with Grad-CAM and the plain image; at CR 1 all are computed.
-    model_folders : dict
-        TRAINED, RANDOM_LABELS and, if there is one, OTHER_SEED → the folder with fold_0, fold_1, ….
+    models : dict
+        TRAINED, RANDOM_LABELS and, if there is one, OTHER_SEED → the folder of its models.
     """
 
     folder: SaliencyFolder
@@ -64,7 +64,7 @@ class SaliencyPlan:
     ratios: tuple[float, ...]
     folds: int
     method: Method
-    model_folders: dict[str, Path]
+    models: dict[str, FoldModels]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def measure_saliency(plan: SaliencyPlan) -> pd.DataFrame:
     SaliencyError
         If no held-out positive image has a lesion mark.
     """
-    models = [TRAINED, *(name for name in (OTHER_SEED, RANDOM_LABELS) if name in plan.model_folders), CASCADE]
+    models = [TRAINED, *(name for name in (OTHER_SEED, RANDOM_LABELS) if name in plan.models), CASCADE]
     cells = [_Cell(model, 1.0, fold) for fold in range(plan.folds) for model in models]
     cells += [_Cell(TRAINED, ratio, fold) for ratio in plan.ratios[1:] for fold in range(plan.folds)]
     missing = [cell for cell in cells if not plan.folder.cell(*astuple(cell)).exists()]
@@ -164,7 +164,7 @@ class _Folds:
 
     def _model(self, name: str, fold: int) -> TrainedModel:
         if (name, fold) not in self.models:
-            self.models[name, fold] = load_model(fold_model(self.plan.model_folders[name], fold).path)
+            self.models[name, fold] = load_model(self.plan.models[name].fold(fold).path)
         return self.models[name, fold]
 
     def _models(self, cell: _Cell, examples: Examples) -> Iterator[tuple[str, TrainedModel]]:

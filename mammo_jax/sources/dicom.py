@@ -54,7 +54,8 @@ _BY_IMAGECODECS: dict[str, Callable[[bytes], np.ndarray]] = {
     uid.HTJ2K: imagecodecs.jpeg2k_decode,
 }
 _JPEG_2000 = {uid.JPEG2000Lossless, uid.JPEG2000}
-_LOSSY = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K}
+LOSSY_COMPRESSED = "01"  # Lossy Image Compression (0028,2110); once set, it is never reset
+_LOSSY_SYNTAXES = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K}
 
 # PS3.16 CID 4014 "View for Mammography": SNOMED CT and the older SNOMED RT codes, with the abbreviations given there.
 _VIEW_CODES = {
@@ -138,7 +139,7 @@ def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = 
             pixel_pitch=_pixel_pitch(header),
             laterality=_laterality(header),
             view=_view(header),
-            already_lossy=header.get("LossyImageCompression") == "01" or header.file_meta.TransferSyntaxUID in _LOSSY,
+            already_lossy=_is_already_lossy(header),
             patient_id=None if key is None else _hashed_patient_id(header, key),
         )
 
@@ -162,6 +163,13 @@ def _pydicom_errors(path: Path) -> Iterator[None]:
             f"{path}: is a damaged DICOM file or lacks an element that an image needs ({type(error).__name__}); "
             "export it again"
         ) from None
+
+
+def _is_already_lossy(header: Dataset) -> bool:
+    """Whether the attribute says so, or the way in which the file is compressed."""
+    return (
+        header.get("LossyImageCompression") == LOSSY_COMPRESSED or header.file_meta.TransferSyntaxUID in _LOSSY_SYNTAXES
+    )
 
 
 def _read_header(path: Path) -> Dataset:

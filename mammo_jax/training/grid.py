@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -59,15 +58,15 @@ def run_grid(
     test_ratios: Sequence[float],
     seeds: Sequence[int],
     config: TrainingConfig,
-    run_dir: Path,
+    run: RunFolder,
     *,
-    initial_features: Path | None = None,
+    initial_features: RunFolder | None = None,
     features_seed: int | None = None,
     transfer_matrix: bool = True,
     workers: int | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> pd.DataFrame:
-    """Train and test every model that is missing, then merge all predictions into `run_dir`/predictions.parquet.
+    """Train and test every model that is missing, then merge all predictions into the run's table.
 
     Every model is tested on every ratio, one split after the other. Without the transfer matrix only those trained at
     CR 1 and on the mixture are, and the others on their own ratio.
@@ -82,10 +81,10 @@ def run_grid(
     test_ratios : sequence of float
     seeds : sequence of int
     config : TrainingConfig
-    run_dir : path
-        Models go to "checkpoints", a line for each to "log.jsonl".
-    initial_features : path or None
-        Run folder of another grid with the same folds; each model starts from the one there with the same seed,
+    run : RunFolder
+        Gets the models, and a line in its log for each.
+    initial_features : RunFolder or None
+        Another grid with the same folds; each model starts from the one there with the same seed,
         ratio and fold.
     features_seed : int or None
         Start all models from the networks of this seed instead.
@@ -110,7 +109,6 @@ def run_grid(
         ModelTask(seed, ratio, fold, tuple(test_ratios) if ratio in everywhere else (float(ratio),))
         for seed, ratio, fold in product(seeds, train_ratios, folds)
     ]
-    run = RunFolder(run_dir)
     missing = [task for task in tasks if not _is_finished(task, run, config)]
     if missing and initial_features is None:
         origin(config, None)  # stops now where there is none, and fetches weights once instead of in every process
@@ -149,7 +147,7 @@ class _Runner:
     mixed: tuple[float, ...]
     config: TrainingConfig
     run_folder: RunFolder
-    initial_features: Path | None
+    initial_features: RunFolder | None
     features_seed: int | None
     checkpoint_seconds: float
 
@@ -197,7 +195,7 @@ class _Runner:
         if self.initial_features is None:
             return None
         seed = task.seed if self.features_seed is None else self.features_seed
-        return load_model(replace(task, seed=seed).folder(RunFolder(self.initial_features)).path)
+        return load_model(replace(task, seed=seed).folder(self.initial_features).path)
 
     def _predictions(self, trained: TrainedModel, task: ModelTask, ratio: float) -> pd.DataFrame:
         examples = self.examples(ratio)

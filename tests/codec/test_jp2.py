@@ -29,32 +29,32 @@ def encoded(bits, ratio=8):
 def validated(data, path, kind="jp2"):
     """Whether jpylyzer finds that T.800 is followed, and what else it found."""
     path.write_bytes(data)
-    found = jpylyzer.checkOneFile(str(path), kind)
-    return found.findtext("isValid") == "True", found.find("properties")
+    result = jpylyzer.checkOneFile(str(path), kind)
+    return result.findtext("isValid") == "True", result.find("properties")
 
 
 @pytest.mark.parametrize("pixel_pitch", [None, 0.0661])
 @pytest.mark.parametrize("bits", [1, 8, 12, 16])
 def test_the_file_is_valid(bits, pixel_pitch, tmp_path):
     file = codec.wrap_jp2(encoded(bits, 4).codestream, pixel_pitch=pixel_pitch)
-    valid, found = validated(file, tmp_path / "image.jp2")
+    valid, properties = validated(file, tmp_path / "image.jp2")
     assert valid
-    assert found.findtext("jp2HeaderBox/imageHeaderBox/height") == "90"
-    assert found.findtext("jp2HeaderBox/imageHeaderBox/width") == "70"
-    assert found.findtext("jp2HeaderBox/imageHeaderBox/bPCDepth") == str(bits)
-    assert found.findtext("jp2HeaderBox/colourSpecificationBox/enumCS") == "greyscale"
+    assert properties.findtext("jp2HeaderBox/imageHeaderBox/height") == "90"
+    assert properties.findtext("jp2HeaderBox/imageHeaderBox/width") == "70"
+    assert properties.findtext("jp2HeaderBox/imageHeaderBox/bPCDepth") == str(bits)
+    assert properties.findtext("jp2HeaderBox/colourSpecificationBox/enumCS") == "greyscale"
     if pixel_pitch is not None:
-        found = found.find("jp2HeaderBox/resolutionBox/captureResolutionBox")
-        assert float(found.findtext("vRescInPixelsPerMeter")) == pytest.approx(1000 / pixel_pitch, rel=1e-6)
-        assert float(found.findtext("hRescInPixelsPerInch")) == pytest.approx(25.4 / pixel_pitch, rel=1e-3)
+        properties = properties.find("jp2HeaderBox/resolutionBox/captureResolutionBox")
+        assert float(properties.findtext("vRescInPixelsPerMeter")) == pytest.approx(1000 / pixel_pitch, rel=1e-6)
+        assert float(properties.findtext("hRescInPixelsPerInch")) == pytest.approx(25.4 / pixel_pitch, rel=1e-3)
 
 
 @pytest.mark.parametrize("ratio", [0.5, 4, 100])
 def test_the_codestream_is_valid_by_itself(ratio, tmp_path):
-    valid, found = validated(encoded(12, ratio).codestream, tmp_path / "image.j2c", "j2c")
+    valid, properties = validated(encoded(12, ratio).codestream, tmp_path / "image.j2c", "j2c")
     assert valid
-    assert found.findtext("siz/ssizDepth") == "12"
-    assert found.findtext("cod/transformation") == "9-7 irreversible"
+    assert properties.findtext("siz/ssizDepth") == "12"
+    assert properties.findtext("cod/transformation") == "9-7 irreversible"
 
 
 def test_the_validator_sees_a_damaged_file(tmp_path):
@@ -65,8 +65,8 @@ def test_the_validator_sees_a_damaged_file(tmp_path):
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_other_readers_open_it(bits, openjpeg_glymur, tmp_path):
-    made = encoded(bits)
-    file = codec.wrap_jp2(made.codestream, pixel_pitch=0.05)
+    ours = encoded(bits)
+    file = codec.wrap_jp2(ours.codestream, pixel_pitch=0.05)
     path = tmp_path / "image.jp2"
     path.write_bytes(file)
     opened = openjpeg_glymur.Jp2k(path)
@@ -76,8 +76,8 @@ def test_other_readers_open_it(bits, openjpeg_glymur, tmp_path):
     with Image.open(io.BytesIO(file)) as image:
         decoded = [opened[:], imagecodecs.jpeg2k_decode(file), np.asarray(image)]
     for pixels in decoded[: 2 if bits == 12 else 3]:  # Pillow stretches 12 bits to 16
-        assert np.abs(pixels.astype(int) - made.reconstruction.astype(int)).max() <= max(1, 2 ** (bits - 14))
-    np.testing.assert_array_equal(codec.decode(file), made.reconstruction)
+        assert np.abs(pixels.astype(int) - ours.reconstruction.astype(int)).max() <= max(1, 2 ** (bits - 14))
+    np.testing.assert_array_equal(codec.decode(file), ours.reconstruction)
 
 
 def test_the_codestream_comes_out_as_it_went_in():
@@ -133,7 +133,7 @@ def test_what_is_no_jp2_file_is_refused():
 @given(st.binary(max_size=60))
 def test_any_boxes_give_a_codestream_or_an_error(boxes):
     try:
-        found = codec.unwrap_jp2(SIGNATURE + boxes)
+        content = codec.unwrap_jp2(SIGNATURE + boxes)
     except codec.CodestreamError:
         return
-    assert found in boxes
+    assert content in boxes

@@ -17,13 +17,13 @@ y, x = np.mgrid[:61, :83]
 PIXELS = (2000 + 1500 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint16)
 
 
-def compressed(tmp_path, made, ratio=20.0, lossless=False):
+def compressed(tmp_path, original, ratio=20.0, lossless=False):
     """Write an object, compress it, write that, and read it with pydicom; returns both and the codestream."""
-    instance, pixels = read_instance(write(tmp_path / "before.dcm", made))
+    instance, pixels = read_instance(write(tmp_path / "before.dcm", original))
     encoded = codec.encode(pixels, ratio, bits_stored=int(instance.BitsStored))
     result = compressed_instance(instance, encoded.codestream, lossless=lossless, ratio=encoded.ratio_allocated)
     write_instance(tmp_path / "after.dcm", result)
-    return made, dcmread(tmp_path / "after.dcm"), encoded.codestream
+    return original, dcmread(tmp_path / "after.dcm"), encoded.codestream
 
 
 def test_what_a_lossy_object_says(tmp_path):
@@ -79,16 +79,16 @@ def test_a_lossless_object_stays_the_same_object(tmp_path):
 def test_earlier_lossy_steps_stay_on_record(tmp_path):
     earlier = Dataset()
     earlier.ReferencedSOPClassUID, earlier.ReferencedSOPInstanceUID = "1.2.3", "1.2.4"
-    made = dataset(
+    original = dataset(
         PIXELS, LossyImageCompression="01", LossyImageCompressionRatio="8", LossyImageCompressionMethod="ISO_10918_1",
         ImageType=["ORIGINAL", "PRIMARY", "", "LEFT"], SourceImageSequence=Sequence([earlier]),
         LargestImagePixelValue=9,
     )  # fmt: skip
-    _, after, _ = compressed(tmp_path, made)
+    _, after, _ = compressed(tmp_path, original)
     assert [float(ratio) for ratio in after.LossyImageCompressionRatio] == [8, pytest.approx(20, rel=0.01)]
     assert after.LossyImageCompressionMethod == ["ISO_10918_1", "ISO_15444_1"]
     assert after.ImageType == ["DERIVED", "PRIMARY", "", "LEFT"]
-    assert [item.ReferencedSOPInstanceUID for item in after.SourceImageSequence] == ["1.2.4", made.SOPInstanceUID]
+    assert [item.ReferencedSOPInstanceUID for item in after.SourceImageSequence] == ["1.2.4", original.SOPInstanceUID]
     assert "PurposeOfReferenceCodeSequence" not in after.SourceImageSequence[1]  # its predecessor was compressed too
     assert "LargestImagePixelValue" not in after
 
@@ -99,26 +99,26 @@ def test_a_new_uid_is_the_same_in_every_run_and_another_for_every_codestream(tmp
     instance, pixels = read_instance(write(tmp_path / "before.dcm", dataset(PIXELS)))
     layered = codec.encode_layers(pixels, (20, 40), bits_stored=12)
     assert len(layered.codestream) == len(codec.encode(pixels, 20, bits_stored=12).codestream)
-    made = compressed_instance(instance, layered.codestream, lossless=False, ratio=20.0)
-    assert made.SOPInstanceUID not in uids
+    another = compressed_instance(instance, layered.codestream, lossless=False, ratio=20.0)
+    assert another.SOPInstanceUID not in uids
 
 
 def test_implicit_vr_becomes_explicit(tmp_path):
-    made = dataset(PIXELS)
-    made.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
-    _, after, codestream = compressed(tmp_path, made)
+    original = dataset(PIXELS)
+    original.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
+    _, after, codestream = compressed(tmp_path, original)
     assert not after.original_encoding[0]
     assert after.PatientID == SECRETS["PatientID"]
     assert get_frame(after.PixelData, 0, number_of_frames=1).startswith(codestream)
 
 
 def test_what_would_be_lost_is_refused(tmp_path):
-    made = dataset(PIXELS)
-    made.add_new((0x6002, 0x0102), "US", 12)
+    original = dataset(PIXELS)
+    original.add_new((0x6002, 0x0102), "US", 12)
     with pytest.raises(SourceError, match="overlay in unused bits"):
-        compressed(tmp_path, made)
-    made = dataset(PIXELS)
-    made.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
-    made.PixelData = PIXELS.astype(">u2").tobytes()
+        compressed(tmp_path, original)
+    original = dataset(PIXELS)
+    original.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    original.PixelData = PIXELS.astype(">u2").tobytes()
     with pytest.raises(SourceError, match="big-endian"):
-        compressed(tmp_path, made)
+        compressed(tmp_path, original)

@@ -44,17 +44,17 @@ def test_the_largest_result_that_fits_is_found(name, dtype, bits):
         return
     ratios = [2, 2.5, 3] if (name, bits) == ("jpegls", 16) else [3, 5, 8] if bits <= 8 else [4, 6, 9]
     quality = []
-    for ratio, made in zip(ratios, other_codec_ladder(name, pixels, ratios, bits_stored=bits), strict=True):
-        assert made.target_bytes == math.floor(pixels.nbytes / ratio)
-        assert 0.4 * made.target_bytes < len(made.codestream) <= made.target_bytes
-        assert made.encodes <= 20
+    for ratio, encoded in zip(ratios, other_codec_ladder(name, pixels, ratios, bits_stored=bits), strict=True):
+        assert encoded.target_bytes == math.floor(pixels.nbytes / ratio)
+        assert 0.4 * encoded.target_bytes < len(encoded.codestream) <= encoded.target_bytes
+        assert encoded.encodes <= 20
         finer = OTHER_CODECS[name].settings(bits)
-        finer = finer[: np.searchsorted(finer, made.setting) if finer[0] < finer[-1] else 100 - int(made.setting)]
+        finer = finer[: np.searchsorted(finer, encoded.setting) if finer[0] < finer[-1] else 100 - int(encoded.setting)]
         if finer.size and name != "openjpeg":  # which reaches some sizes at two settings and not between
-            assert len(OTHER_CODECS[name].encode(pixels, bits, float(finer[-1]), 1)) > made.target_bytes
-        assert made.reconstruction.dtype == dtype
-        assert made.reconstruction.max() < 2**bits
-        quality.append(psnr(pixels, made.reconstruction, bits))
+            assert len(OTHER_CODECS[name].encode(pixels, bits, float(finer[-1]), 1)) > encoded.target_bytes
+        assert encoded.reconstruction.dtype == dtype
+        assert encoded.reconstruction.max() < 2**bits
+        quality.append(psnr(pixels, encoded.reconstruction, bits))
     assert quality == sorted(quality, reverse=True)
     assert quality[-1] > 15
 
@@ -62,18 +62,18 @@ def test_the_largest_result_that_fits_is_found(name, dtype, bits):
 def test_reconstructions_are_those_of_other_decoders():
     pixels = picture(np.uint8, 8)
     for name in ("openjpeg", "jpeg"):
-        (made,) = other_codec_ladder(name, pixels, [6], bits_stored=8)
-        with Image.open(io.BytesIO(made.codestream)) as opened:
-            assert np.abs(np.asarray(opened).astype(int) - made.reconstruction).max() <= 1
+        (encoded,) = other_codec_ladder(name, pixels, [6], bits_stored=8)
+        with Image.open(io.BytesIO(encoded.codestream)) as opened:
+            assert np.abs(np.asarray(opened).astype(int) - encoded.reconstruction).max() <= 1
     pixels = picture(np.uint16, 12)
-    (made,) = other_codec_ladder("openjpeg", pixels, [10], bits_stored=12)
-    assert np.abs(codec.decode(made.codestream).astype(int) - made.reconstruction).max() <= 1
+    (encoded,) = other_codec_ladder("openjpeg", pixels, [10], bits_stored=12)
+    assert np.abs(codec.decode(encoded.codestream).astype(int) - encoded.reconstruction).max() <= 1
 
 
 def test_ours_is_exact():
     pixels = picture(np.uint16, 12)
-    for ratio, made in zip([10, 20], codec_ladder("mammo_jax", pixels, [10, 20], bits_stored=12), strict=True):
-        assert len(made.codestream) == pixels.nbytes // ratio
+    for ratio, encoded in zip([10, 20], codec_ladder("mammo_jax", pixels, [10, 20], bits_stored=12), strict=True):
+        assert len(encoded.codestream) == pixels.nbytes // ratio
     assert codec_title("mammo_jax") == "mammo_jax's own JPEG 2000"
     titles = {codec_title(name) for name in CodecName.__args__}
     assert len(titles) == len(OTHER_CODECS) + 1
@@ -131,7 +131,7 @@ def test_the_largest_ratio_counts_the_tolerance():
         patch.setitem(OTHER_CODECS, "made", replace(made_of_sizes(sizes), title="two sizes"))
         pixels = np.zeros((20, 20), np.uint8)
         assert largest_ratio("made", pixels, 8) == pytest.approx(400 / 50 * 1.1)
-        (made,) = other_codec_ladder("made", pixels, [8.6], bits_stored=8)
-        assert len(made.codestream) == 50
+        (encoded,) = other_codec_ladder("made", pixels, [8.6], bits_stored=8)
+        assert len(encoded.codestream) == 50
         with pytest.raises(codec.UnreachableRatioError, match="two sizes cannot compress this image 9 times: 44 bytes"):
             list(other_codec_ladder("made", pixels, [9], bits_stored=8))

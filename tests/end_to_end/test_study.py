@@ -15,8 +15,9 @@ from mammo_jax.dataset.input_pipeline import read_examples
 from mammo_jax.files import read_json
 
 RATIOS = (15.0, 400.0)
+IMAGES = 36  # in two parts, so that a study can be killed between them
 FLAGS = [
-    *("--images", "48", "--rows", "416", "--columns", "320", "--phantom-pitch", "0.56"),
+    *("--images", str(IMAGES), "--rows", "416", "--columns", "320", "--phantom-pitch", "0.56"),
     *("--ratios", "15", "400", "--folds", "2", "--epochs", "2", "--filters", "4", "4", "8"),
     *("--target", "lesion", "--validation-parts", "3"),
     *("--input-rows", "32", "--input-columns", "32", "--resamples", "200"),
@@ -54,7 +55,7 @@ def test_the_verdict_and_the_report_are_there(run):
 
 def test_every_codestream_has_its_exact_length(run):
     audit = pd.read_csv(run[0] / "audit.csv")
-    assert len(audit) == 48 * len(RATIOS)
+    assert len(audit) == IMAGES * len(RATIOS)
     assert (audit["codestream_bytes"] == np.floor(416 * 320 * 2 / audit["ratio"])).all()
     assert (audit["psnr"][audit["ratio"] == 15].to_numpy() > audit["psnr"][audit["ratio"] == 400].to_numpy()).all()
 
@@ -62,14 +63,14 @@ def test_every_codestream_has_its_exact_length(run):
 def test_ratios_share_images_folds_and_masks(run):
     dataset = sorted((run[0] / "dataset").glob("part-*"))
     uncompressed, *compressed = (read_examples(dataset, ratio, masks=True) for ratio in (1.0, *RATIOS))
-    assert len(uncompressed) == 48
+    assert len(uncompressed) == IMAGES
     for examples in compressed:
         np.testing.assert_array_equal(examples.image_ids, uncompressed.image_ids)
         np.testing.assert_array_equal(examples.folds, uncompressed.folds)
         np.testing.assert_array_equal(examples.masks, uncompressed.masks)
         difference = np.abs(examples.images.astype(int) - uncompressed.images.astype(int))
         assert 0 < difference.mean() < 65535 / 50
-    has_lesion = uncompressed.masks.reshape(48, -1).any(1)
+    has_lesion = uncompressed.masks.reshape(IMAGES, -1).any(1)
     np.testing.assert_array_equal(has_lesion, uncompressed.targets == 1)
 
 
@@ -78,7 +79,7 @@ def test_no_patient_is_in_two_folds_and_each_model_is_scored_on_its_own(run):
     assert (predictions.groupby("patient_id")["fold"].nunique() == 1).all()
     cells = predictions.groupby(["train_ratio", "test_ratio"]).size()
     tested = [(trained, ratio) for trained in ("1", "15", "400") for ratio in (1.0, 15.0, 400.0)]
-    assert dict(cells) == dict.fromkeys(tested, 48)  # every model on every ratio
+    assert dict(cells) == dict.fromkeys(tested, IMAGES)  # every model on every ratio
 
 
 def test_a_second_run_does_nothing_again(run):
@@ -107,9 +108,9 @@ def test_a_run_killed_in_two_stages_goes_on_to_the_same_predictions(run, tmp_pat
     kill_as_soon_as_there_is(out, "checkpoints/*/*/*/predictions.parquet")
     assert not (out / "predictions.parquet").exists(), "killed too late to show anything"
     finish(start(out, workers=1))
-    pd.testing.assert_frame_equal(
-        pd.read_parquet(out / "predictions.parquet"), pd.read_parquet(run[0] / "predictions.parquet")
-    )
+    tables = [pd.read_parquet(folder / "predictions.parquet") for folder in (out, run[0])]
+    # A worker alone adds up its convolutions on all cores, which moves the last bits of scores of about 1.
+    pd.testing.assert_frame_equal(*tables, atol=1e-6)
     assert pd.read_csv(out / "audit.csv").equals(pd.read_csv(run[0] / "audit.csv"))
     shutil.rmtree(out)
 

@@ -75,14 +75,25 @@ def test_what_is_printed_and_drawn(run):
     assert (out / "benchmark_codec_phantom.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", ["pylibjpeg", "glymur"])
+def test_a_codec_leaves_the_environment_as_it_was(name, tmp_path):
+    before = dict(os.environ)
+    timed = TIMED_CODECS[name](tmp_path)
+    pixels = np.add.outer(np.arange(90), np.arange(80)).astype(np.uint8)
+    timed.decode(timed.encode(pixels, 8, 10.0, 2), 8, 2)
+    assert dict(os.environ) == before
+
+
 def test_what_cannot_use_threads_says_so(tmp_path):
     pixels = np.add.outer(np.arange(90), np.arange(80)).astype(np.uint8)
     image = trials.Image("made", pixels, 8, np.ones(pixels.shape, bool))
     for threads in (1, 2):
         timed = [TIMED_CODECS[name](tmp_path) for name in ("pylibjpeg", "glymur")]
-        made = trials.measure_timed_codecs(image, [10], timed, [[10.0, 10.0]], threads, 1, True)
-        assert [trial.remark for trial in made] == [trials.ONE_THREAD if threads == 2 else "", ""]
-        rows = output.rows(image, [*made, replace(made[0], group="ours")], {made[0].codestream_bytes: made[0].quality})
+        measured = trials.measure_timed_codecs(image, [10], timed, [[10.0, 10.0]], threads, 1, True)
+        assert [trial.remark for trial in measured] == [trials.ONE_THREAD if threads == 2 else "", ""]
+        rows = output.rows(
+            image, [*measured, replace(measured[0], group="ours")], {measured[0].codestream_bytes: measured[0].quality}
+        )
         assert (trials.ONE_THREAD in output._figures(rows[0])) == (threads == 2)
 
 
@@ -91,8 +102,16 @@ def test_layers_are_timed_by_both_encoders_with_as_many_threads(threads, tmp_pat
     monkeypatch.setenv("OPJ_NUM_THREADS", "7")
     pixels = np.random.default_rng(1).integers(0, 4000, (190, 180), dtype=np.uint16)
     image = trials.Image("made", pixels, 12, np.ones(pixels.shape, bool))
+    shortest_times, within = trials.shortest_times, []
+
+    def with_environment(*arguments):
+        within.append(os.environ["OPJ_NUM_THREADS"])
+        return shortest_times(*arguments)
+
+    monkeypatch.setattr(trials, "shortest_times", with_environment)
     trials.measure_ladders(image, [20, 5], threads, 1, tmp_path)
-    assert os.environ["OPJ_NUM_THREADS"] == str(threads)
+    assert within == [str(threads)]
+    assert os.environ["OPJ_NUM_THREADS"] == "7"
     for name in ("pylibjpeg", "glymur"):
         size = (tmp_path / f"layers_{name}.j2k").stat().st_size
         assert 0.9 * pixels.nbytes / 5 < size < 1.1 * pixels.nbytes / 5
@@ -115,8 +134,8 @@ def test_times_are_compared_with_ours_at_the_same_ratio_and_threads():
     def trial(group, threads, seconds):
         return trials.Trial("made", group, group, threads, 15.0, 100, 101, seconds, 2 * seconds)
 
-    made = [trial("ours", 1, 2.0), trial("ours", 2, 1.0), trial("OpenJPEG", 1, 6.0), trial("OpenJPEG", 2, 4.0)]
-    rows = output.rows(image, made, {})
+    measured = [trial("ours", 1, 2.0), trial("ours", 2, 1.0), trial("OpenJPEG", 1, 6.0), trial("OpenJPEG", 2, 4.0)]
+    rows = output.rows(image, measured, {})
     assert [row["encode_times_ours"] for row in rows] == [1, 1, 3, 4]
     assert rows[0]["encode_megapixels_a_second"] == pytest.approx(0.0005)
     assert rows[0]["size_error"] == pytest.approx(0.01)
@@ -126,14 +145,14 @@ def test_times_are_compared_with_ours_at_the_same_ratio_and_threads():
 
 def test_stages_and_their_floors():
     image = trials.Image.of("made", np.random.default_rng(0).integers(0, 4096, (300, 260)).astype(np.uint16), 12)
-    found = {stage.name: stage for stage in stages.measure_stages(image, 4, 1)}
-    assert set(found) == {*stages.STAGES, stages.OTHER}
-    total = sum(stage.seconds for stage in found.values())
-    assert found["block coding"].seconds > 0.2 * total
-    assert found["other"].seconds < 0.5 * total
-    assert 0 < found["block coding"].floor < found["block coding"].seconds
+    by_name = {stage.name: stage for stage in stages.measure_stages(image, 4, 1)}
+    assert set(by_name) == {*stages.STAGES, stages.OTHER}
+    total = sum(stage.seconds for stage in by_name.values())
+    assert by_name["block coding"].seconds > 0.2 * total
+    assert by_name["other"].seconds < 0.5 * total
+    assert 0 < by_name["block coding"].floor < by_name["block coding"].seconds
     # A decision brings half a bit or so on the average; a quarter of 156 000 bytes are coded.
-    (count,) = (float(text) for text in re.findall(r"(\S+) M decisions", found["block coding"].floor_is))
+    (count,) = (float(text) for text in re.findall(r"(\S+) M decisions", by_name["block coding"].floor_is))
     assert 0.1 < count < 3
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 from experiments import benchmark_training
+from mammo_jax.jobs import run_job
 from mammo_jax.training_config import TrainingConfig
 
 
@@ -17,7 +18,7 @@ from mammo_jax.training_config import TrainingConfig
 def test_one_small_network_is_measured(compute, tmp_path, monkeypatch, capsys):
     config = TrainingConfig(filters=(2, 3, 4), batch_size=4, augment=False)
     monkeypatch.setattr(benchmark_training, "CASES", (("tiny", config, 32), ("left out", config, 4096)))
-    monkeypatch.setattr(benchmark_training, "set_up", lambda networks: None)  # kept memory would stay for other tests
+    monkeypatch.setattr(run_job, "set_up", lambda networks: None)  # kept memory would stay for other tests
     flags = ["--cases", "tiny", "--rounds", "1", "--compute", compute, "--out", str(tmp_path)]
     benchmark_training.main(flags)
     (row,) = csv.DictReader((tmp_path / "benchmark_training.csv").read_text().splitlines())

@@ -84,8 +84,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=20, help="a codestream that takes longer is a finding")
     options = parser.parse_args()
     seed_corpus(options.corpus)
-    found = options.corpus.parent / "found"
-    found.mkdir(exist_ok=True)
+    failures = options.corpus.parent / "found"
+    failures.mkdir(exist_ok=True)
     for path in options.corpus.glob("seed-*"):  # what is compiled at the first call counts neither as time nor memory
         attack(path.read_bytes())
     limits = [f"-timeout={options.seconds}", f"-rss_limit_mb={MAX_MEGABYTES}", f"-max_len={MAX_BYTES}"]
@@ -94,7 +94,7 @@ def main() -> None:
         sys.argv[0],
         *limits,
         length,
-        f"-artifact_prefix={found}/",
+        f"-artifact_prefix={failures}/",
         "-print_final_stats=1",
         str(options.corpus),
     ]

@@ -17,20 +17,22 @@ MAX_PIXELS = 2**18  # the limit that attacked decoders are given
 
 def corpus(glymur, folder):
     """{name: codestream}: OpenJPEG's options, rearranged packets, our own, JP2, and T.803's where they lie at hand."""
-    found = {name: path.read_bytes() for name, path in write_streams(glymur, folder, (70, 90)).items()}
+    codestreams = {name: path.read_bytes() for name, path in write_streams(glymur, folder, (70, 90)).items()}
     path = folder / "markers.j2k"
     glymur.Jp2k(path, data=image(40, 56, 8), cratios=(20, 4), numres=3, tilesize=(32, 32), sop=True, eph=True)
     taken = take_apart(path.read_bytes())
-    found["packed in the main header"] = replace(taken, packed=PPM, tile_parts=2, cut=50).write()
-    found["packed in the tiles"] = replace(taken, packed=PPT, tile_parts=3, cut=9, sop=False).write()
-    found["region of interest"] = replace(taken, segments=taken.segments | {RGN: bytes([0, 0, 5])}).write()
+    codestreams["packed in the main header"] = replace(taken, packed=PPM, tile_parts=2, cut=50).write()
+    codestreams["packed in the tiles"] = replace(taken, packed=PPT, tile_parts=3, cut=9, sop=False).write()
+    codestreams["region of interest"] = replace(taken, segments=taken.segments | {RGN: bytes([0, 0, 5])}).write()
     changed, poc = in_order(taken, [(0, 0, 3, 1), (1, 0, 3, 2)], 2, 3)
-    found["progression changes"] = replace(changed, segments=changed.segments | {POC: poc[4:]}, tile_parts=2).write()
+    codestreams["progression changes"] = replace(
+        changed, segments=changed.segments | {POC: poc[4:]}, tile_parts=2
+    ).write()
     for bits, ratio in ((8, 3), (12, 20), (16, 1)):
-        found[f"ours, {bits} bits"] = codec.encode(image(48, 40, bits), ratio, bits_stored=bits).codestream
-    found["jp2"] = codec.wrap_jp2(found["ours, 12 bits"], pixel_pitch=0.1)
+        codestreams[f"ours, {bits} bits"] = codec.encode(image(48, 40, bits), ratio, bits_stored=bits).codestream
+    codestreams["jp2"] = codec.wrap_jp2(codestreams["ours, 12 bits"], pixel_pitch=0.1)
     conformance = Path(os.environ.get("MAMMO_SHARED_DATA", "/nowhere")) / "j2k-conformance"
-    return found | {path.stem: path.read_bytes() for path in sorted(conformance.glob("*.j2k"))}
+    return codestreams | {path.stem: path.read_bytes() for path in sorted(conformance.glob("*.j2k"))}
 
 
 def damaged(codestream, rng, changes):

@@ -19,14 +19,14 @@ from mammo_jax.jobs.command_line import main
 from mammo_jax.models import build_model
 from mammo_jax.training_config import TrainingConfig
 
-def found():
+def network():
     return type(build_model(TrainingConfig(model="my_network:Net"))).__name__
 
 if __name__ == "__main__":
     sys.argv = ["mammo-jax"]
     main()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        print("found", found(), pool.apply(found))
+        print("networks", network(), pool.apply(network))
 """
 
 
@@ -43,4 +43,4 @@ def test_a_network_in_the_current_folder_is_found_here_and_in_workers(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert done.stdout.splitlines()[-1:] == ["found Net Net"], done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1:] == ["networks Net Net"], done.stderr[-2000:]

@@ -41,12 +41,12 @@ def test_one_seed_of_a_model_that_can_be_trained_again_is_a_demonstration(table,
 def test_csv_and_parquet_give_the_same_figures(table, tmp_path):
     table.to_csv(tmp_path / "mine.csv", index=False)
     write_predictions(tmp_path / "mine.parquet", table)
-    found = []
+    figures = []
     for name in ("mine.csv", "mine.parquet"):
         config = evaluate.EvaluateConfig(tmp_path / name, tmp_path / f"out {name}", resamples=200)
         metrics = evaluate.evaluate_predictions(config, "test")
-        found.append({key: value for key, value in metrics.items() if key != "predictions_sha256"})
-    assert found[0] == found[1]
+        figures.append({key: value for key, value in metrics.items() if key != "predictions_sha256"})
+    assert figures[0] == figures[1]
 
 
 def test_a_run_is_not_overwritten_with_other_predictions(table, tmp_path):

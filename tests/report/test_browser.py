@@ -10,6 +10,7 @@ from synthetic_run import write_run
 
 from mammo_jax.ratios import LADDER
 from mammo_jax.report import build_report
+from mammo_jax.run_folder import RunFolder
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -18,7 +19,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 @pytest.mark.parametrize("width", [500, 1200])
 def test_a_browser_draws_it(tmp_path, width):
     """The page has no horizontal scroll bar, and the colours of the verdict and the curves are visible."""
-    report = build_report(write_run(tmp_path / "run"))
+    report = build_report(RunFolder(write_run(tmp_path / "run")))
     probe = report.read_text().replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
     probe = probe.replace(
         "</body>",

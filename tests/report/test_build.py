@@ -24,7 +24,7 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(run) -> Page:
-    return Page(build_report(run).read_text(encoding="utf-8"))
+    return Page(build_report(RunFolder(run)).read_text(encoding="utf-8"))
 
 
 def test_page_needs_no_other_file_and_no_network(run, page):
@@ -106,7 +106,7 @@ def test_folders_are_named_only_with_plain_ids(run, tmp_path):
     config = json.loads((run / "config.json").read_text())
     config["config"]["folder"] = {"plain_ids": True}
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    page = Page(build_report(tmp_path / "run").read_text())
+    page = Page(build_report(RunFolder(tmp_path / "run")).read_text())
     assert COMMAND in page.text
     assert "source_dir /data/Jane Doe/images.csv" in page.text
 
@@ -115,7 +115,7 @@ def test_reasons_of_a_run_that_did_not_separate_file_names_are_only_counted(run,
     shutil.copytree(run, tmp_path / "run")
     left_out = pd.read_csv(run / "left_out.csv").drop(columns=["image_id", "problem"])
     left_out.to_csv(tmp_path / "run" / "left_out.csv", index=False)
-    page = Page(build_report(tmp_path / "run").read_text())
+    page = Page(build_report(RunFolder(tmp_path / "run")).read_text())
     assert "12 images were left out left_out.csv says which, and why" in page.text
     assert "Jane Doe" not in page.text
 
@@ -125,7 +125,7 @@ def test_images_that_were_lossy_before_are_reported(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     images = pd.read_csv(run / "images.csv", dtype=str)
     images.assign(already_lossy=[True, True, True] + 37 * [False]).to_csv(tmp_path / "run" / "images.csv", index=False)
-    page = Page(build_report(tmp_path / "run").read_text())
+    page = Page(build_report(RunFolder(tmp_path / "run")).read_text())
     notice = "Not uncompressed. 3 of 40 images had been lossily compressed before; for them CR 1 is not uncompressed."
     assert page.text.index(notice) < page.text.index("Result: cnn")
     images.assign(already_lossy=False).to_csv(tmp_path / "run" / "images.csv", index=False)
@@ -135,7 +135,7 @@ def test_images_that_were_lossy_before_are_reported(run, tmp_path):
 def test_hash_of_the_predictions_is_that_of_the_file(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "predictions.parquet").write_bytes(b"the table")
-    assert hashlib.sha256(b"the table").hexdigest() in build_report(tmp_path / "run").read_text()
+    assert hashlib.sha256(b"the table").hexdigest() in build_report(RunFolder(tmp_path / "run")).read_text()
 
 
 def test_html_in_ids_is_escaped(run, page):
@@ -145,7 +145,7 @@ def test_html_in_ids_is_escaped(run, page):
 
 def test_names_of_foreign_models_are_escaped(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(metrics(model="<img src=x onerror=alert(1)>")))
-    page = Page(build_report(tmp_path).read_text())
+    page = Page(build_report(RunFolder(tmp_path)).read_text())
     assert "<img src=x onerror=alert(1)>" in page.text
     assert all("onerror" not in attributes for attributes in page.attributes("img"))
 
@@ -154,7 +154,7 @@ def test_a_report_from_predictions_only_lists_what_is_missing(tmp_path):
     losses = {1.0: 0.0, 15.0: 0.1, 30.0: 0.1}
     frozen = evaluate(predictions_table(transfer_losses(losses), folds=1), resamples=200, frozen=True)
     (tmp_path / "metrics.json").write_text(json.dumps(frozen | {"command": "mammo-jax evaluate --frozen"}))
-    page = Page(build_report(tmp_path).read_text())
+    page = Page(build_report(RunFolder(tmp_path)).read_text())
     assert "Not in this report, because the run folder does not have it: the compression audit" in page.text
     assert "example crops" in page.text
     assert "Demonstration." not in page.text
@@ -171,7 +171,7 @@ def test_primary_model_comes_first_and_others_are_exploration(tmp_path):
     losses = transfer_losses({1.0: 0.0, 15.0: 0.1})
     both = pd.concat([predictions_table(losses, model="cnn"), predictions_table(losses, model="a resnet")])
     (tmp_path / "metrics.json").write_text(json.dumps(evaluate(both, resamples=100, primary_model="cnn")))
-    page = Page(build_report(tmp_path).read_text())
+    page = Page(build_report(RunFolder(tmp_path)).read_text())
     assert page.text.index("Result: cnn") < page.text.index("Another model: a resnet")
     assert page.text.count("its results are exploratory") == 1
 
@@ -180,7 +180,7 @@ def test_three_seeds_show_the_null_and_mixed_training_is_listed(tmp_path):
     losses = {("1", 1.0): 0.0, ("1", 15.0): 0.1, ("15", 15.0): 0.1, ("mixed", 1.0): 0.1, ("mixed", 15.0): 0.1}
     three_seeds = evaluate(predictions_table(losses, seeds=3, seed_noise=0.2), resamples=200)
     (tmp_path / "metrics.json").write_text(json.dumps(three_seeds))
-    page = Page(build_report(tmp_path).read_text())
+    page = Page(build_report(RunFolder(tmp_path)).read_text())
     null = three_seeds["models"][0]["seed_null"]
     assert f"by {null['mean_difference']:.3f} on average and by {null['largest_difference']:.3f} at most" in page.text
     assert "Other training ratios" in page.text
@@ -195,7 +195,7 @@ def test_a_margin_changed_after_the_run_is_reported(run, tmp_path):
     config = json.loads((run / "config.json").read_text())
     config["config"]["margin"] = 0.02
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    page = Page(build_report(tmp_path / "run").read_text())
+    page = Page(build_report(RunFolder(tmp_path / "run")).read_text())
     assert "The margin was changed. The run was configured with a margin of 0.02" in page.text
 
 
@@ -207,7 +207,7 @@ def test_only_small_png_files_of_known_name_are_shown(run, tmp_path):
     (examples / "big_15.png").write_bytes(png() + bytes(1 << 20))
     for number in range(6):
         (examples / f"z{number}_15.png").write_bytes(png())
-    page = Page(build_report(tmp_path / "run").read_text())
+    page = Page(build_report(RunFolder(tmp_path / "run")).read_text())
     assert len(page.attributes("img")) == 2 + 2 * 11 + 4
     for name in ("no ratio.png", "text_15.png", "big_15.png", "z4_15.png", "z5_15.png"):
         assert name in page.text[page.text.index("Example files left out") :]
@@ -217,7 +217,7 @@ def test_empty_tables_are_missing_tables(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "left_out.csv").write_text("\n")
     (tmp_path / "run" / "audit.csv").write_text("image_id,ratio\n")
-    page = Page(build_report(tmp_path / "run").read_text())
+    page = Page(build_report(RunFolder(tmp_path / "run")).read_text())
     assert "left out" not in page.text
     assert "the compression audit (audit.csv)" in page.text
 
@@ -239,14 +239,14 @@ def test_damaged_files_are_named_and_the_old_report_stays(run, tmp_path, name, c
     if content is not None:
         (tmp_path / "run" / name).write_text(content)
     with pytest.raises(ReportError, match=message) as raised:
-        build_report(tmp_path / "run")
+        build_report(RunFolder(tmp_path / "run"))
     assert name in str(raised.value)
     assert (tmp_path / "run" / "report.html").read_text() == "the old report"
 
 
 def test_same_run_same_bytes(run, page, tmp_path):
     shutil.copytree(run, tmp_path / "run")
-    build_report(tmp_path / "run")
+    build_report(RunFolder(tmp_path / "run"))
     for name in ("report.html", "figures/auroc.svg", "figures/auroc.png", "figures/auprc.svg", "figures/auprc.png"):
         assert (tmp_path / "run" / name).read_bytes() == (run / name).read_bytes()
 

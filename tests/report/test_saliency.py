@@ -9,6 +9,7 @@ from synthetic_run import write_run
 from synthetic_saliency import write_saliency
 
 from mammo_jax.report import ReportError, build_report
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import TITLES
 from mammo_jax.statistics.evaluation import SCHEMA as METRICS_SCHEMA
 
@@ -17,7 +18,7 @@ from mammo_jax.statistics.evaluation import SCHEMA as METRICS_SCHEMA
 def built(tmp_path_factory):
     run = write_run(tmp_path_factory.mktemp("report") / "run")
     summary = write_saliency(run)
-    return run, summary, Page(build_report(run).read_text(encoding="utf-8"))
+    return run, summary, Page(build_report(RunFolder(run)).read_text(encoding="utf-8"))
 
 
 def joined(text):
@@ -107,7 +108,7 @@ def test_without_a_second_seed_the_report_says_so(tmp_path):
     run = write_run(tmp_path / "run")
     summary = write_saliency(run, floor=False)
     assert {row["passed"] for row in summary["sanity"]} == {None}
-    text = Page(build_report(run).read_text()).text
+    text = Page(build_report(RunFolder(run)).read_text()).text
     assert "No second seed. The study has one training seed" in text
     assert "cannot tell" in text
     assert "Failed the sanity check" not in text
@@ -120,7 +121,7 @@ def test_the_report_says_whether_the_control_memorised_its_labels(built, tmp_pat
     run = write_run(tmp_path / "run")
     summary = write_saliency(run, label_auroc=0.62)
     assert summary["permuted_labels"] == {"training_aurocs": [1.0, 0.62, 1.0], "least": 0.62, "learnt": False}
-    text = Page(build_report(run).read_text()).text
+    text = Page(build_report(RunFolder(run)).read_text()).text
     assert "reach an AUROC of 0.620 or more with these labels, less than 0.95." in text
     assert "Weak control. The models with permuted labels did not memorise their labels" in text
 
@@ -131,7 +132,7 @@ def test_a_damaged_or_older_summary_is_refused(built, tmp_path):
     path = run / "saliency" / "summary.json"
     path.write_text(json.dumps({"schema": METRICS_SCHEMA}))
     with pytest.raises(ReportError, match=r"summary\.json: field schema is not .* run mammo-jax saliency again"):
-        build_report(run)
+        build_report(RunFolder(run))
     path.write_text("{")
     with pytest.raises(ReportError, match=r"summary\.json: not readable JSON"):
-        build_report(run)
+        build_report(RunFolder(run))

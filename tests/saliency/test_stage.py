@@ -34,16 +34,16 @@ FADED = 400.0
 
 
 def read(ratio, permuted=False):
-    examples = blobs(64, size=(24, 24), ratio=ratio_text(ratio), folds=2, contrast=8 / (1 + ratio / 100))
+    examples = blobs(48, size=(24, 24), ratio=ratio_text(ratio), folds=2, contrast=8 / (1 + ratio / 100))
     if permuted:
         examples.targets[:] = np.random.default_rng(0).permutation(examples.targets)
     return examples
 
 
-def train(run_dir, seed, permuted=False):
-    config = memorisation_config(CONFIG) if permuted else CONFIG
-    run_grid(partial(read, permuted=permuted), [0, 1], [1.0], [1.0], [seed], config, run_dir, workers=1)
-    return RunFolder(run_dir).models(seed, 1)
+def train(folder, seed, permuted=False):
+    config, run = memorisation_config(CONFIG) if permuted else CONFIG, RunFolder(folder)
+    run_grid(partial(read, permuted=permuted), [0, 1], [1.0], [1.0], [seed], config, run, workers=1)
+    return run.models(seed, 1)
 
 
 @pytest.fixture(scope="module")

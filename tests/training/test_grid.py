@@ -17,6 +17,7 @@ from synthetic_examples import blobs
 from mammo_jax.files import sha256_file
 from mammo_jax.processes import WorkerError
 from mammo_jax.ratios import ratio_text
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.training.checkpoints import CheckpointError, ProgressCheckpoints, read_metadata
 from mammo_jax.training.grid import run_grid
@@ -36,18 +37,18 @@ def read_nothing(ratio):
     raise AssertionError("everything is there, nothing has to be read")
 
 
-def grid(run_dir, **changes):
+def grid(folder, **changes):
     arguments = {"read_examples_by_ratio": read, "config": CONFIG, "workers": 1, **changes}
     return run_grid(
-        folds=[0, 1], train_ratios=[1.0, 100.0], test_ratios=[1.0, 100.0], seeds=[0], run_dir=run_dir, **arguments
+        folds=[0, 1], train_ratios=[1.0, 100.0], test_ratios=[1.0, 100.0], seeds=[0], run=RunFolder(folder), **arguments
     )
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("finished")
-    grid(run_dir)
-    return run_dir
+    folder = tmp_path_factory.mktemp("finished")
+    grid(folder)
+    return folder
 
 
 def test_models_are_tested_on_held_out_images_only_matched_and_transferred(finished):
@@ -91,7 +92,7 @@ def test_two_processes_give_the_same_bytes(finished, tmp_path):
     assert sha256_file(tmp_path / "predictions.parquet") == sha256_file(finished / "predictions.parquet")
 
 
-def grid_killed_in_the_second_model(run_dir):
+def grid_killed_in_the_second_model(folder):
     save = ProgressCheckpoints.save
 
     def save_and_die(self, step, *arguments):
@@ -100,7 +101,7 @@ def grid_killed_in_the_second_model(run_dir):
             os.kill(os.getpid(), signal.SIGKILL)
 
     ProgressCheckpoints.save = save_and_die
-    grid(run_dir, checkpoint_seconds=0)
+    grid(folder, checkpoint_seconds=0)
 
 
 def test_a_killed_grid_resumes_to_the_same_bytes(finished, tmp_path):
@@ -125,7 +126,7 @@ def test_a_killed_grid_resumes_to_the_same_bytes(finished, tmp_path):
 
 def test_without_the_matrix_only_uncompressed_and_mixed_models_are_tested_everywhere(tmp_path):
     run_grid(
-        read, [0], [1.0, 100.0, "mixed"], [1.0, 100.0], [0], replace(CONFIG, epochs=1), tmp_path,
+        read, [0], [1.0, 100.0, "mixed"], [1.0, 100.0], [0], replace(CONFIG, epochs=1), RunFolder(tmp_path),
         transfer_matrix=False, workers=1,
     )  # fmt: skip
     table = read_predictions(tmp_path / "predictions.parquet")
@@ -170,8 +171,8 @@ def test_whole_images_start_from_the_models_of_another_grid(finished, tmp_path):
         test_ratios=[1.0],
         seeds=[0],
         config=TrainingConfig(filters=(4, 8, 8), epochs=1, batch_size=16, validation_parts=4),
-        run_dir=tmp_path,
-        initial_features=finished,
+        run=RunFolder(tmp_path),
+        initial_features=RunFolder(finished),
         workers=1,
     )
     assert len(read_predictions(tmp_path / "predictions.parquet")) == 48
@@ -189,8 +190,8 @@ def test_models_of_another_seed_can_start_from_the_same_features(finished, tmp_p
         test_ratios=[1.0],
         seeds=[7],
         config=replace(CONFIG, epochs=1),
-        run_dir=tmp_path,
-        initial_features=finished,
+        run=RunFolder(tmp_path),
+        initial_features=RunFolder(finished),
         features_seed=0,
         workers=1,
     )

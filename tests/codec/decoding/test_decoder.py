@@ -150,11 +150,11 @@ def forged_tiles(side, tile, levels, precinct, count, body):
 
     size = struct.pack(">HIIIIIIIIHBBB", 0, side, side, 0, 0, tile, tile, 0, 0, 1, 11, 1, 1)
     style = struct.pack(">BBHBBBBBB", 1, 2, 1, 0, levels, 4, 4, 0, 0) + bytes([precinct] * (levels + 1))
-    made = b"\xff\x4f" + segment(0xFF51, size) + segment(0xFF52, style)
-    made += segment(0xFF5C, struct.pack(">BH", 0x41, 0x7000))
+    codestream = b"\xff\x4f" + segment(0xFF51, size) + segment(0xFF52, style)
+    codestream += segment(0xFF5C, struct.pack(">BH", 0x41, 0x7000))
     for index in range(count):
-        made += segment(0xFF90, struct.pack(">HIBB", index, 14 + len(body), 0, 1)) + b"\xff\x93" + body
-    return made
+        codestream += segment(0xFF90, struct.pack(">HIBB", index, 14 + len(body), 0, 1)) + b"\xff\x93" + body
+    return codestream
 
 
 def test_a_short_codestream_cannot_ask_for_many_precincts(monkeypatch):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_packets import TagTree, ceil_div, make_precincts, packet_sequence, passes_of_segment, write_tile
+from naive_packets import Block, Grid, TagTree, ceil_div, make_precincts, packet_sequence, passes_of_segment, write_tile
 
+from codec.decoding.codestream_reader import MAX_ROI_SHIFT
 from codec.decoding.coding_parameters import TERMINATE_EACH_PASS, BlockCoding, CodingStyle, Progression
 from codec.decoding.packet_header_reader import FIRST_PASS, LENGTH, NEXT, OFFSET, PASSES, passes_to_segment_end
 from codec.decoding.packet_reader import read_packets
@@ -26,9 +27,10 @@ from codec.decoding.tile_layout import (
     lay_out_tile,
 )
 from codec.errors import LimitError
+from codec.quantization import Quantization
 
 
-def read_back(found, layout):
+def read_back(contributions, layout):
     """{(subband, block row, block column): [zero planes, [first pass, passes, bytes], ...]}."""
     blocks = {}
     for row in layout.precinct_bands:
@@ -36,16 +38,16 @@ def read_back(found, layout):
         width = int(row[GRID_WIDTH])
         for k in range(width * int(row[GRID_WIDTH + 1])):
             block = int(row[GRID_WIDTH + 2]) + k
-            piece, pieces = int(found.first[block]), []
+            piece, pieces = int(contributions.first[block]), []
             while piece >= 0:
-                line = found.pieces[piece]
-                data = found.data[line[OFFSET] : line[OFFSET] + line[LENGTH]].tobytes()
+                line = contributions.pieces[piece]
+                data = contributions.data[line[OFFSET] : line[OFFSET] + line[LENGTH]].tobytes()
                 pieces.append((int(line[FIRST_PASS]), int(line[PASSES]), data))
                 piece = int(line[NEXT])
             if pieces:
                 y = (int(row[Y0]) >> band.block_height) + k // width
                 x = (int(row[X0]) >> band.block_width) + k % width
-                blocks[int(row[SUBBAND]), y, x] = [int(found.zero_planes[block]), *pieces]
+                blocks[int(row[SUBBAND]), y, x] = [int(contributions.zero_planes[block]), *pieces]
     return blocks
 
 
@@ -107,12 +109,12 @@ def test_written_packets_are_read_back(tile, seed, layers, orders, sop, eph, pac
         sequence += packet_sequence(tree, area, reference, steps, coding, order, range(first, end), end_layer)
     body, headers = write_tile(tree, sequence, sop, eph, packed)
     wanted = (max(coding.levels, 1), max(layers - 1, 1)) if fewer else (coding.levels + 1, layers)
-    found, count = read_packets(
+    contributions, count = read_packets(
         body, headers, layout, tuple(progressions), CodingStyle(sop, eph, orders[0], layers), coding.style,
         resolutions=wanted[0], layers=wanted[1], max_pieces=2**20,
     )  # fmt: skip
-    assert read_back(found, layout) == expected_blocks(tree, *wanted)
-    assert not found.truncated.any()
+    assert read_back(contributions, layout) == expected_blocks(tree, *wanted)
+    assert not contributions.truncated.any()
     assert (count.end, count.read, count.left_over) == (COMPLETE, count.wanted, 0)
 
 
@@ -124,22 +126,22 @@ def test_any_bytes_give_pieces_within_the_data(tile, data, packed, order):
     layout = lay_out_tile(area, reference, steps, coding, LayoutBudget(2**24, 0))
     progressions = (Progression(order, 0, 33, 65535),)
     style = CodingStyle(True, True, order, 65535)
-    found, count = read_packets(
+    contributions, count = read_packets(
         data, packed, layout, progressions, style, coding.style, resolutions=33, layers=65535, max_pieces=2**20
     )
     assert 0 <= count.read <= count.wanted
     assert (count.read < count.wanted) == (count.end != COMPLETE)
-    ends = found.pieces[:, OFFSET] + found.pieces[:, LENGTH]
-    assert (found.pieces[:, LENGTH] >= 0).all()
-    assert (found.pieces[:, OFFSET] >= 0).all()
+    ends = contributions.pieces[:, OFFSET] + contributions.pieces[:, LENGTH]
+    assert (contributions.pieces[:, LENGTH] >= 0).all()
+    assert (contributions.pieces[:, OFFSET] >= 0).all()
     assert (ends <= len(data)).all()
-    assert (found.pieces[:, NEXT] < len(found.pieces)).all()
-    for first in found.first[found.first >= 0]:
+    assert (contributions.pieces[:, NEXT] < len(contributions.pieces)).all()
+    for first in contributions.first[contributions.first >= 0]:
         passes = 0
         while first >= 0:
-            assert found.pieces[first, FIRST_PASS] == passes
-            passes += found.pieces[first, PASSES]
-            first = found.pieces[first, NEXT]
+            assert contributions.pieces[first, FIRST_PASS] == passes
+            passes += contributions.pieces[first, PASSES]
+            first = contributions.pieces[first, NEXT]
 
 
 def test_more_pieces_than_allowed_are_refused():
@@ -165,6 +167,24 @@ def test_more_pieces_than_allowed_are_refused():
     assert len(read(everything).pieces) == everything > len(body)
     with pytest.raises(LimitError, match="raise max_pixels"):
         read(everything - 1)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_more_missing_bit_planes_than_a_subband_can_have_end_the_reading(beyond):
+    finest = Quantization.read(bytes([7 << 5, 31 << 3]), 0, "QCD")
+    missing = finest.magnitude_bits(0, 0, 0) + MAX_ROI_SHIFT + beyond
+    coding, area = BlockCoding(0, 2, 2, 0, True, ((2, 2),)), (0, 0, 4, 4)
+    layout = lay_out_tile(area, area, (1, 1), coding, LayoutBudget(2**24, 0))
+    block = Block(missing, {0: [(1, b"x")]})
+    tree = {0: {(0, 0): [Grid(0, {(0, 0): block}, TagTree([[0]]), TagTree([[missing]]))]}}
+    body, _ = write_tile(
+        tree, packet_sequence(tree, area, area, (1, 1), coding, "LRCP", range(1), 1), False, False, False
+    )
+    progressions, style = (Progression("LRCP", 0, 1, 1),), CodingStyle(False, False, "LRCP", 1)
+    contributions, _ = read_packets(
+        body, None, layout, progressions, style, coding.style, resolutions=1, layers=1, max_pieces=1
+    )
+    assert read_back(contributions, layout) == ({} if beyond else {(0, 0, 0): [74, (0, 1, b"x")]})
 
 
 def test_more_code_blocks_than_allowed_are_refused():

@@ -50,12 +50,14 @@ def test_tile_parts_and_packed_headers(stream, packed, tile_parts, markers):
     taken, pixels = stream
     sop, eph = markers
     # Pieces of 11 bytes end within packet headers, and within the lengths that PPM puts before them.
-    made = replace(taken, packed=packed, tile_parts=tile_parts, sop=sop, eph=eph, cut=11 if packed == PPT else 509)
-    assert_decodes(replace(made, interleaved=False), pixels)
+    rearranged = replace(
+        taken, packed=packed, tile_parts=tile_parts, sop=sop, eph=eph, cut=11 if packed == PPT else 509
+    )
+    assert_decodes(replace(rearranged, interleaved=False), pixels)
     # OpenJPEG takes the headers of PPM tile by tile; A.7.4 has them in the order of the tile-parts.
-    np.testing.assert_array_equal(decode(made.write()), decode(taken.write()))
+    np.testing.assert_array_equal(decode(rearranged.write()), decode(taken.write()))
     if packed != PPM:
-        assert_decodes(made, pixels)
+        assert_decodes(rearranged, pixels)
 
 
 CHANGES = {

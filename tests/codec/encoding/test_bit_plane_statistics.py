@@ -57,10 +57,10 @@ def test_predicted_slope_of_noise_is_its_gain_over_its_entropy(kind):
         p = ones / places
         return -places * (p * np.log2(p) + (1 - p) * np.log2(1 - p)) + ones
 
-    found, places = (100, 4096 - old) if kind == 0 else (60, 4096 - old - seen)
+    newly_significant, places = (100, 4096 - old) if kind == 0 else (60, 4096 - old - seen)
     square = 4.0**FRACTION_BITS
     refinement = 0.25 * square * old, old
-    news = 1.65 * square * found, bits(places, found)
+    news = 1.65 * square * newly_significant, bits(places, newly_significant)
     ends = [[news, np.add(refinement, news)], [refinement, news, np.add(refinement, news)], [news]][kind]
     byte = bit_plane_statistics.EFFICIENCY / 8
     assert predicted == pytest.approx(max(gain / (byte * cost) for gain, cost in ends), rel=1e-6)

@@ -112,18 +112,18 @@ def test_kernels_make_the_naive_decisions_in_large_blocks(seed, rows, columns, o
 def test_words_remember_who_was_found_in_a_significance_pass():
     coefficients = random_coefficients(7, 12, 9, 4)
     naive = naive_codec.NaiveBlock(np.trunc(coefficients).astype(int), "LL")
-    found = np.zeros(coefficients.shape, bool)
+    newly_significant = np.zeros(coefficients.shape, bool)
     planes = int(naive.magnitudes.max()).bit_length()
     for plane in range(planes - 1, -1, -1):
         before = naive.significant.copy()
         if plane < planes - 1:
             naive.significance_pass(plane)
-            found |= naive.significant & ~before
+            newly_significant |= naive.significant & ~before
             naive.refinement_pass(plane)
         naive.cleanup_pass(plane)
     band, _ = coded_block(coefficients, "LL")
-    assert found.any()
-    np.testing.assert_array_equal(band.words & 1, found)
+    assert newly_significant.any()
+    np.testing.assert_array_equal(band.words & 1, newly_significant)
 
 
 def test_flat_planes_are_left_out_and_coding_again_gives_the_same():

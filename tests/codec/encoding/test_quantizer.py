@@ -105,6 +105,6 @@ def test_integers_are_kept(seed, rows, columns, bits):
     magnitudes = (words & quantizer.MAGNITUDE_MASK) >> quantizer.MAGNITUDE_SHIFT
     np.testing.assert_array_equal(np.where(words < 0, -magnitudes, magnitudes), values)
     assert np.all(words & (1 << quantizer.MAGNITUDE_SHIFT) - 1 == 0)
-    for (down, across), found in np.ndenumerate(planes):
+    for (down, across), count in np.ndenumerate(planes):
         block = magnitudes[64 * down : 64 * down + 64, 64 * across : 64 * across + 64]
-        assert found == int(block.max()).bit_length()
+        assert count == int(block.max()).bit_length()

@@ -39,13 +39,13 @@ def lossless_layers(pixels, ratios, bits):
 
 def recommended(error, by_message):
     """The ratio that the error recommends; None where it says to leave one out."""
-    found = re.search(r"the (?:largest|smallest) ratio .* is (\S+)$", str(error))
+    match = re.search(r"the (?:largest|smallest) ratio .* is (\S+)$", str(error))
     attribute = error.smallest_ratio if isinstance(error, InvalidRatioError) else error.largest_ratio
-    assert (found is None) == (attribute is None)
-    if found is None:
+    assert (match is None) == (attribute is None)
+    if match is None:
         return None
-    assert float(found[1]) == pytest.approx(attribute, rel=1e-5)
-    return float(found[1]) if by_message else attribute
+    assert float(match[1]) == pytest.approx(attribute, rel=1e-5)
+    return float(match[1]) if by_message else attribute
 
 
 def followed(ratios, error, by_message):
