@@ -31,7 +31,7 @@ from mammo_jax.statistics.evaluation import RESAMPLES
 
 LARGEST_RATE = 0.035
 """What the upper end of a rate's interval may be, for a nominal 2.5 %."""
-ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 KEY = ("scenario", "margins", "number", "resamples")
 
 
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = tyro.cli(CheckConfig, args=flags, description=__doc__)
     set_up(networks=False)
     safe, done = run(config)
-    parts = {"Fewer women than a verdict needs": FEW, "Enough women": ENOUGH, "Several trainings": TRAININGS}
+    parts = {"Fewer than 60 women with a lesion": FEW, "60 or more": ENOUGH, "Several trainings": TRAININGS}
     text = "\n".join(f"### {title}\n\n{markdown(scenarios, safe, done)}" for title, scenarios in parts.items())
     write_text(config.out / "evidence.md", text)
     print(text)

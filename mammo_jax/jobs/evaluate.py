@@ -44,8 +44,8 @@ class EvaluateConfig:
     alpha : float
         One-sided level of the test: 0.025 or 0.05. The other one's result is shown too.
     min_positive_patients : int
-        With fewer patients with a positive image no ratio is given. Simulation shows that the test holds its level from
-        60 up.
+        With fewer patients with a positive image no ratio is given; a model with an AUROC above 0.8 needs more, see
+        docs/EVIDENCE.md.
     resamples : int
         Bootstrap resamples.
     bootstrap_seed : int

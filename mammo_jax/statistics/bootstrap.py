@@ -184,7 +184,7 @@ def _summarise(folds: tuple[Fold, ...], areas: list[np.ndarray], seeds: np.ndarr
     """
     by_fold = np.stack([part[:, :, 0] for part in areas], axis=2)
     resamples = seeds.shape[1]
-    replicates = sum(part[:, :, 1 : 1 + resamples] for part in areas) / len(areas)
+    replicates = np.mean([part[:, :, 1 : 1 + resamples] for part in areas], axis=0)
     without = [part[:, :, 1 + resamples :] for part in areas]
     auroc, auprc = (
         Estimate(

@@ -13,7 +13,7 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, estimates
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
 from mammo_jax.statistics.predictions import check_predictions
-from mammo_jax.statistics.rule import MIN_POSITIVE_PATIENTS, Rule
+from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, Rule
 from mammo_jax.statistics.verdict import MIN_AUROC, verdict, verdict_sentence
 
 SCHEMA = "mammo_jax metrics 2"
@@ -82,12 +82,7 @@ def evaluate(
         "schema": SCHEMA,
         "primary_model": primary,
         "target": target,
-        "margin": rule.margin,
-        "alpha": rule.alpha,
-        "other_alpha": rule.other_alpha,
-        "minimum_positive_patients": rule.min_positive_patients,
-        "default_minimum_positive_patients": MIN_POSITIVE_PATIENTS,
-        "minimum_auroc": MIN_AUROC,
+        **_thresholds(rule),
         "confidence": CONFIDENCE,
         "resamples": resamples,
         "seed": seed,
@@ -96,6 +91,19 @@ def evaluate(
         "verdict": primary_metrics["verdicts"]["transfer"],
         "sentence": verdict_sentence(primary_metrics["verdicts"]["transfer"], frozen=frozen),
         "models": models,
+    }
+
+
+def _thresholds(rule: Rule) -> dict[str, float]:
+    """Return what a verdict depends on."""
+    return {
+        "margin": rule.margin,
+        "alpha": rule.alpha,
+        "other_alpha": rule.other_alpha,
+        "minimum_positive_patients": rule.min_positive_patients,
+        "default_minimum_positive_patients": MIN_POSITIVE_PATIENTS,
+        "minimum_hit_patients": MIN_HIT_PATIENTS,
+        "minimum_auroc": MIN_AUROC,
     }
 
 

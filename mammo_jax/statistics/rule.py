@@ -12,6 +12,8 @@ MARGIN = 0.05
 ALPHAS = (0.025, 0.05)
 """One-sided levels; the first is the default, and the other's result is shown beside it."""
 MIN_POSITIVE_PATIENTS = 60
+MIN_HIT_PATIENTS = 10
+"""How many positive patients a loss of the margin has to hit, if it hits them whole."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,7 @@ class Rule:
     alpha : float
         One-sided level of the test: 0.025 or 0.05.
     min_positive_patients : int
-        With fewer patients with a positive image no ratio is given. From 60 up simulation shows that the test holds its
-        level (docs/EVIDENCE.md).
+        With fewer patients with a positive image no ratio is given; see `needed_positive_patients`.
 
     Raises
     ------
@@ -55,11 +56,12 @@ class Rule:
         """Return how many positive patients a verdict needs, for a model with this AUROC on uncompressed images.
 
         The likeliest harm is that some lesions vanish whole. Where a share q of the patients lose theirs, the AUROC
-        falls by q (AUROC − 0.5). With n patients none of them is hit with probability (1 − q)ⁿ, and then no statistic
-        can see the loss; so this has to be at most alpha for a loss of the margin.
+        falls by q (AUROC − 0.5). What a loss of the margin looks like then hangs on the few patients it hits, n q of n,
+        and simulation shows that the test holds its level where they are 10 or more (docs/EVIDENCE.md). That none is
+        hit, so that no statistic could see the loss, has then a probability of (1 − q)ⁿ < 0.00005.
         """
         share = self.margin / (auroc - 0.5)
-        return max(self.min_positive_patients, math.ceil(math.log(self.alpha) / math.log1p(-share)))
+        return max(self.min_positive_patients, math.ceil(MIN_HIT_PATIENTS / share - 1e-9))
 
     def obstacles(self, auroc: float, patients: Sequence[tuple[int, int]]) -> tuple[list[str], int]:
         """Find what forbids a verdict, whatever the bounds are.

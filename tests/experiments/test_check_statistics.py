@@ -20,8 +20,8 @@ RESAMPLES = 150
     "scenario",
     [
         Scenario(70, 20, harm="drowning"),
-        Scenario(90, 62, folds=5, auroc=0.9),
-        Scenario(80, 61, folds=2, seeds=3, moving_seeds=0.02, moving_sets=0.02),
+        Scenario(100, 84, folds=5, auroc=0.85),
+        Scenario(90, 75, folds=2, seeds=3, moving_seeds=0.02, moving_sets=0.02),
     ],
 )
 def test_a_simulated_study_is_judged_as_evaluate_judges_it(scenario):
@@ -62,8 +62,8 @@ def test_drowned_lesions_are_gone_in_both_views_and_the_others_are_whole():
 
 
 def test_a_small_part_of_the_evidence():
-    """With 60 positive women a loss of one margin is called safe rarely, and none at all mostly; with 20 never."""
-    shown = {margins: safe_studies(Trial(Scenario(100, 60), margins, 0, 300)) for margins in (1.0, 0.0)}
+    """With 80 positive women a loss of one margin is called safe rarely, and none at all mostly; with 20 never."""
+    shown = {margins: safe_studies(Trial(Scenario(120, 80), margins, 0, 300)) for margins in (1.0, 0.0)}
     wrong = binomtest(shown[1.0]["verdict"], STUDIES_PER_TRIAL).proportion_ci(0.99)
     assert wrong.low <= 0.025 <= wrong.high
     assert shown[0.0]["verdict"] > 0.8 * STUDIES_PER_TRIAL

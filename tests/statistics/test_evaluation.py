@@ -71,10 +71,10 @@ def test_counts_are_those_of_the_table():
     table = predictions_table(STUDY, seeds=2)
     counts = evaluate(table, resamples=100)["models"][0]["counts"]
     images = table.drop_duplicates("image_id")
-    assert counts["images"] == len(images) == 560
+    assert counts["images"] == len(images) == 720
     assert counts["positive_images"] == images["label"].sum()
     assert counts["prevalence"] == pytest.approx(images["label"].mean())
-    assert (counts["patients"], counts["positive_patients"]) == (280, 70)
+    assert (counts["patients"], counts["positive_patients"]) == (360, 90)
     for fold in counts["folds"]:
         members = images[images["fold"] == fold["fold"]]
         assert fold["images"] == len(members)

@@ -6,22 +6,29 @@ from mammo_jax.statistics.rule import Rule
 MANY = [(80, 200)]
 
 
-@pytest.mark.parametrize(("auroc", "alpha", "needed"), [(0.85, 0.025, 24), (0.97, 0.025, 33), (0.85, 0.05, 20)])
-def test_unseen_drowning_is_less_likely_than_alpha(auroc, alpha, needed):
-    assert Rule(alpha=alpha, min_positive_patients=2).needed_positive_patients(auroc) == needed
+@pytest.mark.parametrize(("auroc", "needed"), [(0.72, 60), (0.80, 60), (0.85, 70), (0.90, 80), (0.97, 94), (1.0, 100)])
+def test_ten_patients_are_hit_by_a_loss_of_the_margin(auroc, needed):
+    assert Rule().needed_positive_patients(auroc) == needed
+    assert needed * 0.05 / (auroc - 0.5) >= 10 - 1e-9
+
+
+@pytest.mark.parametrize(("auroc", "alpha", "unseen"), [(0.85, 0.025, 24), (0.97, 0.025, 33), (0.85, 0.05, 20)])
+def test_more_are_needed_than_to_see_the_loss_at_all(auroc, alpha, unseen):
+    """With fewer than `unseen` patients a loss of the margin hits none of them more often than alpha."""
     share = 0.05 / (auroc - 0.5)
-    assert (1 - share) ** needed <= alpha < (1 - share) ** (needed - 1)
+    assert (1 - share) ** unseen <= alpha < (1 - share) ** (unseen - 1)
+    assert Rule(alpha=alpha, min_positive_patients=2).needed_positive_patients(auroc) > unseen
 
 
-def test_the_floor_is_sixty_unless_more_are_needed():
-    assert Rule().needed_positive_patients(0.85) == 60
-    assert Rule(margin=0.01).needed_positive_patients(0.85) > 60
+def test_a_smaller_margin_needs_more():
+    assert Rule(margin=0.02).needed_positive_patients(0.85) == 175
+    assert Rule(min_positive_patients=200).needed_positive_patients(0.85) == 200
 
 
 def test_missing_patients_are_counted_over_all_folds():
-    assert Rule().obstacles(0.85, [(30, 90), (30, 90)]) == ([], 0)
+    assert Rule().obstacles(0.85, [(40, 90), (30, 90)]) == ([], 0)
     (reason,), missing = Rule().obstacles(0.85, [(30, 90), (25, 90)])
-    assert (reason, missing) == ("it needs 60 positive patients, and there are 55: 5 more", 5)
+    assert (reason, missing) == ("it needs 70 positive patients, and there are 55: 15 more", 15)
 
 
 @pytest.mark.parametrize(("patients", "which"), [([(80, 9), (1, 9)], "positive"), ([(40, 1), (40, 9)], "negative")])
@@ -36,7 +43,7 @@ def test_a_model_within_the_margin_of_chance_has_no_verdict():
     assert "chance itself is within the margin" in reason
     assert missing == 0
     assert Rule().obstacles(0.40, MANY)[0]
-    assert Rule(margin=0.02).obstacles(0.55, MANY) == ([], 0)
+    assert Rule(margin=0.02).obstacles(0.54, MANY) == ([], 0)
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,10 @@ def test_with_too_few_patients_no_ratio_is_given_and_the_missing_ones_are_counte
     curve = {1.0: estimate(0.9), 15.0: estimate(0.9)}
     result = verdict("transfer", curve, seeds=1, patients=[(20, 80), (25, 80)])
     assert (result["outcome"], result["ratio"], result["ratio_at_other_alpha"]) == ("cannot tell", None, None)
-    assert result["missing_positive_patients"] == 15
-    assert "it needs 60 positive patients, and there are 45: 15 more" in verdict_sentence(result)
+    assert result["missing_positive_patients"] == 35
+    assert "it needs 80 positive patients, and there are 45: 35 more" in verdict_sentence(result)
     assert result["steps"][0]["passed"]
-    assert verdict("transfer", curve, seeds=1, patients=[(45, 80)], min_positive_patients=45)["ratio"] == 15.0
+    assert verdict("transfer", curve, seeds=1, patients=[(80, 80)])["ratio"] == 15.0
 
 
 def test_one_patient_in_a_stratum_cannot_tell():
