@@ -11,7 +11,7 @@ import pandas as pd
 def predictions_table(
     losses: Mapping[tuple[str, float], float],
     *,
-    patients: int = 200,
+    patients: int = 360,
     images_per_patient: int = 2,
     folds: int = 5,
     seeds: int = 1,

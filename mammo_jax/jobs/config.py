@@ -16,8 +16,8 @@ from mammo_jax.dataset.units import UnitConfig
 from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import Method
-from mammo_jax.statistics.evaluation import RESAMPLES, check_settings
-from mammo_jax.statistics.verdict import MARGIN
+from mammo_jax.statistics.evaluation import RESAMPLES, check_resamples
+from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
 from mammo_jax.training_config import TrainingConfig
 
 MAX_SEED = 2**32 - 2
@@ -96,6 +96,11 @@ class StudyConfig:
         Test every model on every ratio, not only those trained at CR 1 and on all ratios.
     margin : float
         Largest loss of AUROC that passes, fixed before the run.
+    alpha : float
+        One-sided level of the test: 0.025 or 0.05. The other one's result is shown too.
+    min_positive_patients : int
+        With fewer patients with a positive image no ratio is given; a model with an AUROC above 0.8 needs more, see
+        docs/EVIDENCE.md.
     features_from : Path or None
         A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
     workers : int or None
@@ -121,6 +126,8 @@ class StudyConfig:
     seeds: tuple[int, ...] = (0,)
     fold_seed: int = 0
     margin: float = MARGIN
+    alpha: float = ALPHAS[0]
+    min_positive_patients: int = MIN_POSITIVE_PATIENTS
     resamples: int = RESAMPLES
     features_from: Path | None = None
     workers: int | None = None
@@ -134,7 +141,8 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         """Refuse at once what would be refused after hours."""
-        check_settings(self.margin, self.resamples)
+        check_resamples(self.resamples)
+        _ = self.rule  # refuses what it cannot be
         if self.folds < 2:
             raise ValueError(f"folds: {self.folds} is too few; models of the others score a fold, so take 2")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -157,6 +165,11 @@ class StudyConfig:
     def features_run(self) -> RunFolder | None:
         """The run whose networks training starts from."""
         return None if self.features_from is None else RunFolder(self.features_from)
+
+    @property
+    def rule(self) -> Rule:
+        """The verdict's rule."""
+        return Rule(self.margin, self.alpha, self.min_positive_patients)
 
     @property
     def processes(self) -> int:

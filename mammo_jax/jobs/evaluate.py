@@ -25,7 +25,7 @@ from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.evaluation import RESAMPLES, evaluate
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
-from mammo_jax.statistics.verdict import MARGIN
+from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,12 @@ class EvaluateConfig:
     out : Path
         Folder for metrics.json and report.html.
     margin : float
-        Largest loss of AUROC that passes. Choose it before you look.
+        Largest loss of AUROC that passes. Choose it, and alpha, before you look.
+    alpha : float
+        One-sided level of the test: 0.025 or 0.05. The other one's result is shown too.
+    min_positive_patients : int
+        With fewer patients with a positive image no ratio is given; a model with an AUROC above 0.8 needs more, see
+        docs/EVIDENCE.md.
     resamples : int
         Bootstrap resamples.
     bootstrap_seed : int
@@ -55,6 +60,8 @@ class EvaluateConfig:
     predictions: Path
     out: Path
     margin: float = MARGIN
+    alpha: float = ALPHAS[0]
+    min_positive_patients: int = MIN_POSITIVE_PATIENTS
     resamples: int = RESAMPLES
     bootstrap_seed: int = 0
     primary_model: str | None = None
@@ -76,7 +83,7 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
     metrics = evaluate(
         read_predictions(config.predictions),
-        margin=config.margin,
+        rule=Rule(config.margin, config.alpha, config.min_positive_patients),
         resamples=config.resamples,
         seed=config.bootstrap_seed,
         primary_model=config.primary_model,

@@ -54,7 +54,7 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         if metrics.get("predictions_sha256") == table_hash:
             return metrics
     metrics = evaluate(
-        read_predictions(predictions), margin=config.margin, resamples=config.resamples, target=config.units.target
+        read_predictions(predictions), rule=config.rule, resamples=config.resamples, target=config.units.target
     )
     config.run.report.unlink(missing_ok=True)
     write_json(path, metrics | {"predictions_sha256": table_hash})

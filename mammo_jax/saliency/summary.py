@@ -35,7 +35,10 @@ class _Resampler:
         folds = np.zeros(len(patients), np.int64)
         folds[index] = images["fold"]
         counts = draw_patients(folds, resamples, np.random.default_rng(seed))
-        self.weights = np.concatenate([np.ones((len(images), 1)), counts[index]], axis=1)
+        without = index[:, None] != np.arange(len(patients))
+        self.weights = np.concatenate([np.ones((len(images), 1)), counts[index], without], axis=1)
+        self.resamples = resamples
+        self.strata = [folds == fold for fold in np.unique(folds)]
 
     def mean(self, values: pd.Series, selected: np.ndarray | None = None) -> Estimate | None:
         """Estimate the mean of `values`, by image_id, over the selected images (bool [images]); None without images."""
@@ -45,8 +48,10 @@ class _Resampler:
             return None
         total = weights.sum(0)
         means = np.divide(aligned @ weights, total, out=np.full(len(total), np.nan), where=total > 0)
-        replicates = means[1:]
-        return Estimate(float(means[0]), replicates[np.isfinite(replicates)])
+        value, replicates, without = float(means[0]), means[1 : 1 + self.resamples], means[1 + self.resamples :]
+        without = np.where(np.isfinite(without), without, value)
+        left_out = tuple(without[stratum] for stratum in self.strata)
+        return Estimate(value, replicates[np.isfinite(replicates)], left_out)
 
 
 def summarise(
@@ -61,8 +66,8 @@ def summarise(
     """Compute all results that the report shows about saliency.
 
     Results are means over all held-out positive images with a marked lesion, each explained by the model that was not
-    trained on its fold. Intervals are 95 % percentiles of a bootstrap that resamples patients within folds; all results
-    have the same resampled patients, so differences are paired.
+    trained on its fold. Intervals are 95 % BCa intervals of a bootstrap that resamples patients within folds; all
+    results have the same resampled patients, so differences are paired.
 
     Parameters
     ----------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from mammo_jax.statistics.auroc import auroc_and_auprc
+from mammo_jax.statistics.bca import bca_bound
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError
 
 CONFIDENCE = 0.95
@@ -25,24 +27,27 @@ class Estimate:
     replicates : float64 [resamples]
         Replicate k of every estimate of one model comes from the same resampled patients and seeds, so differences
         between estimates are paired.
+    left_out : tuple of float64 [members]
+        The estimate without one patient, or without one training seed, for each stratum of the bootstrap.
     """
 
     value: float
     replicates: np.ndarray
+    left_out: tuple[np.ndarray, ...] = ()
 
     def __sub__(self, other: Estimate) -> Estimate:
         """Return the paired difference."""
-        return Estimate(self.value - other.value, self.replicates - other.replicates)
+        left_out = tuple(ours - theirs for ours, theirs in zip(self.left_out, other.left_out, strict=True))
+        return Estimate(self.value - other.value, self.replicates - other.replicates, left_out)
 
     def interval(self) -> tuple[float, float]:
-        """Return the two-sided 95 % percentile interval."""
+        """Return the two-sided 95 % interval (BCa)."""
         tail = (1 - CONFIDENCE) / 2
-        low, high = np.quantile(self.replicates, [tail, 1 - tail])
-        return float(low), float(high)
+        return self.lower_bound(tail), bca_bound(self.value, self.replicates, self.left_out, 1 - tail)
 
-    def lower_bound(self) -> float:
-        """Return the one-sided 95 % percentile lower bound."""
-        return float(np.quantile(self.replicates, 1 - CONFIDENCE))
+    def lower_bound(self, alpha: float) -> float:
+        """Return the one-sided lower bound (BCa) that the true value is below with probability `alpha`."""
+        return bca_bound(self.value, self.replicates, self.left_out, alpha)
 
 
 @dataclass(frozen=True)
@@ -135,8 +140,7 @@ def estimates(grid: PredictionGrid, resamples: int, seed: int) -> tuple[dict[Cel
     redrawn : int
         Number of resamples that were drawn again because a class was missing, summed over the folds.
     """
-    by_fold: dict[Cell, list[np.ndarray]] = {cell: [] for cell in grid.scores}
-    replicates = {cell: np.zeros((2, len(grid.seeds), resamples)) for cell in grid.scores}
+    areas: dict[Cell, list[np.ndarray]] = {cell: [] for cell in grid.scores}
     redrawn = 0
     for position, fold in enumerate(grid.folds):
         rng = np.random.default_rng([seed, 1 + position])
@@ -144,31 +148,72 @@ def estimates(grid: PredictionGrid, resamples: int, seed: int) -> tuple[dict[Cel
         redrawn += redrawn_in_fold
         counts = np.concatenate([np.ones((len(counts), 1), np.int64), counts], axis=1)
         for cell, scores in grid.scores.items():
-            areas = np.stack([_areas(fold, seed_scores, counts) for seed_scores in scores[position]], axis=1)
-            by_fold[cell].append(areas[:, :, 0])
-            replicates[cell] += areas[:, :, 1:] / len(grid.folds)
-    seeds = _resample_seeds(len(grid.seeds), resamples, np.random.default_rng([seed, 0]))
-    return {cell: _summarise(np.stack(by_fold[cell], axis=2), replicates[cell], seeds) for cell in by_fold}, redrawn
+            areas[cell].append(
+                np.stack([_areas(fold, seed_scores, counts) for seed_scores in scores[position]], axis=1)
+            )
+    seeds = draw_seeds(len(grid.seeds), resamples, np.random.default_rng([seed, 0]))
+    return {cell: _summarise(grid.folds, areas[cell], seeds) for cell in areas}, redrawn
 
 
 def _areas(fold: Fold, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Compute AUROC and AUPRC, float64 [2, columns of counts], in chunks to limit the memory."""
+    """Compute AUROC and AUPRC with each column of counts, then without each patient; in chunks to limit the memory.
+
+    Returns
+    -------
+    float64 [2, columns + patients]
+    """
     step = max(1, MAX_WEIGHTS // len(fold.labels))
-    chunks = [
-        auroc_and_auprc(fold.labels, scores, counts[:, start : start + step][fold.patients])
-        for start in range(0, counts.shape[1], step)
-    ]
+    patients = np.arange(len(counts))
+    drawn = (counts[:, start : start + step][fold.patients] for start in range(0, counts.shape[1], step))
+    without = (fold.patients[:, None] != patients[start : start + step] for start in range(0, len(patients), step))
+    chunks = [auroc_and_auprc(fold.labels, scores, weights) for weights in chain(drawn, without)]
     return np.concatenate([np.stack(chunk) for chunk in chunks], axis=1)
 
 
-def _resample_seeds(seeds: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw seeds and return the weight of each in each resample, float64 [seeds, resamples]."""
+def draw_seeds(seeds: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw n − 1 of n training seeds and return the weight of each in each resample, float64 [seeds, resamples]."""
     draws = max(1, seeds - 1)
     return rng.multinomial(draws, np.full(seeds, 1 / seeds), size=resamples).T / draws
 
 
-def _summarise(by_fold: np.ndarray, replicates: np.ndarray, seeds: np.ndarray) -> Estimates:
-    """Average over the folds, then over the seeds; `by_fold` [2, seeds, folds], `replicates` [2, seeds, resamples]."""
-    values = by_fold.mean(axis=(1, 2))
-    auroc, auprc = (replicates * seeds).sum(axis=1)
-    return Estimates(Estimate(float(values[0]), auroc), Estimate(float(values[1]), auprc), by_fold[0], by_fold[1])
+def _summarise(folds: tuple[Fold, ...], areas: list[np.ndarray], seeds: np.ndarray) -> Estimates:
+    """Average over the folds, then over the seeds.
+
+    `areas` has an array [2, seeds, 1 + resamples + patients] for each fold: all patients, the resamples, and without
+    each patient; `seeds` are the weights [seeds, resamples].
+    """
+    by_fold = np.stack([part[:, :, 0] for part in areas], axis=2)
+    resamples = seeds.shape[1]
+    replicates = np.mean([part[:, :, 1 : 1 + resamples] for part in areas], axis=0)
+    without = [part[:, :, 1 + resamples :] for part in areas]
+    auroc, auprc = (
+        Estimate(
+            float(by_fold[metric].mean()),
+            (replicates[metric] * seeds).sum(axis=0),
+            _left_out(folds, by_fold[metric], [part[metric] for part in without]),
+        )
+        for metric in range(2)
+    )
+    return Estimates(auroc, auprc, by_fold[0], by_fold[1])
+
+
+def _left_out(folds: tuple[Fold, ...], by_fold: np.ndarray, without: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Return the estimate without each patient of each stratum, and without each seed.
+
+    Parameters
+    ----------
+    folds : tuple of Fold
+    by_fold : float64 [seeds, folds]
+    without : list of float64 [seeds, patients]
+        A fold's areas without each of its patients; NaN where nobody else has images of a class, and such a patient is
+        taken to change nothing.
+    """
+    value = by_fold.mean()
+    strata = []
+    for position, fold in enumerate(folds):
+        change = np.nan_to_num(without[position] - by_fold[:, position, None]).mean(axis=0) / len(folds)
+        strata += [value + change[fold.positive_patients], value + change[~fold.positive_patients]]
+    seeds = len(by_fold)
+    if seeds > 1:
+        strata.append((seeds * value - by_fold.mean(axis=1)) / (seeds - 1))
+    return tuple(strata)

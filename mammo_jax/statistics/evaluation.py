@@ -13,16 +13,17 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, estimates
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
 from mammo_jax.statistics.predictions import check_predictions
-from mammo_jax.statistics.verdict import MARGIN, MIN_AUROC, verdict, verdict_sentence
+from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, Rule
+from mammo_jax.statistics.verdict import MIN_AUROC, verdict, verdict_sentence
 
-SCHEMA = "mammo_jax metrics 1"
+SCHEMA = "mammo_jax metrics 2"
 RESAMPLES = 2000
 
 
 def evaluate(
     predictions: pd.DataFrame,
     *,
-    margin: float = MARGIN,
+    rule: Rule = Rule(),  # noqa: B008 (frozen)
     resamples: int = RESAMPLES,
     seed: int = 0,
     primary_model: str | None = None,
@@ -32,15 +33,15 @@ def evaluate(
     """Compute all metrics and verdicts from a predictions table.
 
     The AUROC of a ratio is the mean of the within-fold AUROCs, first over the folds, then over the training seeds.
-    Scores of different folds come from different models and are never ranked together. Intervals are percentiles of a
-    bootstrap that resamples patients within folds, stratified by outcome, and training seeds.
+    Scores of different folds come from different models and are never ranked together. Intervals are BCa
+    intervals of a bootstrap that resamples patients within folds, stratified by outcome, and training seeds.
 
     Parameters
     ----------
     predictions : DataFrame
         Columns model, train_ratio, test_ratio, fold, seed, patient_id, image_id, label, score.
-    margin : float
-        Largest loss of AUROC that a verdict accepts (non-inferiority margin).
+    rule : Rule
+        The verdict's margin, level and smallest number of positive patients.
     resamples : int
         Number of bootstrap resamples.
     seed : int
@@ -65,7 +66,7 @@ def evaluate(
         If a ratio is incomplete, a fold has one class only, or the primary model is not in the table.
     """
     predictions = check_predictions(predictions, "predictions")
-    check_settings(margin, resamples)
+    check_resamples(resamples)
     names = sorted(str(name) for name in predictions["model"].unique())
     if primary_model is None and len(names) > 1:
         raise StatisticsError(f"primary_model: choose which of the models {names} the verdict is about")
@@ -73,7 +74,7 @@ def evaluate(
     if primary not in names:
         raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
     models = [
-        _evaluate_model(name, predictions[predictions["model"] == name], margin, resamples, seed, frozen)
+        _evaluate_model(name, predictions[predictions["model"] == name], rule, resamples, seed, frozen)
         for name in names
     ]
     primary_metrics = models[names.index(primary)]
@@ -81,8 +82,7 @@ def evaluate(
         "schema": SCHEMA,
         "primary_model": primary,
         "target": target,
-        "margin": margin,
-        "minimum_auroc": MIN_AUROC,
+        **_thresholds(rule),
         "confidence": CONFIDENCE,
         "resamples": resamples,
         "seed": seed,
@@ -94,16 +94,27 @@ def evaluate(
     }
 
 
-def check_settings(margin: float, resamples: int) -> None:
-    """Check margin and number of resamples; raise StatisticsError if no verdict is possible with them."""
-    if not 0 < margin < 0.5:
-        raise StatisticsError(f"margin: {margin} is not between 0 and 0.5")
+def _thresholds(rule: Rule) -> dict[str, float]:
+    """Return what a verdict depends on."""
+    return {
+        "margin": rule.margin,
+        "alpha": rule.alpha,
+        "other_alpha": rule.other_alpha,
+        "minimum_positive_patients": rule.min_positive_patients,
+        "default_minimum_positive_patients": MIN_POSITIVE_PATIENTS,
+        "minimum_hit_patients": MIN_HIT_PATIENTS,
+        "minimum_auroc": MIN_AUROC,
+    }
+
+
+def check_resamples(resamples: int) -> None:
+    """Raise StatisticsError if there are too few resamples for an interval."""
     if resamples < 100:
         raise StatisticsError(f"resamples: {resamples} are too few for a 95 % interval; use 2000")
 
 
 def _evaluate_model(
-    name: str, table: pd.DataFrame, margin: float, resamples: int, seed: int, frozen: bool
+    name: str, table: pd.DataFrame, rule: Rule, resamples: int, seed: int, frozen: bool
 ) -> dict[str, Any]:
     try:
         grid = prediction_grid(table)
@@ -114,6 +125,8 @@ def _evaluate_model(
         raise StatisticsError(f"model {name!r}: {error}") from None
     transfer = {test: cell.auroc for (train, test), cell in cells.items() if train == "1"}
     matched = {test: cell.auroc for (train, test), cell in cells.items() if train == ratio_text(test)}
+    judged: dict[str, Any] = {"seeds": len(grid.seeds), "rule": rule}
+    judged["patients"] = [fold.patients_by_class for fold in grid.folds]
     return {
         "name": name,
         "seeds": list(grid.seeds),
@@ -123,8 +136,8 @@ def _evaluate_model(
         "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
         "seed_null": _seed_null(grid, cells),
         "verdicts": {
-            "transfer": verdict("transfer", transfer, seeds=len(grid.seeds), margin=margin),
-            "matched": verdict("matched", matched, seeds=len(grid.seeds), margin=margin),
+            "transfer": verdict("transfer", transfer, **judged),
+            "matched": verdict("matched", matched, **judged),
         },
     }
 

@@ -38,6 +38,12 @@ class Fold:
     patients: np.ndarray
     positive_patients: np.ndarray
 
+    @property
+    def patients_by_class(self) -> tuple[int, int]:
+        """Number of positive and of negative patients."""
+        positive = int(self.positive_patients.sum())
+        return positive, len(self.positive_patients) - positive
+
 
 @dataclass(frozen=True)
 class PredictionGrid:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.bootstrap import Estimate
+from mammo_jax.statistics.rule import Rule
 
-MARGIN = 0.05
 MIN_AUROC = 0.70
-"""Minimum of the one-sided 95 % lower bound of the AUROC at CR 1; below it a model has too little to lose."""
+"""Minimum of the one-sided lower bound of the AUROC at CR 1; below it a model has too little to lose."""
 MIN_MATCHED_SEEDS = 3
 
 Kind = Literal["transfer", "matched"]
 
 
-def verdict(kind: Kind, auroc: Mapping[float, Estimate], *, seeds: int, margin: float = MARGIN) -> dict[str, Any]:
+def verdict(
+    kind: Kind, auroc: Mapping[float, Estimate], *, seeds: int, patients: Sequence[tuple[int, int]], rule: Rule
+) -> dict[str, Any]:
     """Find the largest ratio that is non-inferior to CR 1 by a fixed-sequence test, from the lowest ratio up.
 
-    A ratio passes if the one-sided 95 % lower bound of AUROC(CR) − AUROC(1), from paired replicates, is above −margin.
-    The sequence stops at the first ratio that does not pass, even if higher ones do. Its order is fixed beforehand, so
-    each step may use the full 5 % (Maurer, Hothorn & Lehmacher 1995).
+    A ratio passes if the one-sided lower bound of AUROC(CR) − AUROC(1), from paired replicates, is above −margin. The
+    sequence stops at the first ratio that does not pass, even if higher ones do. Its order is fixed beforehand, so each
+    step may use the full alpha (Maurer, Hothorn & Lehmacher 1995).
 
     Parameters
     ----------
@@ -30,48 +32,60 @@ def verdict(kind: Kind, auroc: Mapping[float, Estimate], *, seeds: int, margin: 
         Ratio 1 is the reference.
     seeds : int
         Number of training seeds; a matched verdict needs 3, since each ratio is another training run.
-    margin : float
-        Largest loss of AUROC that is accepted (non-inferiority margin).
+    patients : sequence of (int, int)
+        Positive and negative patients of each fold.
+    rule : Rule
 
     Returns
     -------
     dict, ready for JSON
-        outcome: "ratio", "no ratio passed", "cannot tell" (AUROC at CR 1 too low) or "not given"; reason: why there is
-        no verdict, else None; ratio and first_failed: float or None; auroc_uncompressed: value and lower_bound; steps:
-        one for each ratio, including those after the first failure (in_sequence False).
+        outcome: "ratio", "no ratio passed", "cannot tell" (too few patients, or too low an AUROC at CR 1) or "not
+        given"; reason: why there is no verdict, else None; missing_positive_patients: int; ratio and first_failed:
+        float or None; ratio_at_other_alpha: float or None; margin_share: the margin as a share of AUROC(1) − 0.5;
+        auroc_uncompressed: value and lower_bound; steps: one for each ratio, including those after the first failure
+        (in_sequence False).
     """
-    result: dict[str, Any] = {"kind": kind, "margin": margin, "outcome": "not given", "reason": None, "ratio": None}
-    result |= {"first_failed": None, "auroc_uncompressed": None, "steps": []}
+    result: dict[str, Any] = {"kind": kind, "margin": rule.margin, "alpha": rule.alpha, "other_alpha": rule.other_alpha}
+    result |= {"outcome": "not given", "reason": None, "missing_positive_patients": 0, "ratio": None}
+    result |= {"ratio_at_other_alpha": None, "first_failed": None, "auroc_uncompressed": None, "margin_share": None}
+    result["steps"] = []
     ratios = sorted(ratio for ratio in auroc if ratio > 1)
     if 1.0 not in auroc:
         return result | {"reason": "there are no predictions of a model trained and tested on uncompressed images"}
     if not ratios:
         return result | {"reason": "there are no predictions on compressed images"}
     reference = auroc[1.0]
-    result["auroc_uncompressed"] = {"value": reference.value, "lower_bound": reference.lower_bound()}
-    result["steps"] = steps = _steps(auroc, ratios, margin)
-    passed = [step["ratio"] for step in steps if step["in_sequence"] and step["passed"]]
+    lowest = reference.lower_bound(rule.alpha)
+    result["auroc_uncompressed"] = {"value": reference.value, "lower_bound": lowest}
+    if reference.value > 0.5:
+        result["margin_share"] = rule.margin / (reference.value - 0.5)
+    result["steps"] = steps = _steps(auroc, ratios, rule)
     if kind == "matched" and seeds < MIN_MATCHED_SEEDS:
         return result | {"reason": f"it needs at least {MIN_MATCHED_SEEDS} training seeds, and there are {seeds}"}
-    if reference.lower_bound() < MIN_AUROC:
-        return result | {"outcome": "cannot tell", "reason": _too_low(reference)}
+    reasons, missing = rule.obstacles(reference.value, patients)
+    if lowest < MIN_AUROC:
+        reasons.append(_too_low(reference.value, lowest, rule.alpha))
+    if reasons:
+        found = {"outcome": "cannot tell", "reason": "; ".join(reasons), "missing_positive_patients": missing}
+        return result | found
     result["first_failed"] = next((step["ratio"] for step in steps if not step["passed"]), None)
-    if not passed:
-        return result | {"outcome": "no ratio passed"}
-    return result | {"outcome": "ratio", "ratio": passed[-1]}
+    result["ratio"] = _last_passed(steps, "lower_bound", rule.margin)
+    result["ratio_at_other_alpha"] = _last_passed(steps, "lower_bound_at_other_alpha", rule.margin)
+    return result | {"outcome": "no ratio passed" if result["ratio"] is None else "ratio"}
 
 
-def _steps(auroc: Mapping[float, Estimate], ratios: list[float], margin: float) -> list[dict[str, Any]]:
+def _steps(auroc: Mapping[float, Estimate], ratios: list[float], rule: Rule) -> list[dict[str, Any]]:
     steps, unbroken = [], True
     for ratio in ratios:
         difference = auroc[ratio] - auroc[1.0]
-        bound = difference.lower_bound()
-        passed = bound > -margin
+        bound = difference.lower_bound(rule.alpha)
+        passed = bound > -rule.margin
         steps.append(
             {
                 "ratio": ratio,
                 "difference": difference.value,
                 "lower_bound": bound,
+                "lower_bound_at_other_alpha": difference.lower_bound(rule.other_alpha),
                 "passed": passed,
                 "in_sequence": unbroken,
             }
@@ -80,11 +94,26 @@ def _steps(auroc: Mapping[float, Estimate], ratios: list[float], margin: float) 
     return steps
 
 
-def _too_low(reference: Estimate) -> str:
+def _last_passed(steps: list[dict[str, Any]], bound: str, margin: float) -> float | None:
+    """Return the last ratio before the first whose bound is not above −margin."""
+    last = None
+    for step in steps:
+        if not step[bound] > -margin:
+            break
+        last = step["ratio"]
+    return last
+
+
+def _too_low(value: float, lowest: float, alpha: float) -> str:
     return (
-        f"on uncompressed images the AUROC is {reference.value:.2f} with a one-sided 95 % lower bound of "
-        f"{reference.lower_bound():.2f}, and below {MIN_AUROC:.2f} a model has too little to lose"
+        f"on uncompressed images the AUROC is {value:.2f} with a one-sided {confidence(alpha)} lower bound of "
+        f"{lowest:.2f}, and below {MIN_AUROC:.2f} a model has too little to lose"
     )
+
+
+def confidence(alpha: float) -> str:
+    """Return one minus a level in words: 0.025 becomes "97.5 %"."""
+    return f"{100 * (1 - alpha):g} %"
 
 
 def verdict_sentence(verdict: Mapping[str, Any], *, frozen: bool = False) -> str:
@@ -98,7 +127,8 @@ def verdict_sentence(verdict: Mapping[str, Any], *, frozen: bool = False) -> str
     if verdict["outcome"] == "cannot tell":
         return f"Cannot tell how much compression {model} tolerates: {verdict['reason']}."
     margin, value = verdict["margin"], verdict["auroc_uncompressed"]["value"]
-    claim = f"its AUROC within {margin:g} of the uncompressed one ({value:.2f}) with 95 % confidence"
+    sure = confidence(verdict["alpha"])
+    claim = f"its AUROC within {margin:g} of the uncompressed one ({value:.2f}) with {sure} confidence"
     failed = verdict["first_failed"]
     if verdict["outcome"] == "no ratio passed":
         return f"No ratio passed: already at CR {ratio_text(failed)} {model} is not shown to keep {claim}."

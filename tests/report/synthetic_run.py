@@ -29,7 +29,7 @@ def png(size: int = 64, grey: int = 90) -> bytes:
 def metrics(seeds: int = 1, resamples: int = 200, **names: str) -> dict:
     cells = {("1", ratio): loss for ratio, loss in LOSSES.items()}
     cells |= {(ratio_text(ratio), ratio): 0.8 * loss for ratio, loss in LOSSES.items()}
-    table = predictions_table(cells, patients=160, seeds=seeds, seed_noise=0.1, **names)
+    table = predictions_table(cells, patients=360, seeds=seeds, seed_noise=0.1, **names)
     return evaluate(table, resamples=resamples, target="malignant")
 
 

@@ -15,6 +15,7 @@ from mammo_jax.report import ReportError, build_report, sections
 from mammo_jax.report.build import display_bytes, display_ratio, display_signed, storage_sentence
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.evaluation import evaluate
+from mammo_jax.statistics.rule import Rule
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,39 @@ def test_numbers_of_the_metrics_are_in_the_tables(run, page):
     assert page.text.count("0.87 / 0.75") == 2 * 8
     assert page.text.count("0.79 / 0.49") == 2 * 2
     assert [a.get("class") for a in page.attributes("tr")].count("chosen") == 1
+
+
+def test_both_levels_and_the_margins_share_are_shown(run, page):
+    (model,) = json.loads((run / "metrics.json").read_text())["models"]
+    verdict = model["verdicts"]["transfer"]
+    text = page.text.replace("\u202f", "").replace("\xa0", " ")
+    assert "its lower bound, one-sided 97.5 % (95 %)" in text
+    assert f"With 95 % confidence it would be CR {verdict['ratio_at_other_alpha']:.0f}." in text
+    assert f"The margin is {100 * verdict['margin_share']:.0f} % of what the model has above chance." in text
+    for step in verdict["steps"]:
+        bounds = f"{display_signed(step['lower_bound'])} ({display_signed(step['lower_bound_at_other_alpha'])})"
+        assert f"{bounds} {'yes' if step['passed'] else 'no'}" in text
+
+
+def test_without_a_verdict_no_ratio_passes(run, page, tmp_path):
+    matched = page.text[page.text.index("Matched: trained and tested") :]
+    assert matched.count(") no verdict ") == 10, "one seed"
+    few = evaluate(predictions_table(transfer_losses({1.0: 0.0, 15.0: 0.1}), patients=160), resamples=200)
+    (tmp_path / "metrics.json").write_text(json.dumps(few))
+    text = Page(build_report(tmp_path).read_text()).text
+    assert re.search(r"Cannot tell .* it needs \d+ positive patients, and there are 40: \d+ more\.", text)
+    assert ") no verdict " in text
+    assert "it would be CR" not in text
+
+
+def test_a_lowered_number_of_patients_is_a_notice(page, tmp_path):
+    notice = "A verdict was allowed from 30 positive patients up"
+    assert notice not in page.text
+    table = predictions_table(transfer_losses({1.0: 0.0, 15.0: 0.1}))
+    (tmp_path / "metrics.json").write_text(
+        json.dumps(evaluate(table, resamples=200, rule=Rule(min_positive_patients=30)))
+    )
+    assert notice in Page(build_report(tmp_path).read_text()).text
 
 
 def test_audit_counts_exact_and_padded_images(page):

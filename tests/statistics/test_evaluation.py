@@ -8,6 +8,7 @@ from prediction_tables import predictions_table, transfer_losses
 from mammo_jax.statistics.evaluation import SCHEMA, evaluate
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import PredictionsError
+from mammo_jax.statistics.rule import Rule
 
 FALL = {1.0: 0.0, 15.0: 0.05, 100.0: 0.1, 1000.0: 2.0, 10000.0: 8.0}
 STUDY = transfer_losses(FALL) | {(f"{ratio:g}", ratio): loss for ratio, loss in FALL.items()}
@@ -70,10 +71,10 @@ def test_counts_are_those_of_the_table():
     table = predictions_table(STUDY, seeds=2)
     counts = evaluate(table, resamples=100)["models"][0]["counts"]
     images = table.drop_duplicates("image_id")
-    assert counts["images"] == len(images) == 400
+    assert counts["images"] == len(images) == 720
     assert counts["positive_images"] == images["label"].sum()
     assert counts["prevalence"] == pytest.approx(images["label"].mean())
-    assert (counts["patients"], counts["positive_patients"]) == (200, 50)
+    assert (counts["patients"], counts["positive_patients"]) == (360, 90)
     for fold in counts["folds"]:
         members = images[images["fold"] == fold["fold"]]
         assert fold["images"] == len(members)
@@ -112,7 +113,7 @@ def test_bad_requests_name_what_is_wrong():
         evaluate(table.iloc[1:], resamples=200)
     for margin in (0.0, -0.1, 0.5, float("nan")):
         with pytest.raises(StatisticsError, match="margin"):
-            evaluate(table, resamples=200, margin=margin)
+            evaluate(table, resamples=200, rule=Rule(margin=margin))
     with pytest.raises(PredictionsError, match="column 'fold'"):
         evaluate(table.assign(fold=table["image_id"].str[-1].astype(int) % 2), resamples=200)
 

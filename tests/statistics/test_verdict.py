@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from mammo_jax.statistics.bootstrap import Estimate
-from mammo_jax.statistics.verdict import verdict, verdict_sentence
+from mammo_jax.statistics.rule import Rule
+from mammo_jax.statistics.verdict import verdict as verdict_of
+from mammo_jax.statistics.verdict import verdict_sentence
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(size=4000)
@@ -13,14 +15,20 @@ def estimate(value: float, spread: float = 0.02, own: float = 0.004) -> Estimate
     return Estimate(value, value + spread * NOISE + own * RNG.normal(size=NOISE.size))
 
 
+def verdict(kind, auroc, *, seeds, patients=((300, 700),), **rule):
+    return verdict_of(kind, auroc, seeds=seeds, patients=patients, rule=Rule(**rule))
+
+
 def test_monotone_fall_stops_where_the_lower_bound_passes_the_margin():
     curve = {1.0: 0.90, 15.0: 0.90, 100.0: 0.88, 1000.0: 0.856, 10000.0: 0.7}
     result = verdict("transfer", {ratio: estimate(value) for ratio, value in curve.items()}, seeds=1)
-    # 0.856 itself is within 0.05 of 0.90; its lower bound, 1.64 × 0.004 × √2 below, is not.
+    # 0.856 itself is within 0.05 of 0.90; its lower bound, 1.96 × 0.004 × √2 below, is not.
     assert (result["outcome"], result["ratio"], result["first_failed"]) == ("ratio", 100.0, 1000.0)
     step = result["steps"][2]
     assert step["difference"] == pytest.approx(-0.044)
-    assert step["lower_bound"] == pytest.approx(-0.044 - 1.645 * 0.004 * np.sqrt(2), abs=5e-4)
+    assert step["lower_bound"] == pytest.approx(-0.044 - 1.960 * 0.004 * np.sqrt(2), abs=1e-3)
+    at_other_alpha = step["lower_bound_at_other_alpha"]
+    assert at_other_alpha == pytest.approx(-0.044 - 1.645 * 0.004 * np.sqrt(2), abs=1e-3)
     assert "Up to a compression ratio of 100" in verdict_sentence(result)
     assert "at CR 1000" in verdict_sentence(result)
 
@@ -58,10 +66,10 @@ def test_a_model_at_chance_gets_no_verdict():
 
 
 def test_the_gate_is_the_lower_bound_not_the_value():
-    for value, outcome in ((0.725, "cannot tell"), (0.74, "ratio")):
+    for value, outcome in ((0.73, "cannot tell"), (0.75, "ratio")):
         result = verdict("transfer", {1.0: estimate(value), 15.0: estimate(value)}, seeds=1)
         assert result["outcome"] == outcome
-        assert result["auroc_uncompressed"]["lower_bound"] == pytest.approx(value - 1.645 * 0.0204, abs=2e-3)
+        assert result["auroc_uncompressed"]["lower_bound"] == pytest.approx(value - 1.960 * 0.0204, abs=2e-3)
 
 
 def test_unpaired_noise_makes_the_bound_wider():
@@ -97,3 +105,32 @@ def test_without_something_to_compare_there_is_no_verdict(ratios, reason):
     result = verdict("transfer", {ratio: estimate(0.9) for ratio in ratios}, seeds=1)
     assert result["outcome"] == "not given"
     assert reason in verdict_sentence(result)
+
+
+def test_with_too_few_patients_no_ratio_is_given_and_the_missing_ones_are_counted():
+    curve = {1.0: estimate(0.9), 15.0: estimate(0.9)}
+    result = verdict("transfer", curve, seeds=1, patients=[(20, 80), (25, 80)])
+    assert (result["outcome"], result["ratio"], result["ratio_at_other_alpha"]) == ("cannot tell", None, None)
+    assert result["missing_positive_patients"] == 35
+    assert "it needs 80 positive patients, and there are 45: 35 more" in verdict_sentence(result)
+    assert result["steps"][0]["passed"]
+    assert verdict("transfer", curve, seeds=1, patients=[(80, 80)])["ratio"] == 15.0
+
+
+def test_one_patient_in_a_stratum_cannot_tell():
+    curve = {1.0: estimate(0.9), 15.0: estimate(0.9)}
+    result = verdict("transfer", curve, seeds=1, patients=[(90, 80), (1, 80)])
+    assert (result["outcome"], result["missing_positive_patients"]) == ("cannot tell", 0)
+    assert "single positive patient" in result["reason"]
+
+
+def test_a_looser_level_is_shown_beside_the_chosen_one():
+    curve = {1.0: estimate(0.9), 15.0: estimate(0.9), 100.0: estimate(0.8599)}
+    strict = verdict("transfer", curve, seeds=1)
+    loose = verdict("transfer", curve, seeds=1, alpha=0.05)
+    assert (strict["ratio"], strict["ratio_at_other_alpha"]) == (15.0, 100.0)
+    assert (loose["ratio"], loose["ratio_at_other_alpha"]) == (100.0, 15.0)
+    assert strict["steps"][1]["lower_bound"] == loose["steps"][1]["lower_bound_at_other_alpha"]
+    assert "with 97.5 % confidence" in verdict_sentence(strict)
+    assert "with 95 % confidence" in verdict_sentence(loose)
+    assert strict["margin_share"] == pytest.approx(0.05 / 0.4)
