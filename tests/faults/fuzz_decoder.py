@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import atheris
+import numpy as np
 import PIL
 
 ROOT = Path(__file__).parents[2]
@@ -29,10 +30,11 @@ COMPILED = [
 with atheris.instrument_imports(include=["codec"], exclude=[*COMPILED, "codec.jit"]):
     import codec  # noqa: F401
 
-from hostile_codestreams import attack, corpus, with_open_length  # noqa: E402
+from hostile_codestreams import attack, corpus, extreme_sizes, with_open_length, with_size  # noqa: E402
 
 MAX_MEGABYTES = 1500  # of the whole process; the interpreter with Numba takes about 400
 MAX_BYTES = 1 << 14
+EXTREME_SHARE = 0.2  # of mutants whose image and tiles become far from square
 
 
 def decode_one(data: bytes) -> None:
@@ -46,6 +48,8 @@ def decode_one(data: bytes) -> None:
 def mutate(data: bytes, most: int, seed: int) -> bytes:
     """Change the whole codestream, only its main header, or only what follows it, so that all of them are reached."""
     rng = random.Random(seed)
+    if rng.random() < EXTREME_SHARE and b"\xff\x51" in data:
+        data = with_size(data, *extreme_sizes(np.random.default_rng(seed)))
     start = data.find(b"\xff\x90")
     kind = rng.randrange(4)
     if start < 0 or kind == 0:
