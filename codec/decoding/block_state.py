@@ -34,7 +34,7 @@ class Workspace(NamedTuple):
     significant, coded, refined : numpy.ndarray
         uint64, bitmaps of the coefficients that are significant, that were coded in this bit-plane's significance pass,
         and that have been refined; with a word of zeros around them on every side.
-    neighbours, negative : numpy.ndarray
+    neighbours, signs : numpy.ndarray
         int64, words of neighbours and of signs, with one around them on every side.
     contexts, mq, words : numpy.ndarray
         int64: contexts, state and words of the segment as in `codec.decoding.mq_decoder`.
@@ -45,7 +45,7 @@ class Workspace(NamedTuple):
     coded: np.ndarray
     refined: np.ndarray
     neighbours: np.ndarray
-    negative: np.ndarray
+    signs: np.ndarray
     contexts: np.ndarray
     mq: np.ndarray
     words: np.ndarray
@@ -112,7 +112,7 @@ def clear_state(work, width, height):
     work.refined[:bitmaps] = 0
     words = ((height + WORD_ROWS - 1) // WORD_ROWS + 2) * (width + 2)
     work.neighbours[:words] = 0
-    work.negative[:words] = 0
+    work.signs[:words] = 0
 
 
 @kernel
@@ -130,7 +130,7 @@ def with_words(work, words):
         work.coded,
         work.refined,
         work.neighbours,
-        work.negative,
+        work.signs,
         work.contexts,
         work.mq,
         np.empty(words, np.int64),

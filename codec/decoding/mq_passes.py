@@ -3,7 +3,7 @@
 import numpy as np
 
 from codec.decoding.block_state import GROUP_COLUMNS, SIGN_BIT, WORD_ROWS
-from codec.decoding.mq_decoder import DATA_WORDS, decode_symbol
+from codec.decoding.mq_decoder import DATA_WORDS, INITIAL_CONTEXTS, decode_symbol
 from codec.decoding.neighbour_flags import (
     FIRST_ROW,
     LATER,
@@ -24,17 +24,18 @@ from codec.mq_tables import REFINEMENT, RUN_LENGTH, SIGN_CONTEXTS, SIGN_FLIPS, U
 CONTEXT_MASK, FLIP_SHIFT = 31, 7
 SIGN_TABLE = (SIGN_CONTEXTS | SIGN_FLIPS << FLIP_SHIFT).astype(np.uint8)
 ONE, FOUR_ROWS = np.uint64(1), np.uint64(15)
+UNIFORM_VALUE = int(INITIAL_CONTEXTS[UNIFORM])  # which has one state
 FIRST_REFINEMENT, REFINED_BEFORE = np.uintp(REFINEMENT), np.uintp(2)
 
 
 @kernel(forceinline=True)
-def _decode_sign(pattern, negative, position, shift, contexts, words, count, a, c, ct, at):
+def _read_sign(pattern, signs, position, shift, contexts, words, end, a, c, ct, at):
     """Decode a sign (D.3.2); returns 1 for negative, and the decoder's state."""
-    west, own = negative[np.uintp(position - 1)] >> shift, negative[np.uintp(position)] >> shift
-    east = negative[np.uintp(position + 1)] >> shift
+    west, own = signs[np.uintp(position - 1)] >> shift, signs[np.uintp(position)] >> shift
+    east = signs[np.uintp(position + 1)] >> shift
     sign = SIGN_TABLE[np.uintp(sign_pattern(pattern, west, own, east))]
     x = np.uintp(sign & CONTEXT_MASK)
-    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
+    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], end, a, c, ct, at)
     return bit ^ (sign >> FLIP_SHIFT), a, c, ct, at
 
 
@@ -42,8 +43,8 @@ def _decode_sign(pattern, negative, position, shift, contexts, words, count, a, 
 def significance_pass(work, width, height, value, causal, zero_coding):
     """Significance propagation pass (D.3.1): insignificant coefficients with significant neighbours."""
     significant, coefficients, contexts = work.significant, work.coefficients, work.contexts
-    neighbours, negative, reach = work.neighbours, work.negative, REACH[np.int64(causal)]
-    mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
+    neighbours, signs, reach = work.neighbours, work.signs, REACH[np.int64(causal)]
+    mq, words, end = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
     for top in range(0, height, 4):
         for left in range(0, width, GROUP_COLUMNS):
@@ -58,13 +59,11 @@ def significance_pass(work, width, height, value, causal, zero_coding):
                 shift = 3 * (top % WORD_ROWS + row)
                 pattern = (neighbours[np.uintp(position)] >> shift) & reach[np.uintp(row)]
                 x = np.uintp(zero_coding[np.uintp(pattern)])
-                bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
+                bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], end, a, c, ct, at)
                 if bit:
-                    bit, a, c, ct, at = _decode_sign(
-                        pattern, negative, position, shift, contexts, words, count, a, c, ct, at
-                    )
+                    bit, a, c, ct, at = _read_sign(pattern, signs, position, shift, contexts, words, end, a, c, ct, at)
                     coefficients[np.uintp((top + row) * width + left + (k >> 2))] = value | bit << SIGN_BIT
-                    update_neighbours(neighbours, negative, position, width + 2, shift, bit)
+                    update_neighbours(neighbours, signs, position, width + 2, shift, bit)
                     found |= ONE << np.uint64(k)
                     later = LATER[np.uintp(row)] << np.uint64(k) & ~found & members
                     due |= later
@@ -77,7 +76,7 @@ def significance_pass(work, width, height, value, causal, zero_coding):
 def refinement_pass(work, width, height, plane, causal):
     """Magnitude refinement pass (D.3.3): coefficients that were significant before this bit-plane."""
     significant, coefficients, contexts = work.significant, work.coefficients, work.contexts
-    mq, words, count = work.mq, work.words, work.mq[DATA_WORDS]
+    mq, words, end = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
     half = np.int64(1) << plane
     for top in range(0, height, 4):
@@ -94,22 +93,22 @@ def refinement_pass(work, width, height, plane, causal):
                 due &= due - ONE
                 before, neighboured = refined >> np.uint64(k) & ONE, near >> np.uint64(k) & ONE
                 x = FIRST_REFINEMENT + REFINED_BEFORE * before + neighboured
-                bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], count, a, c, ct, at)
+                bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], end, a, c, ct, at)
                 coefficients[np.uintp((top + (k & 3)) * width + left + (k >> 2))] += (bit << (plane + 1)) - half
     mq[0], mq[1], mq[2], mq[3] = a, c, ct, at
 
 
 @kernel(forceinline=True)
-def _decode_run(run, uniform, next_word, count, a, c, ct, at):
+def _decode_run(run, next_word, end, a, c, ct, at):
     """Decode where the first significant coefficient of a column is (D.3.4); returns the row, 4 for none.
 
-    All three symbols together need no second word, and the uniform context has one state.
+    All three symbols together need no second word.
     """
-    bit, run, a, c, ct, at = decode_symbol(run, next_word, count, a, c, ct, at)
+    bit, run, a, c, ct, at = decode_symbol(run, next_word, end, a, c, ct, at)
     row = np.int64(4)
     if bit:
-        high, _, a, c, ct, at = decode_symbol(uniform, next_word, count, a, c, ct, at)
-        low, _, a, c, ct, at = decode_symbol(uniform, next_word, count, a, c, ct, at)
+        high, _, a, c, ct, at = decode_symbol(UNIFORM_VALUE, next_word, end, a, c, ct, at)
+        low, _, a, c, ct, at = decode_symbol(UNIFORM_VALUE, next_word, end, a, c, ct, at)
         row = 2 * high + low
     return row, run, a, c, ct, at
 
@@ -126,8 +125,8 @@ def _empty_columns(found, near, rows):
 def cleanup_pass(work, width, height, value, causal, zero_coding):
     """Cleanup pass (D.3.4): the remaining coefficients; columns without significance around by a run-length symbol."""
     significant, coefficients, contexts = work.significant, work.coefficients, work.contexts
-    neighbours, negative, reach = work.neighbours, work.negative, REACH[np.int64(causal)]
-    mq, words, count, run = work.mq, work.words, work.mq[DATA_WORDS], contexts[RUN_LENGTH]
+    neighbours, signs, reach = work.neighbours, work.signs, REACH[np.int64(causal)]
+    mq, words, end, run = work.mq, work.words, work.mq[DATA_WORDS], contexts[RUN_LENGTH]
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
     for top in range(0, height, 4):
         for left in range(0, width, GROUP_COLUMNS):
@@ -142,9 +141,7 @@ def cleanup_pass(work, width, height, value, causal, zero_coding):
                 k, bit = trailing_zeros_64(np.int64(due)), np.int64(1)
                 in_run = (empty >> np.uint64(k)) & ONE
                 if in_run:
-                    row, run, a, c, ct, at = _decode_run(
-                        run, contexts[UNIFORM], words[np.uintp(at)], count, a, c, ct, at
-                    )
+                    row, run, a, c, ct, at = _decode_run(run, words[np.uintp(at)], end, a, c, ct, at)
                     due &= ~(((ONE << np.uint64(row)) - ONE) << np.uint64(k))
                     if row == 4:
                         continue
@@ -155,15 +152,11 @@ def cleanup_pass(work, width, height, value, causal, zero_coding):
                 pattern = (neighbours[np.uintp(position)] >> shift) & reach[np.uintp(row)]
                 if not in_run:
                     x = np.uintp(zero_coding[np.uintp(pattern)])
-                    bit, contexts[x], a, c, ct, at = decode_symbol(
-                        contexts[x], words[np.uintp(at)], count, a, c, ct, at
-                    )
+                    bit, contexts[x], a, c, ct, at = decode_symbol(contexts[x], words[np.uintp(at)], end, a, c, ct, at)
                 if bit:
-                    bit, a, c, ct, at = _decode_sign(
-                        pattern, negative, position, shift, contexts, words, count, a, c, ct, at
-                    )
+                    bit, a, c, ct, at = _read_sign(pattern, signs, position, shift, contexts, words, end, a, c, ct, at)
                     coefficients[np.uintp((top + row) * width + left + (k >> 2))] = value | bit << SIGN_BIT
-                    update_neighbours(neighbours, negative, position, width + 2, shift, bit)
+                    update_neighbours(neighbours, signs, position, width + 2, shift, bit)
                     found |= ONE << np.uint64(k)
                     empty &= ~(np.uint64(2) << (np.uint64(k) | THREE_ROWS))  # the next column
             significant[group] = found
@@ -174,8 +167,8 @@ def cleanup_pass(work, width, height, value, causal, zero_coding):
 @kernel
 def segmentation_symbol(work):
     """Decode the four symbols that end a bit-plane (D.5), without a check of their values."""
-    contexts, mq, words, count = work.contexts, work.mq, work.words, work.mq[DATA_WORDS]
+    mq, words, end = work.mq, work.words, work.mq[DATA_WORDS]
     a, c, ct, at = mq[0], mq[1], mq[2], mq[3]
     for _ in range(4):
-        _, _, a, c, ct, at = decode_symbol(contexts[UNIFORM], words[at], count, a, c, ct, at)
+        _, _, a, c, ct, at = decode_symbol(UNIFORM_VALUE, words[at], end, a, c, ct, at)
     mq[0], mq[1], mq[2], mq[3] = a, c, ct, at

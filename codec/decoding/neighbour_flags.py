@@ -65,22 +65,22 @@ def sign_pattern(pattern, west, own, east):
 
 
 @kernel(forceinline=True)
-def update_neighbours(neighbours, negative, position, stride, shift, is_negative):
+def update_neighbours(neighbours, signs, position, stride, shift, is_negative):
     """Note that a coefficient, whose pattern begins at `shift` of its word, has become significant."""
     neighbours[np.uintp(position - 1)] |= 1 << (shift + 5)
     neighbours[np.uintp(position)] |= 1 << (shift + 4)
     neighbours[np.uintp(position + 1)] |= 1 << (shift + 3)
-    negative[np.uintp(position)] |= is_negative << (shift + 3)
+    signs[np.uintp(position)] |= is_negative << (shift + 3)
     if shift == 0:
-        _copy_row(neighbours, negative, position - stride, 3 * (WORD_ROWS + 1), is_negative)
+        _copy_row(neighbours, signs, position - stride, 3 * (WORD_ROWS + 1), is_negative)
     elif shift == 3 * (WORD_ROWS - 1):
-        _copy_row(neighbours, negative, position + stride, 0, is_negative)
+        _copy_row(neighbours, signs, position + stride, 0, is_negative)
 
 
 @kernel(forceinline=True)
-def _copy_row(neighbours, negative, position, bit, is_negative):
+def _copy_row(neighbours, signs, position, bit, is_negative):
     """The same in the words of the rows above or below, which repeat this row from `bit` on."""
     neighbours[np.uintp(position - 1)] |= 1 << (bit + 2)
     neighbours[np.uintp(position)] |= 1 << (bit + 1)
     neighbours[np.uintp(position + 1)] |= 1 << bit
-    negative[np.uintp(position)] |= is_negative << bit
+    signs[np.uintp(position)] |= is_negative << bit

@@ -31,7 +31,7 @@ def raw_significance_pass(work, width, height, value, causal):
                     row, column = top + (k & 3), left + (k >> 2)
                     coefficients[row * width + column] = value | negative << SIGN_BIT
                     update_neighbours(
-                        work.neighbours, work.negative, first + (k >> 2), width + 2, 3 * (row % WORD_ROWS), negative
+                        work.neighbours, work.signs, first + (k >> 2), width + 2, 3 * (row % WORD_ROWS), negative
                     )
                     found |= ONE << np.uint64(k)
                     later = LATER[k & 3] << np.uint64(k) & ~found & members
