@@ -116,6 +116,7 @@ def seconds_a_decoded_decision() -> float:
 def _profiled(call: Callable[[], object], modules: Mapping[str, set[str]], repeats: int) -> dict[str, float]:
     """Seconds of each stage of `call`, the least of several runs."""
     seconds = dict.fromkeys([*modules, OTHER], float("inf"))
+    call()  # which may compile
     for _ in range(repeats):
         profile = cProfile.Profile(time.thread_time)
         profile.enable()

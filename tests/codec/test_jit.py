@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import codec.jit
+from codec.jit import kernel, leading_zeros, leading_zeros_64, trailing_zeros_64
 
 MAIN = """
 from package.caller import caller
@@ -120,3 +121,16 @@ def test_constants_are_compiled_as_any_other_integer(monkeypatch):
     monkeypatch.setattr(codec.jit.PackageCache, "load_overload", lambda *_: None)  # which would bring _sums alone
     assert _sums(3) == 4 + 5 + 6
     assert len(_added.signatures) == 1
+
+
+@kernel
+def bit_counts(value):
+    return leading_zeros(np.int32(value)), leading_zeros_64(value), trailing_zeros_64(value)
+
+
+def test_bit_counts():
+    for top in range(31):
+        for bottom in range(top + 1):
+            value = 1 << top | 1 << bottom
+            assert bit_counts(value) == (31 - top, 63 - top, bottom)
+    assert [bit_counts(1 << top)[1:] for top in (31, 40, 62)] == [(32, 31), (23, 40), (1, 62)]

@@ -162,9 +162,8 @@ def test_stages_of_decoding_and_their_floors(ratio):
     trial = stages.measure_decoding(image, ratio, 2)
     found = {stage.name: stage for stage in trial.stages}
     assert set(found) == {*stages.DECODING_STAGES, stages.OTHER}
-    assert min(trial.ours, trial.openjpeg) > 0.0005
-    assert found["block decoding"].seconds > 0.4 * sum(stage.seconds for stage in found.values())
-    assert 0 < found["block decoding"].floor < found["block decoding"].seconds
+    assert min(trial.ours, trial.openjpeg, *(found[name].seconds for name in stages.DECODING_STAGES)) > 0
+    assert found["block decoding"].floor > found["inverse transform"].floor > 0 == found["packets"].floor
     (count,) = (float(text) for text in re.findall(r"(\S+) M decisions", found["block decoding"].floor_is))
     assert 0.1 < count < (3 if ratio else 5)
 
