@@ -40,13 +40,16 @@ STAGES: dict[str, set[str]] = {
 }
 DECODING_STAGES: dict[str, set[str]] = {
     "packets": {
+        "codestream",
         "codestream_reader",
         "coding_parameters",
         "tile_reader",
         "tile_layout",
         "packet_reader",
+        "packet_results",
         "packet_header_reader",
         "progression",
+        "losses",
     },
     "block decoding": {"decoder", "subband_decoder"},  # with all the kernels that the second one calls
     "inverse transform": {"inverse_transform", "synthesis_97", "synthesis_53", "wavelet_rows"},

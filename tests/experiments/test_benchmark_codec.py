@@ -171,9 +171,17 @@ def test_stages_of_decoding_and_their_floors(ratio):
 def test_every_module_of_the_decoder_that_python_calls_belongs_to_a_stage():
     known = set().union(*stages.DECODING_STAGES.values())
     folder = Path(codec.__file__).parent / "decoding"
-    kernels = {"block_decoder", "block_state", "mq_decoder", "mq_passes", "neighbour_flags", "raw_passes"}
+    kernels = {
+        "block_decoder",
+        "block_state",
+        "mq_decoder",
+        "mq_passes",
+        "neighbour_flags",
+        "packet_markers",
+        "raw_passes",
+    }
     modules = {path.stem for path in folder.glob("*.py")}
-    assert modules == known | kernels | {"__init__", "inspection", "jp2_reader"}
+    assert modules == known | kernels | {"__init__", "check", "inspection", "jp2_reader"}
 
 
 def test_every_module_of_the_encoder_belongs_to_a_stage():
