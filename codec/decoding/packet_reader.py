@@ -5,7 +5,6 @@ standard, the reader stops, says why, and keeps what it has read.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,9 +19,7 @@ from codec.decoding.packet_header_reader import (
     OFFSET,
     PIECE_COLUMNS,
     POSITION,
-    SLOTS,
     TOO_MANY,
-    HeaderState,
     read_packet_header,
 )  # fmt: skip
 from codec.decoding.packet_markers import skip_sop, starts_with
@@ -43,63 +40,14 @@ from codec.decoding.packet_results import (
     PacketCount,
     count_packets,
 )  # fmt: skip
+from codec.decoding.packet_state import Options, new_header_state, new_state
 from codec.decoding.progression import packet_order
 from codec.decoding.tile_layout import BAND_ROWS, FIRST_BAND_ROW, RESOLUTION, TileLayout
 from codec.errors import LimitError
 from codec.jit import kernel
 from codec.markers import EPH, EPH_BYTES
-from codec.packets import INITIAL_LBLOCK
-from codec.tag_trees import MAX_DEPTH
 
 INITIAL_PIECES = 1024
-
-
-class _Options(NamedTuple):
-    """What to read, and what may occur.
-
-    Attributes
-    ----------
-    packed : bool
-        Whether the packet headers stand apart (PPM, PPT).
-    may_have_sop, has_eph : bool
-        Whether SOP and EPH markers may occur.
-    resolutions, layers : int
-        Number of resolutions and layers to read.
-    """
-
-    packed: bool
-    may_have_sop: bool
-    has_eph: bool
-    resolutions: int
-    layers: int
-
-
-class _State(NamedTuple):
-    """What reading packets changes, beside the headers' state and the pieces.
-
-    Attributes
-    ----------
-    data : numpy.ndarray
-        uint8: the packets' bytes.
-    counters : numpy.ndarray
-        int64 [8]: BODY, HEADER, PIECES, PACKETS_LEFT, PACKETS, SOPS, FIRST_NUMBER and END.
-    part_starts : numpy.ndarray
-        int64: where in `data` the tile-parts begin.
-    next_layers : numpy.ndarray
-        int32 [precincts]: the layer of the next packet.
-    first, last : numpy.ndarray
-        int32 [blocks]: rows of the pieces, -1 where a block has none.
-    truncated : numpy.ndarray
-        uint8 [blocks]: whether the data ended within the block's last piece.
-    """
-
-    data: np.ndarray
-    counters: np.ndarray
-    part_starts: np.ndarray
-    next_layers: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    truncated: np.ndarray
 
 
 def read_packets(
@@ -145,15 +93,14 @@ def read_packets(
     """
     data = np.frombuffer(body, dtype=np.uint8)
     packed = packed_headers is not None
-    headers = _new_header_state(
-        data if packed_headers is None else np.frombuffer(packed_headers, dtype=np.uint8),
-        layout,
-        block_style,
-        max_pieces,
-    )
-    needed = np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions) * min(layers, style.layers)
-    state = _new_state(data, layout, int(needed), part_starts)
-    options = _Options(packed, style.may_have_sop, style.has_eph, resolutions, layers)
+    header_data = data if packed_headers is None else np.frombuffer(packed_headers, dtype=np.uint8)
+    headers, truncated = new_header_state(header_data, layout, block_style, max_pieces)
+    precincts = len(layout.precincts)
+    if resolutions < layout.resolutions:
+        precincts = int(np.count_nonzero(layout.precincts[:, RESOLUTION] < resolutions))
+    needed = precincts * min(layers, style.layers)
+    state = new_state(data, layout, truncated, needed, part_starts)
+    options = Options(packed, style.may_have_sop, style.has_eph, resolutions, layers)
     # Room for a piece of each code-block. What is not written to takes no memory.
     pieces = np.empty((max(INITIAL_PIECES, min(layout.blocks, len(body))), PIECE_COLUMNS), dtype=np.int64)
     for progression in progressions:
@@ -169,37 +116,7 @@ def read_packets(
         if not continues:
             break
     found = Contributions(data, pieces[: state.counters[PIECES]], state.first, headers.zero_planes, state.truncated)
-    return found, count_packets(body, packed_headers, state.counters, int(needed), len(layout.precincts) * style.layers)
-
-
-def _new_header_state(headers: np.ndarray, layout: TileLayout, block_style: int, max_pieces: int) -> HeaderState:
-    """The state of the headers' reader before the first packet."""
-    return HeaderState(
-        headers=headers,
-        bits=np.zeros(SLOTS, dtype=np.int64),
-        inclusion=np.zeros(layout.nodes, dtype=np.int32),
-        planes=np.zeros(layout.nodes, dtype=np.int32),
-        path=np.zeros(MAX_DEPTH, dtype=np.int64),
-        lblock=np.full(layout.blocks, INITIAL_LBLOCK, dtype=np.uint8),
-        passes=np.zeros(layout.blocks, dtype=np.uint8),
-        zero_planes=np.zeros(layout.blocks, dtype=np.uint8),
-        block_style=block_style,
-        max_pieces=max_pieces,
-    )
-
-
-def _new_state(data: np.ndarray, layout: TileLayout, needed: int, part_starts: Sequence[int]) -> _State:
-    """The state of the packets' reader before the first packet."""
-    ends = np.full((2, layout.blocks), -1, dtype=np.int32)
-    return _State(
-        data=data,
-        counters=np.array([0, 0, 0, needed, 0, 0, 0, COMPLETE], dtype=np.int64),
-        part_starts=np.array(part_starts, dtype=np.int64),
-        next_layers=np.zeros(len(layout.precincts), dtype=np.int32),
-        first=ends[0],
-        last=ends[1],
-        truncated=np.zeros(layout.blocks, dtype=np.uint8),
-    )
+    return found, count_packets(body, packed_headers, state.counters, needed, len(layout.precincts) * style.layers)
 
 
 @kernel

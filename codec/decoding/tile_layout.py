@@ -70,6 +70,11 @@ class TileLayout(NamedTuple):
     nodes: int
 
     @property
+    def resolutions(self) -> int:
+        """Number of resolutions."""
+        return len(self.band_table) // 3 + 1
+
+    @property
     def subbands(self) -> list[Subband]:
         """The rows of `band_table`."""
         levels = len(self.band_table) // 3

@@ -47,6 +47,7 @@ DECODING_STAGES: dict[str, set[str]] = {
         "tile_layout",
         "packet_reader",
         "packet_results",
+        "packet_state",
         "packet_header_reader",
         "progression",
         "losses",
