@@ -87,11 +87,6 @@ def test_other_settings_in_the_same_folder_are_refused(finished):
         grid(finished, config=TrainingConfig(epochs=5))
 
 
-def test_two_processes_give_the_same_bytes(finished, tmp_path):
-    grid(tmp_path, workers=2)
-    assert sha256_file(tmp_path / "predictions.parquet") == sha256_file(finished / "predictions.parquet")
-
-
 def grid_killed_in_the_second_model(folder):
     save = ProgressCheckpoints.save
 
