@@ -73,8 +73,10 @@ def at_level(table: pd.DataFrame, level: Level, pooling: Pooling) -> pd.DataFram
     members = ["patient_id", *([BREAST] if level == "breast" else [])]
     groups = table.groupby([*MODEL_KEY, *members], sort=True)
     pooled = groups.agg(label=("label", "max"), score=("score", pooling)).reset_index()
-    # Ids are texts of any kind; a tab is in none of them read from CSV, so that two pairs cannot have one name.
-    return pooled.assign(image_id=pooled[members].agg("\t".join, axis=1))
+    if level == "woman":
+        return pooled.assign(image_id=pooled["patient_id"])
+    # In quotes, so that no two pairs of texts have one name.
+    return pooled.assign(image_id=[f"{patient!r} {breast!r}" for patient, breast in zip(*map(pooled.get, members))])
 
 
 def _check_breasts(table: pd.DataFrame) -> None:
@@ -108,10 +110,12 @@ def level_rows(
     Returns
     -------
     list of dict, ready for JSON
-        level, noun, pooling (None for images), primary: bool; not_available: why there is nothing, or None; then
+        Empty without a model trained at CR 1. level, noun, pooling (None for images), primary: bool; not_available: why there is nothing, or None; then
         units, positive_units: int, auroc: that of CR 1 with its interval, or None; verdict: of the transfer.
     """
     table = table[table["train_ratio"] == "1"]
+    if table.empty:
+        return []
     rows = []
     for level in LEVELS:
         for pooling in POOLINGS if level != "image" else (None,):
