@@ -21,7 +21,7 @@ from mammo_jax.jobs.train import train
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
 from mammo_jax.report.sections import lossy_notice
-from mammo_jax.statistics.evaluation import evaluate
+from mammo_jax.statistics.evaluation import evaluate, verdict_text
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.training.starting_weights import origin
 
@@ -36,7 +36,7 @@ def study(config: StudyConfig) -> None:
     if not config.run.report.exists():
         build_report(config.out)
         log_event(config.run, "reported")
-    print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
+    print(verdict_text(metrics))
     if notice := lossy_notice(config.run):
         print(notice)
     print(f"report: {config.run.report}", flush=True)
@@ -54,7 +54,11 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         if metrics.get("predictions_sha256") == table_hash:
             return metrics
     metrics = evaluate(
-        read_predictions(predictions), rule=config.rule, resamples=config.resamples, target=config.units.target
+        read_predictions(predictions),
+        rule=config.rule,
+        levels=config.levels,
+        resamples=config.resamples,
+        target=config.units.target,
     )
     config.run.report.unlink(missing_ok=True)
     write_json(path, metrics | {"predictions_sha256": table_hash})

@@ -110,8 +110,9 @@ def level_rows(
     Returns
     -------
     list of dict, ready for JSON
-        Empty without a model trained at CR 1. level, noun, pooling (None for images), primary: bool; not_available: why there is nothing, or None; then
-        units, positive_units: int, auroc: that of CR 1 with its interval, or None; verdict: of the transfer.
+        Empty without a model trained at CR 1. level, noun, pooling (None for images), primary: bool; not_available: why
+        there is nothing, or None; then units, positive_units: int, auroc: that of CR 1 with its interval, or None;
+        verdict: of the transfer.
     """
     table = table[table["train_ratio"] == "1"]
     if table.empty:
@@ -161,13 +162,13 @@ def disagreement(rows: Sequence[Mapping[str, Any]], pooling: Pooling) -> str | N
 
 
 def level_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the levels as lines of text, for a terminal."""
-    return [f"  {_name(row):22} {_line(row)}" for row in rows]
+    """Return the levels as lines of text, for a terminal; a star marks the primary one."""
+    return [f"  {_name(row):24} {_line(row)}" for row in rows]
 
 
 def _name(row: Mapping[str, Any]) -> str:
     pooled = f" ({POOLED[row['pooling']]})" if row["pooling"] else ""
-    return f"per {row['noun']}{pooled}{' *' if row['primary'] else ''}"
+    return f"{'*' if row['primary'] else ' '} per {row['noun']}{pooled}"
 
 
 def _line(row: Mapping[str, Any]) -> str:

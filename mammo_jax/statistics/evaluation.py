@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mammo_jax.ratios import ratio_text
-from mammo_jax.statistics.analysis_levels import AnalysisLevels, at_level, disagreement, level_rows
+from mammo_jax.statistics.analysis_levels import AnalysisLevels, at_level, disagreement, level_lines, level_rows
 from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, estimates
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
 from mammo_jax.statistics.predictions import check_predictions
@@ -102,6 +102,13 @@ def evaluate(
         "sentence": " ".join(sentences + ([disagreeing] if disagreeing else [])),
         "models": models,
     }
+
+
+def verdict_text(metrics: Mapping[str, Any]) -> str:
+    """Return the verdict and what every analysis level says, for a terminal."""
+    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    demonstration = "Demonstration (one training seed). " if metrics["demonstration"] else ""
+    return "\n".join([demonstration + metrics["sentence"], *level_lines(model["levels"])])
 
 
 def _thresholds(rule: Rule) -> dict[str, float]:

@@ -30,7 +30,9 @@ def naive(table, level, pooling):
         cell.setdefault((row.patient_id, row.breast if level == "breast" else ""), []).append((row.label, row.score))
     pool = {"max": max, "mean": np.mean}[pooling]
     return {
-        key: {name: (max(label for label, _ in rows), pool([score for _, score in rows])) for name, rows in cell.items()}
+        key: {
+            name: (max(label for label, _ in rows), pool([score for _, score in rows])) for name, rows in cell.items()
+        }
         for key, cell in groups.items()
     }
 
@@ -98,6 +100,7 @@ def test_where_the_levels_disagree_the_sentence_says_it():
 
 
 def row(noun, outcome, ratio=None, *, pooling="max", primary=False):
+    pooling = None if noun == "patch" else pooling
     verdict = {"outcome": outcome, "ratio": ratio} if outcome else None
     found = {"noun": noun, "pooling": pooling, "primary": primary, "verdict": verdict, "auroc": {"mean": 0.9}}
     return found | {"not_available": None if verdict else "no column"}
@@ -105,7 +108,7 @@ def row(noun, outcome, ratio=None, *, pooling="max", primary=False):
 
 def test_levels_agree_where_those_that_are_there_have_one_verdict():
     rows = [
-        row("patch", "ratio", 100.0, pooling=None, primary=True),
+        row("patch", "ratio", 100.0, primary=True),
         row("breast", None),
         row("woman", "ratio", 100.0),
         row("woman", "ratio", 15.0, pooling="mean"),
@@ -115,9 +118,12 @@ def test_levels_agree_where_those_that_are_there_have_one_verdict():
         "The analysis levels disagree: up to CR 100 per patch (the primary level), cannot tell per woman."
     )
     assert "15 per woman" in disagreement(rows, "mean")
-    assert [line.split(None, 2)[1] for line in level_lines(rows)] == ["patch", "breast", "woman", "woman"]
-    assert level_lines(rows)[0].split("*")[1].strip() == "AUROC 0.900 at CR 1, up to CR 100"
-    assert level_lines(rows)[1].endswith("not available: no column")
+    assert [" ".join(line.split()) for line in level_lines(rows)] == [
+        "* per patch AUROC 0.900 at CR 1, up to CR 100",
+        "per breast (maximum) not available: no column",
+        "per woman (maximum) AUROC 0.900 at CR 1, up to CR 100",
+        "per woman (mean) AUROC 0.900 at CR 1, up to CR 15",
+    ]
 
 
 @pytest.mark.parametrize(
