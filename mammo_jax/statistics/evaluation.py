@@ -17,6 +17,7 @@ from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, esti
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
 from mammo_jax.statistics.predictions import check_predictions
 from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, Rule
+from mammo_jax.statistics.secondary import secondary_figures
 from mammo_jax.statistics.verdict import MIN_AUROC, verdict, verdict_sentence
 
 SCHEMA = "mammo_jax metrics 3"
@@ -169,6 +170,7 @@ def _judge(table: pd.DataFrame, *, rule: Rule, resamples: int, seed: int) -> dic
     judged["patients"] = [fold.patients_by_class for fold in grid.folds]
     return {
         "counts": _counts(grid),
+        "secondary": secondary_figures(grid, cells, rule.margin),
         "redrawn_resamples": redrawn,
         "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
         "seed_null": _seed_null(grid, cells),

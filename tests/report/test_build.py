@@ -45,7 +45,7 @@ def test_page_needs_no_other_file_and_no_network(run, page):
 
 def test_images_have_descriptions_and_tables_have_captions(page):
     assert all(len(attributes["alt"]) > 10 for attributes in page.attributes("img"))
-    assert len(page.attributes("table")) == len(page.attributes("caption")) == 8
+    assert len(page.attributes("table")) == len(page.attributes("caption")) == 9
     assert page.attributes("html")[0]["lang"] == "en"
     assert any(attributes.get("name") == "viewport" for attributes in page.attributes("meta"))
 
@@ -123,6 +123,20 @@ def test_patches_are_said_to_be_no_women(tmp_path):
     text = Page(build_report(tmp_path).read_text()).text
     assert "The verdict counts each patch, not each woman: this study scores patches at known places" in text
     assert "keeps its AUROC per patch within" in text
+
+
+def test_secondary_figures_are_shown_apart_from_the_headline(run, page, tmp_path):
+    model = json.loads((run / "metrics.json").read_text())["models"][0]
+    assert page.text.index("The verdict does not rest on these.") > page.text.index("Verdicts Transfer")
+    assert "which those of one woman are not: the interval is too narrow" in page.text
+    for row in model["secondary"]:
+        low, high = (display_signed(row["delong"][end]) for end in ("low", "high"))
+        assert f"{row['p_value']:.4f} {row['holm']:.4f} " in page.text
+        delong = f"{display_signed(row['delong']['difference'])} ({low} to {high}) {row['delong']['p_value']:.4f}"
+        assert delong in page.text
+    model["secondary"][0]["delong"] = None
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics() | {"models": [model]}))
+    assert "a fold has a single image of a class" in Page(build_report(tmp_path).read_text()).text
 
 
 def test_a_level_changed_after_the_run_is_reported(run, tmp_path):
