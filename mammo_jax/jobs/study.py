@@ -21,7 +21,7 @@ from mammo_jax.jobs.train import train
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
 from mammo_jax.report.sections import lossy_notice
-from mammo_jax.statistics.evaluation import evaluate, verdict_text
+from mammo_jax.statistics.evaluation import SCHEMA, evaluate, verdict_text
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.training.starting_weights import origin
 
@@ -46,12 +46,12 @@ def study(config: StudyConfig) -> None:
 
 
 def evaluate_run(config: StudyConfig) -> dict[str, Any]:
-    """Metrics of the run's own predictions; those of any others are made anew, and the report with them."""
+    """Metrics of the run's own predictions; any others, or older ones, are made anew, and the report with them."""
     path, predictions = config.run.metrics, config.run.predictions
     table_hash = sha256_file(predictions)
     if path.exists():
         metrics: dict[str, Any] = read_json(path)
-        if metrics.get("predictions_sha256") == table_hash:
+        if metrics.get("predictions_sha256") == table_hash and metrics.get("schema") == SCHEMA:
             return metrics
     metrics = evaluate(
         read_predictions(predictions),

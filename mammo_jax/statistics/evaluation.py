@@ -75,11 +75,7 @@ def evaluate(
     predictions = check_predictions(predictions, "predictions")
     check_resamples(resamples)
     names = sorted(str(name) for name in predictions["model"].unique())
-    if primary_model is None and len(names) > 1:
-        raise StatisticsError(f"primary_model: choose which of the models {names} the verdict is about")
-    primary = primary_model if primary_model is not None else names[0]
-    if primary not in names:
-        raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
+    primary = _primary_name(names, primary_model)
     models = [
         _evaluate_model(name, predictions[predictions["model"] == name], levels, rule, resamples, seed, frozen)
         for name in names
@@ -103,6 +99,15 @@ def evaluate(
         "sentence": " ".join(sentences + ([disagreeing] if disagreeing else [])),
         "models": models,
     }
+
+
+def _primary_name(names: list[str], asked: str | None) -> str:
+    if asked is None and len(names) > 1:
+        raise StatisticsError(f"primary_model: choose which of the models {names} the verdict is about")
+    primary = asked if asked is not None else names[0]
+    if primary not in names:
+        raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
+    return primary
 
 
 def verdict_text(metrics: Mapping[str, Any]) -> str:
