@@ -41,4 +41,5 @@ def blobs(
         patient_ids=np.array([f"patient{p:04}" for p in patients]),
         masks=masks[..., None],
         breasts=np.full((count, *size, 1), 255, np.uint8),
+        lateralities=np.array(["L", "R", ""])[np.arange(count) % 3],
     )

@@ -16,6 +16,7 @@ from mammo_jax.run_folder import PartFolder
 from mammo_jax.runtime import quiet_tensorflow
 
 MASKS = ("mask", "breast")
+LATERALITY = "laterality"  # a dataset prepared by an older version lacks it
 
 
 class DatasetError(UserError):
@@ -40,6 +41,8 @@ class Examples:
     image_ids, patient_ids : str arrays [n]
     masks, breasts : uint8 [n, rows, columns, 1] or None
         255 inside a lesion that is positive for the study's target, and inside the breast; None if not read.
+    lateralities : str array [n] or None
+        "L", "R", or "" where it is not known; None if the dataset does not have them.
     """
 
     ratio: str
@@ -51,13 +54,15 @@ class Examples:
     patient_ids: np.ndarray
     masks: np.ndarray | None = None
     breasts: np.ndarray | None = None
+    lateralities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def take(self, indices: np.ndarray) -> Examples:
         """Return the examples at `indices`."""
-        arrays = ("images", "targets", "labels", "folds", "image_ids", "patient_ids", "masks", "breasts")
+        ids = ("image_ids", "patient_ids", "lateralities")
+        arrays = ("images", "targets", "labels", "folds", *ids, "masks", "breasts")
         selected = {name: getattr(self, name)[indices] for name in arrays if getattr(self, name) is not None}
         return replace(self, **selected)
 
@@ -109,12 +114,13 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
     dataset = builder.as_dataset(
         split=split, shuffle_files=False, decoders={name: tfds.decode.SkipDecoding() for name in skipped}
     )
-    return _collect(dataset.batch(64).prefetch(2).as_numpy_iterator(), ratio, masks, str(dataset_dirs[0]))
+    optional = [*(MASKS if masks else ()), *({LATERALITY} & set(builder.info.features))]
+    return _collect(dataset.batch(64).prefetch(2).as_numpy_iterator(), ratio, optional, str(dataset_dirs[0]))
 
 
-def _collect(chunks: Iterable[dict[str, Any]], ratio: float, masks: bool, name: str) -> Examples:
+def _collect(chunks: Iterable[dict[str, Any]], ratio: float, optional: Sequence[str], name: str) -> Examples:
     """Concatenate the chunks of all parts, sorted by image id."""
-    fields = ["image", "target", "label", "fold", "image_id", "patient_id"] + (list(MASKS) if masks else [])
+    fields = ["image", "target", "label", "fold", "image_id", "patient_id", *optional]
     columns: dict[str, list] = {field: [] for field in fields}
     for chunk in chunks:
         for field in fields:
@@ -122,7 +128,9 @@ def _collect(chunks: Iterable[dict[str, Any]], ratio: float, masks: bool, name: 
     if not columns["image"]:
         raise DatasetError(f"{name}: ratio {ratio_text(ratio)} has no examples; prepare the dataset again")
     joined = {key: np.concatenate(values) for key, values in columns.items()}
-    image_ids, patient_ids = (np.char.decode(joined[key].astype(bytes)) for key in ("image_id", "patient_id"))
+    texts = [key for key in ("image_id", "patient_id", LATERALITY) if key in joined]
+    joined |= {key: np.char.decode(joined[key].astype(bytes)) for key in texts}
+    image_ids = joined["image_id"]
     order = np.argsort(image_ids, kind="stable")
     repeated = image_ids[order][1:] == image_ids[order][:-1]
     if repeated.any():
@@ -137,9 +145,10 @@ def _collect(chunks: Iterable[dict[str, Any]], ratio: float, masks: bool, name: 
         labels=joined["label"][order],
         folds=joined["fold"][order],
         image_ids=image_ids[order],
-        patient_ids=patient_ids[order],
-        masks=joined["mask"][order] if masks else None,
-        breasts=joined["breast"][order] if masks else None,
+        patient_ids=joined["patient_id"][order],
+        masks=joined["mask"][order] if "mask" in joined else None,
+        breasts=joined["breast"][order] if "breast" in joined else None,
+        lateralities=joined[LATERALITY][order] if LATERALITY in joined else None,
     )
 
 

@@ -36,6 +36,7 @@ class RecordWriter:
                 "fold": np.int64,
                 "image_id": tfds.features.Text(),
                 "patient_id": tfds.features.Text(),
+                "laterality": tfds.features.Text(),
                 "codestream_bytes": np.int64,
                 "psnr": np.float32,
             }

@@ -255,6 +255,7 @@ def _record(
         "fold": fold,
         "image_id": unit.unit_id,
         "patient_id": mammogram.patient_id,
+        "laterality": mammogram.laterality or "",
         "codestream_bytes": codestream_bytes,
         "psnr": psnr,
     }

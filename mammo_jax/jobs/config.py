@@ -16,6 +16,7 @@ from mammo_jax.dataset.units import UnitConfig
 from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import Method
+from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling, Scored
 from mammo_jax.statistics.evaluation import RESAMPLES, check_resamples
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
 from mammo_jax.training_config import TrainingConfig
@@ -101,6 +102,11 @@ class StudyConfig:
     min_positive_patients : int
         With fewer patients with a positive image no ratio is given; a model with an AUROC above 0.8 needs more, see
         docs/EVIDENCE.md.
+    analysis_level : str
+        What the verdict counts, not what the network sees (that is the unit): each image or patch by itself, each
+        breast, or each woman. The other levels are shown beside it.
+    level_score : str
+        The score of a breast or a woman: the maximum or the mean over its images.
     features_from : Path or None
         A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
     workers : int or None
@@ -128,6 +134,8 @@ class StudyConfig:
     margin: float = MARGIN
     alpha: float = ALPHAS[0]
     min_positive_patients: int = MIN_POSITIVE_PATIENTS
+    analysis_level: Level = "image"
+    level_score: Pooling = "max"
     resamples: int = RESAMPLES
     features_from: Path | None = None
     workers: int | None = None
@@ -170,6 +178,12 @@ class StudyConfig:
     def rule(self) -> Rule:
         """The verdict's rule."""
         return Rule(self.margin, self.alpha, self.min_positive_patients)
+
+    @property
+    def levels(self) -> AnalysisLevels:
+        """The verdict's analysis level."""
+        scored: Scored = "patch" if self.units.unit == "patch" else "image"
+        return AnalysisLevels(self.analysis_level, self.level_score, scored)
 
     @property
     def processes(self) -> int:

@@ -22,7 +22,8 @@ from mammo_jax.files import sha256_file, write_json
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.report import build_report
 from mammo_jax.run_folder import RunFolder
-from mammo_jax.statistics.evaluation import RESAMPLES, evaluate
+from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling
+from mammo_jax.statistics.evaluation import RESAMPLES, evaluate, verdict_text
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
@@ -36,7 +37,7 @@ class EvaluateConfig:
     ----------
     predictions : Path
         Parquet or CSV with the columns model, train_ratio, test_ratio, fold, seed, patient_id, image_id, label (0 or 1)
-        and score (higher is more positive).
+        and score (higher is more positive); and breast if it is known, any text that tells a patient's two apart.
     out : Path
         Folder for metrics.json and report.html.
     margin : float
@@ -46,6 +47,11 @@ class EvaluateConfig:
     min_positive_patients : int
         With fewer patients with a positive image no ratio is given; a model with an AUROC above 0.8 needs more, see
         docs/EVIDENCE.md.
+    analysis_level : str
+        What the verdict counts: each row's image by itself, each breast, or each woman. Choose image where the rows are
+        patches. The other levels are shown beside it.
+    level_score : str
+        The score of a breast or a woman: the maximum or the mean over its images.
     resamples : int
         Bootstrap resamples.
     bootstrap_seed : int
@@ -62,6 +68,8 @@ class EvaluateConfig:
     margin: float = MARGIN
     alpha: float = ALPHAS[0]
     min_positive_patients: int = MIN_POSITIVE_PATIENTS
+    analysis_level: Level = "woman"
+    level_score: Pooling = "max"
     resamples: int = RESAMPLES
     bootstrap_seed: int = 0
     primary_model: str | None = None
@@ -84,6 +92,7 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     metrics = evaluate(
         read_predictions(config.predictions),
         rule=Rule(config.margin, config.alpha, config.min_positive_patients),
+        levels=AnalysisLevels(config.analysis_level, config.level_score),
         resamples=config.resamples,
         seed=config.bootstrap_seed,
         primary_model=config.primary_model,
@@ -99,7 +108,7 @@ def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> None:
     """Evaluate, build the report, and print the verdict and the report's path."""
     metrics = evaluate_predictions(config, shlex.join(["mammo-jax", "evaluate", *flags]))
     report = build_report(RunFolder(config.out))
-    print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
+    print(verdict_text(metrics))
     print(f"report: {report}")
 
 

@@ -21,7 +21,7 @@ from mammo_jax.jobs.train import train
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
 from mammo_jax.report.sections import lossy_notice
-from mammo_jax.statistics.evaluation import evaluate
+from mammo_jax.statistics.evaluation import SCHEMA, evaluate, verdict_text
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.training.starting_weights import origin
 
@@ -36,7 +36,7 @@ def study(config: StudyConfig) -> None:
     if not config.run.report.exists():
         build_report(config.run)
         log_event(config.run, "reported")
-    print(("Demonstration (one training seed). " if metrics["demonstration"] else "") + metrics["sentence"])
+    print(verdict_text(metrics))
     if notice := lossy_notice(config.run):
         print(notice)
     print(f"report: {config.run.report}", flush=True)
@@ -46,15 +46,19 @@ def study(config: StudyConfig) -> None:
 
 
 def evaluate_run(config: StudyConfig) -> dict[str, Any]:
-    """Metrics of the run's own predictions; those of any others are made anew, and the report with them."""
+    """Metrics of the run's own predictions; any others, or older ones, are made anew, and the report with them."""
     path, predictions = config.run.metrics, config.run.predictions
     table_hash = sha256_file(predictions)
     if path.exists():
         metrics: dict[str, Any] = read_json(path)
-        if metrics.get("predictions_sha256") == table_hash:
+        if metrics.get("predictions_sha256") == table_hash and metrics.get("schema") == SCHEMA:
             return metrics
     metrics = evaluate(
-        read_predictions(predictions), rule=config.rule, resamples=config.resamples, target=config.units.target
+        read_predictions(predictions),
+        rule=config.rule,
+        levels=config.levels,
+        resamples=config.resamples,
+        target=config.units.target,
     )
     config.run.report.unlink(missing_ok=True)
     write_json(path, metrics | {"predictions_sha256": table_hash})

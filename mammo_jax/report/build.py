@@ -12,11 +12,12 @@ from mammo_jax.files import atomic_path, read_json, write_text
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
 from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
-from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure
+from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure, prevalence
 from mammo_jax.report.provenance import provenance
 from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
 from mammo_jax.run_folder import RunFolder
+from mammo_jax.statistics.analysis_levels import disagreement, outcome_text
 from mammo_jax.statistics.evaluation import SCHEMA
 from mammo_jax.statistics.verdict import verdict_sentence
 
@@ -49,6 +50,7 @@ def build_report(run: RunFolder) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {"ratio": display_ratio, "bytes": display_bytes, "signed": display_signed}
+    environment.filters["outcome"] = outcome_text
     page = environment.get_template("template.html").render(**_context(run, metrics))
     _write_figures(run, metrics)
     write_text(run.report, page)
@@ -94,7 +96,8 @@ def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
     return {
         "metrics": metrics,
         "storage": storage_sentence(metrics["verdict"], audit),
-        "models": [_model_context(model, metrics["frozen"]) for model in models],
+        "models": [_model_context(model, metrics) for model in models],
+        "late_level": _late_level(metrics, origin["settings"]),
         "audit": audit,
         "left_out": sections.left_out(run),
         "lossy": sections.lossy_notice(run),
@@ -109,7 +112,7 @@ def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _model_context(model: dict[str, Any], frozen: bool) -> dict[str, Any]:
+def _model_context(model: dict[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     figures = [
         {
             "uri": sections.data_uri(figure_bytes(performance_figure(model, metric), "svg"), "image/svg+xml"),
@@ -119,12 +122,15 @@ def _model_context(model: dict[str, Any], frozen: bool) -> dict[str, Any]:
         for metric in ("auroc", "auprc")
     ]
     tables = [_kind_table(model, kind) for kind in ("transfer", "matched")]
+    words = {"noun": metrics["analysis_levels"]["noun"], "frozen": metrics["frozen"]}
     return model | {
         "figures": figures,
         "tables": [table for table in tables if any(row["test_ratio"] > 1 for row in table["rows"])],
         "matrix": _matrix_context(model) if is_matrix(model) else None,
         "others": [result for result in model["results"] if not (result["transfer"] or result["matched"])],
-        "sentences": {kind: verdict_sentence(verdict, frozen=frozen) for kind, verdict in model["verdicts"].items()},
+        "sentences": {kind: verdict_sentence(verdict, **words) for kind, verdict in model["verdicts"].items()},
+        "disagreement": disagreement(model["levels"], metrics["analysis_levels"]["pooling"]),
+        "prevalence": prevalence(model),
     }
 
 
@@ -152,6 +158,12 @@ def _late_margin(metrics: Mapping[str, Any], settings: Mapping[str, str] | None)
     """Return the margin of the run's configuration if the evaluation used another one, else None."""
     fixed = (settings or {}).get("margin")
     return fixed if fixed is not None and fixed != ratio_text(metrics["margin"]) else None
+
+
+def _late_level(metrics: Mapping[str, Any], settings: Mapping[str, str] | None) -> str | None:
+    """Return the analysis level of the run's configuration if the evaluation used another one, else None."""
+    fixed = (settings or {}).get("analysis_level")
+    return fixed if fixed is not None and fixed != metrics["analysis_levels"]["primary"] else None
 
 
 def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | None) -> str:

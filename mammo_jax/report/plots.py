@@ -130,7 +130,7 @@ def _draw_published(axes: Axes, metric: Metric) -> None:
 
 def _draw_levels(axes: Axes, model: Mapping[str, Any], metric: Metric) -> None:
     """Draw the chance level and, for AUROC, the margin of the transfer verdict."""
-    chance = 0.5 if metric == "auroc" else model["counts"]["prevalence"]
+    chance = 0.5 if metric == "auroc" else prevalence(model)
     axes.axhline(chance, color=GREY, linewidth=0.8)
     axes.annotate(
         "chance", (0, chance), xycoords=("axes fraction", "data"), xytext=(4, 2), textcoords="offset points",
@@ -141,6 +141,12 @@ def _draw_levels(axes: Axes, model: Mapping[str, Any], metric: Metric) -> None:
         level = verdict["auroc_uncompressed"]["value"] - verdict["margin"]
         label = f"uncompressed AUROC − margin of {verdict['margin']:g}"
         axes.axhline(level, color="#000000", linewidth=1, linestyle=(0, (4, 3)), label=label)
+
+
+def prevalence(model: Mapping[str, Any]) -> float:
+    """Return the share of positives at the primary analysis level, on which AUPRC depends."""
+    primary = next((row for row in model["levels"] if row["primary"]), None)
+    return primary["positive_units"] / primary["units"] if primary else model["counts"]["prevalence"]
 
 
 def _finish_axes(axes: Axes, drawn: Sequence[Curve], metric: Metric) -> None:

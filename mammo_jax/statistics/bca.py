@@ -56,3 +56,34 @@ def acceleration(left_out: Sequence[np.ndarray]) -> float:
             second += float(np.sum(influence**2)) / members**2
             third += float(np.sum(influence**3)) / members**3
     return third / second**1.5 / 6 if second > 0 else 0.0
+
+
+def bca_p_value(value: float, replicates: np.ndarray, left_out: Sequence[np.ndarray], limit: float) -> float:
+    """Return the one-sided p-value of the hypothesis that the true value is not above a limit.
+
+    It is the probability at which `bca_bound` is the limit, so that the p-value is under a level exactly where the
+    bound at this level is above the limit. Where all replicates but one are, their number cannot show how small the
+    p-value is; it is then what one further replicate below the limit would make it, which is too large.
+
+    Parameters
+    ----------
+    value, replicates, left_out
+        As for `bca_bound`.
+    limit : float
+
+    Returns
+    -------
+    float
+        At least 0.5 where the estimate itself is not above the limit, and at most 0.5 where it is.
+    """
+    resolved = 1 / (len(replicates) + 1)
+    ordered = np.sort(replicates)
+    share = float(np.interp(limit, ordered, np.linspace(0, 1, len(ordered))))  # the inverse of `np.quantile`
+    below = (np.count_nonzero(replicates < value) + np.count_nonzero(replicates <= value)) / (2 * len(replicates))
+    bias = ndtri(np.clip(below, 0.5 / len(replicates), 1 - 0.5 / len(replicates)))
+    corrected = ndtri(np.clip(share, resolved, 1 - resolved)) - bias
+    stretch = 1 + acceleration(left_out) * corrected
+    # Beyond the pole of `bca_bound` no probability gives such a bound.
+    p_value = float(ndtr(corrected / stretch - bias)) if stretch > 0 else float(corrected > 0)
+    p_value = min(max(p_value, resolved), 1.0)
+    return max(p_value, 0.5) if value <= limit else min(p_value, 0.5)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -10,13 +12,15 @@ import numpy as np
 import pandas as pd
 
 from mammo_jax.ratios import ratio_text
+from mammo_jax.statistics.analysis_levels import AnalysisLevels, at_level, disagreement, level_lines, level_rows
 from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, estimates
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
 from mammo_jax.statistics.predictions import check_predictions
 from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, Rule
+from mammo_jax.statistics.secondary import secondary_figures
 from mammo_jax.statistics.verdict import MIN_AUROC, verdict, verdict_sentence
 
-SCHEMA = "mammo_jax metrics 2"
+SCHEMA = "mammo_jax metrics 3"
 RESAMPLES = 2000
 
 
@@ -24,6 +28,7 @@ def evaluate(
     predictions: pd.DataFrame,
     *,
     rule: Rule = Rule(),  # noqa: B008 (frozen)
+    levels: AnalysisLevels = AnalysisLevels(),  # noqa: B008 (frozen)
     resamples: int = RESAMPLES,
     seed: int = 0,
     primary_model: str | None = None,
@@ -39,9 +44,11 @@ def evaluate(
     Parameters
     ----------
     predictions : DataFrame
-        Columns model, train_ratio, test_ratio, fold, seed, patient_id, image_id, label, score.
+        Columns model, train_ratio, test_ratio, fold, seed, patient_id, image_id, label, score, and breast if known.
     rule : Rule
         The verdict's margin, level and smallest number of positive patients.
+    levels : AnalysisLevels
+        The level that all results and the verdict are about; the others are shown beside it.
     resamples : int
         Number of bootstrap resamples.
     seed : int
@@ -68,30 +75,46 @@ def evaluate(
     predictions = check_predictions(predictions, "predictions")
     check_resamples(resamples)
     names = sorted(str(name) for name in predictions["model"].unique())
-    if primary_model is None and len(names) > 1:
-        raise StatisticsError(f"primary_model: choose which of the models {names} the verdict is about")
-    primary = primary_model if primary_model is not None else names[0]
-    if primary not in names:
-        raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
+    primary = _primary_name(names, primary_model)
     models = [
-        _evaluate_model(name, predictions[predictions["model"] == name], rule, resamples, seed, frozen)
+        _evaluate_model(name, predictions[predictions["model"] == name], levels, rule, resamples, seed, frozen)
         for name in names
     ]
     primary_metrics = models[names.index(primary)]
+    transfer, noun = primary_metrics["verdicts"]["transfer"], levels.noun(levels.primary)
+    sentences = [verdict_sentence(transfer, noun=noun, frozen=frozen)]
+    disagreeing = disagreement(primary_metrics["levels"], levels.pooling)
     return {
         "schema": SCHEMA,
         "primary_model": primary,
         "target": target,
         **_thresholds(rule),
+        "analysis_levels": asdict(levels) | {"noun": noun},
         "confidence": CONFIDENCE,
         "resamples": resamples,
         "seed": seed,
         "frozen": frozen,
         "demonstration": primary_metrics["demonstration"],
-        "verdict": primary_metrics["verdicts"]["transfer"],
-        "sentence": verdict_sentence(primary_metrics["verdicts"]["transfer"], frozen=frozen),
+        "verdict": transfer,
+        "sentence": " ".join(sentences + ([disagreeing] if disagreeing else [])),
         "models": models,
     }
+
+
+def _primary_name(names: list[str], asked: str | None) -> str:
+    if asked is None and len(names) > 1:
+        raise StatisticsError(f"primary_model: choose which of the models {names} the verdict is about")
+    primary = asked if asked is not None else names[0]
+    if primary not in names:
+        raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
+    return primary
+
+
+def verdict_text(metrics: Mapping[str, Any]) -> str:
+    """Return the verdict and what every analysis level says, for a terminal."""
+    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    demonstration = "Demonstration (one training seed). " if metrics["demonstration"] else ""
+    return "\n".join([demonstration + metrics["sentence"], *level_lines(model["levels"])])
 
 
 def _thresholds(rule: Rule) -> dict[str, float]:
@@ -114,24 +137,45 @@ def check_resamples(resamples: int) -> None:
 
 
 def _evaluate_model(
-    name: str, table: pd.DataFrame, rule: Rule, resamples: int, seed: int, frozen: bool
+    name: str, table: pd.DataFrame, levels: AnalysisLevels, rule: Rule, resamples: int, seed: int, frozen: bool
 ) -> dict[str, Any]:
+    """Evaluate a model at the primary level, with the counts of its images, and judge it at every level."""
     try:
-        grid = prediction_grid(table)
+        images = prediction_grid(table)  # first of all: a missing image would not be missed in a maximum
         if frozen:
-            _check_frozen(grid)
-        cells, redrawn = estimates(grid, resamples, seed)
+            _check_frozen(images)
+        judge = partial(_judge, rule=rule, resamples=resamples, seed=seed)
+        primary = judge(_primary_table(table, levels))
     except StatisticsError as error:
         raise StatisticsError(f"model {name!r}: {error}") from None
+    return {
+        "name": name,
+        "seeds": list(images.seeds),
+        "demonstration": len(images.seeds) == 1 and not frozen,
+        **primary,
+        "counts": _counts(images),
+        "levels": level_rows(table, levels, primary, judge),
+    }
+
+
+def _primary_table(table: pd.DataFrame, levels: AnalysisLevels) -> pd.DataFrame:
+    try:
+        return at_level(table, levels.primary, levels.pooling)
+    except StatisticsError as error:
+        raise StatisticsError(f"analysis level {levels.primary}: {error}; choose another --analysis-level") from None
+
+
+def _judge(table: pd.DataFrame, *, rule: Rule, resamples: int, seed: int) -> dict[str, Any]:
+    """Compute a model's results, counts and verdicts from the table of one level."""
+    grid = prediction_grid(table)
+    cells, redrawn = estimates(grid, resamples, seed)
     transfer = {test: cell.auroc for (train, test), cell in cells.items() if train == "1"}
     matched = {test: cell.auroc for (train, test), cell in cells.items() if train == ratio_text(test)}
     judged: dict[str, Any] = {"seeds": len(grid.seeds), "rule": rule}
     judged["patients"] = [fold.patients_by_class for fold in grid.folds]
     return {
-        "name": name,
-        "seeds": list(grid.seeds),
-        "demonstration": len(grid.seeds) == 1 and not frozen,
         "counts": _counts(grid),
+        "secondary": secondary_figures(grid, cells, rule.margin),
         "redrawn_resamples": redrawn,
         "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
         "seed_null": _seed_null(grid, cells),

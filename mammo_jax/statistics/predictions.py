@@ -29,6 +29,8 @@ SCHEMA = pa.schema(
 )
 """Columns and types. `train_ratio` is text because "mixed" is a value; `label` is the 0/1 target; a higher score means
 more positive, on any scale."""
+BREAST = "breast"
+"""Optional column: which breast of the patient an image shows, any text ("L", "R"); empty where that is not known."""
 
 MAX_INTEGER = 2**53 - 1
 """Largest fold or seed number: not every integer above it is a float64."""
@@ -48,7 +50,7 @@ def write_predictions(path: Path | str, table: pd.DataFrame) -> None:
     ----------
     path : path
     table : DataFrame
-        With the columns of `SCHEMA`; further columns are dropped.
+        With the columns of `SCHEMA`, and `BREAST` if known; further columns are dropped.
 
     Raises
     ------
@@ -57,7 +59,8 @@ def write_predictions(path: Path | str, table: pd.DataFrame) -> None:
     """
     table = check_predictions(table, str(path)).sort_values(ROW_KEY, kind="stable", ignore_index=True)
     # Without pandas' metadata, which has the index and library versions: equal tables give equal bytes.
-    rows = pa.Table.from_pandas(table, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
+    schema = SCHEMA.append(pa.field(BREAST, pa.string())) if BREAST in table else SCHEMA
+    rows = pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
     with atomic_path(path) as temporary:
         pq.write_table(rows, temporary)
 
@@ -73,7 +76,7 @@ def read_predictions(path: Path | str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `SCHEMA` in that order; further columns of the file are dropped.
+        The columns of `SCHEMA` in that order, and `BREAST` if known; further columns of the file are dropped.
 
     Raises
     ------
@@ -136,11 +139,12 @@ def merge_predictions(parts: Iterable[Path], path: Path | str) -> pd.DataFrame:
 
 
 def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Check a predictions table and return it with the columns and types of `SCHEMA`.
+    """Check a predictions table and return it with the columns and types of `SCHEMA`, and `BREAST` if known.
 
     The rules: every column of `SCHEMA` is there; no cell is empty; ratios are at least 1; folds and seeds are integers
     and not negative; labels are 0 or 1; scores are finite; an image is scored once for each (model, train_ratio,
-    test_ratio, fold, seed); an image has one label and one patient; a patient is in one fold of a model.
+    test_ratio, fold, seed); an image has one label, one patient and one breast; a patient is in one fold of a model.
+    The cells of `BREAST` may be empty; where all are, the column is dropped.
 
     Parameters
     ----------
@@ -161,7 +165,7 @@ def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
         )
     if table.empty:
         raise PredictionsError(f"{name}: the table has no rows")
-    table = table.loc[:, list(COLUMNS)].reset_index(drop=True)
+    table = table.loc[:, [*COLUMNS, *table.columns.intersection([BREAST])]].reset_index(drop=True)
     for column in ("model", "patient_id", "image_id"):
         table[column] = _text(table, column, name)
     table["test_ratio"] = _numbers(table, "test_ratio", name, "a compression ratio from 1 up", lambda x: x >= 1)
@@ -173,8 +177,10 @@ def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
     table["label"] = label.astype(np.int64)
     table["score"] = _numbers(table, "score", name, "a finite number", np.isfinite)
     table["train_ratio"] = _train_ratios(table, name)
+    if BREAST in table:
+        table[BREAST] = table[BREAST].astype("string").fillna("").str.strip().astype(object).astype(str)
     _check_keys(table, name)
-    return table
+    return table.drop(columns=BREAST) if BREAST in table and (table[BREAST] == "").all() else table
 
 
 def _text(table: pd.DataFrame, column: str, name: str) -> pd.Series:
@@ -217,7 +223,7 @@ def _check_keys(table: pd.DataFrame, name: str) -> None:
             f"{name}: column 'image_id': the same image is scored twice for {first} ({int(repeated.sum())} such rows);"
             " keep one row for each image and model"
         )
-    for column in ("label", "patient_id"):
+    for column in ("label", "patient_id", *table.columns.intersection([BREAST])):
         _check_unique(table, ["image_id"], column, name, f"give the image one {column}")
     _check_unique(table, ["model", "patient_id"], "fold", name, "keep all images of a patient in one fold")
 

@@ -116,8 +116,16 @@ def confidence(alpha: float) -> str:
     return f"{100 * (1 - alpha):g} %"
 
 
-def verdict_sentence(verdict: Mapping[str, Any], *, frozen: bool = False) -> str:
-    """Return a verdict as one plain sentence; it does not say what a frozen model was trained on, which is unknown."""
+def verdict_sentence(verdict: Mapping[str, Any], *, noun: str = "image", frozen: bool = False) -> str:
+    """Return a verdict as one plain sentence; it does not say what a frozen model was trained on, which is unknown.
+
+    Parameters
+    ----------
+    verdict : mapping
+    noun : str
+        What was counted: "image", "patch", "breast" or "woman".
+    frozen : bool
+    """
     model = {
         "transfer": "this model" if frozen else "a model trained on uncompressed images",
         "matched": "a model trained and tested at the same ratio",
@@ -128,7 +136,7 @@ def verdict_sentence(verdict: Mapping[str, Any], *, frozen: bool = False) -> str
         return f"Cannot tell how much compression {model} tolerates: {verdict['reason']}."
     margin, value = verdict["margin"], verdict["auroc_uncompressed"]["value"]
     sure = confidence(verdict["alpha"])
-    claim = f"its AUROC within {margin:g} of the uncompressed one ({value:.2f}) with {sure} confidence"
+    claim = f"its AUROC per {noun} within {margin:g} of the uncompressed one ({value:.2f}) with {sure} confidence"
     failed = verdict["first_failed"]
     if verdict["outcome"] == "no ratio passed":
         return f"No ratio passed: already at CR {ratio_text(failed)} {model} is not shown to keep {claim}."

@@ -26,7 +26,7 @@ from mammo_jax.provenance import log_event
 from mammo_jax.ratios import MIXED, ratio_text
 from mammo_jax.run_folder import ModelFolder, RunFolder
 from mammo_jax.runtime import set_up_training_worker, worker_environment
-from mammo_jax.statistics.predictions import merge_predictions, read_predictions, write_predictions
+from mammo_jax.statistics.predictions import BREAST, merge_predictions, read_predictions, write_predictions
 from mammo_jax.training.checkpoints import read_metadata
 from mammo_jax.training.loop import CHECKPOINT_SECONDS, TrainingError, train_model
 from mammo_jax.training.starting_weights import origin
@@ -208,19 +208,19 @@ class _Runner:
                 f"{len(leaked)} patients of fold {task.fold} at ratio {ratio_text(ratio)} are in another fold at ratio"
                 f" {ratio_text(task.train_ratio)}; prepare all ratios in one run"
             )
-        return pd.DataFrame(
-            {
-                "model": self.config.model,
-                "train_ratio": ratio_text(task.train_ratio),
-                "test_ratio": ratio,
-                "fold": task.fold,
-                "seed": task.seed,
-                "patient_id": held_out.patient_ids,
-                "image_id": held_out.image_ids,
-                "label": held_out.targets,
-                "score": predict(trained, held_out.images),
-            }
-        )
+        table = {
+            "model": self.config.model,
+            "train_ratio": ratio_text(task.train_ratio),
+            "test_ratio": ratio,
+            "fold": task.fold,
+            "seed": task.seed,
+            "patient_id": held_out.patient_ids,
+            "image_id": held_out.image_ids,
+            "label": held_out.targets,
+            "score": predict(trained, held_out.images),
+        }
+        known = held_out.lateralities is not None
+        return pd.DataFrame(table | {BREAST: held_out.lateralities} if known else table)
 
 
 def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ from mammo_jax.dataset.input_pipeline import (
 from mammo_jax.ratios import split_name
 
 
-def write_part(directory, examples: Examples, ratios=(1.0, 15.0)):
+def write_part(directory, examples: Examples, ratios=(1.0, 15.0), *, laterality=True):
     """Write examples in the format of the study's datasets; ratio 15 is the complement of ratio 1."""
     shape = examples.images.shape[1:]
     features = tfds.features.FeaturesDict(
@@ -33,6 +33,7 @@ def write_part(directory, examples: Examples, ratios=(1.0, 15.0)):
             "fold": np.int64,
             "image_id": tfds.features.Text(),
             "patient_id": tfds.features.Text(),
+            **({"laterality": tfds.features.Text()} if laterality else {}),
             "codestream_bytes": np.int64,
             "psnr": np.float32,
         }
@@ -54,6 +55,7 @@ def write_part(directory, examples: Examples, ratios=(1.0, 15.0)):
             "image_id": str(examples.image_ids[i]),
             "patient_id": str(examples.patient_ids[i]),
             "codestream_bytes": 1,
+            **({"laterality": str(examples.lateralities[i])} if laterality else {}),
             "psnr": np.float32(np.inf),
         }
         for split in splits:
@@ -81,7 +83,7 @@ def parts(examples, tmp_path_factory):
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
 def test_parts_are_read_in_the_order_of_image_ids(parts, examples, order):
     read = read_examples(parts[order], 1)
-    for name in ("images", "targets", "labels", "folds", "image_ids", "patient_ids"):
+    for name in ("images", "targets", "labels", "folds", "image_ids", "patient_ids", "lateralities"):
         np.testing.assert_array_equal(getattr(read, name), getattr(examples, name))
     assert read.images.dtype == np.uint16
     assert read.ratio == "1"
@@ -96,6 +98,13 @@ def test_a_ratio_has_its_own_images_and_masks_are_read_when_asked_for(parts, exa
     np.testing.assert_array_equal(read.masks[:, 0, 0, 0], 255 * examples.targets)
     assert read.breasts.shape == read.images.shape
     assert set(np.unique(read.breasts)) == {0, 255}
+
+
+def test_a_dataset_of_before_lateralities_is_read_without_them(examples, tmp_path):
+    old = write_part(tmp_path / "old", examples, laterality=False)
+    read = read_examples([old], 1)
+    assert read.lateralities is None
+    np.testing.assert_array_equal(read.patient_ids, examples.patient_ids)
 
 
 def test_what_is_missing_is_named(parts, tmp_path):

@@ -38,7 +38,8 @@ def test_the_audit_of_another_codec_names_it_and_holds_its_sizes():
     assert (audit["ratio_allocated"] >= audit["ratio"]).all()
     by_ratio = audit.groupby("ratio")["psnr_breast"].median()
     assert by_ratio[8] > by_ratio[60] > 20
-    for records, _ in done:
+    for index, (records, _) in enumerate(done):
+        assert {record["laterality"] for record in records["ratio_8"]} <= {source[index].laterality} <= {"L", "R"}
         assert set(records) == {"ratio_1", "ratio_8", "ratio_60"}
         assert len(records["ratio_8"]) == len(records["ratio_1"])
 

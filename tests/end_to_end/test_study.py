@@ -50,6 +50,7 @@ def test_the_verdict_and_the_report_are_there(run):
     out, output = run
     metrics = read_json(out / "metrics.json")
     assert metrics["sentence"] in output
+    assert [row["not_available"] for row in metrics["models"][0]["levels"]] == [None] * 5, "it knows the breasts"
     assert str(out / "report.html") in output
     assert "Demonstration" in output, "one seed"
     page = (out / "report.html").read_text()

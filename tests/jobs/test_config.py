@@ -7,6 +7,7 @@ from mammo_jax.files import read_json
 from mammo_jax.jobs.config import StudyConfig, load_preset, parse
 from mammo_jax.jobs.study_run import as_json, start_run
 from mammo_jax.ratios import LADDER, ratio_text, split_name
+from mammo_jax.statistics.analysis_levels import AnalysisLevels
 
 
 def test_source_and_unit_choose_the_preset_and_flags_go_on_top():
@@ -47,6 +48,14 @@ def test_meaningless_settings_are_refused(arguments, said, capsys):
         parse(arguments, "")
     shown = capsys.readouterr().err.replace("│", "").split()
     assert said in " ".join(shown)
+
+
+@pytest.mark.parametrize("source", ["phantom", "mias", "folder", "hybrid"])
+def test_whole_images_are_judged_by_the_woman_and_patches_by_the_patch(source):
+    assert parse(["--source", source, "--unit", "whole"], "").levels == AnalysisLevels("woman", "max", "image")
+    assert parse(["--source", source, "--unit", "patch"], "").levels == AnalysisLevels("image", "max", "patch")
+    flags = ["--source", source, "--unit", "patch", "--analysis-level", "breast", "--level-score", "mean"]
+    assert parse(flags, "").levels == AnalysisLevels("breast", "mean", "patch")
 
 
 def test_trained_ratios_begin_with_1():

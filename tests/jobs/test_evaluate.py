@@ -32,6 +32,22 @@ def test_a_foreign_model_from_csv_to_report(table, tmp_path, capsys):
     assert (out / "report.html").read_bytes() == before
 
 
+def test_a_foreign_model_is_judged_at_every_level(table, tmp_path, capsys):
+    table.assign(breast=["L", "R"] * (len(table) // 2)).to_csv(tmp_path / "mine.csv", index=False)
+    given = ["--predictions", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "out"), "--frozen"]
+    evaluate.main([*given, "--resamples", "200"])
+    printed = capsys.readouterr().out
+    assert "its AUROC per woman within" in printed
+    names = ["per image", "per breast (maximum)", "per breast (mean)", "* per woman (maximum)", "per woman (mean)"]
+    lines = [" ".join(line.split()) for line in printed.splitlines() if "AUROC 0" in line]
+    assert [line[: len(name)] for line, name in zip(lines, names, strict=True)] == names
+    assert all("at CR 1, up to CR 15" in line for line in lines)
+    evaluate.main([*given, "--resamples", "200", "--analysis-level", "breast", "--level-score", "mean"])
+    assert "its AUROC per breast within" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["analysis_levels"] == {"primary": "breast", "pooling": "mean", "scored": "image", "noun": "breast"}
+
+
 def test_one_seed_of_a_model_that_can_be_trained_again_is_a_demonstration(table, tmp_path, capsys):
     write_predictions(tmp_path / "mine.parquet", table)
     evaluate.main(["--predictions", str(tmp_path / "mine.parquet"), "--out", str(tmp_path), "--resamples", "200"])

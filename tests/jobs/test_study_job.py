@@ -28,7 +28,8 @@ def test_metrics_of_other_predictions_are_made_anew_and_so_is_the_report(config)
     own = read_json(config.out / "metrics.json")
     assert own["predictions_sha256"] == sha256_file(config.out / "predictions.parquet")
     (config.out / "report.html").write_text("a report of others")
-    for foreign in ({"predictions_sha256": "0" * 64}, {}):
+    older = {"predictions_sha256": own["predictions_sha256"], "schema": "mammo_jax metrics 2", "models": []}
+    for foreign in ({"predictions_sha256": "0" * 64}, {}, older):
         kept = {name: value for name, value in own.items() if name != "predictions_sha256"}
         write_json(config.out / "metrics.json", kept | foreign | {"sentence": "All is well."})
         study.study(config)
@@ -42,7 +43,8 @@ def test_lossy_images_are_told_after_the_verdict(config, capsys):
     study.study(config)
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("Demonstration (one training seed). Up to a compression ratio of 15")
-    assert said[1] == "1 of 2 images had been lossily compressed before; for them CR 1 is not uncompressed."
+    assert [line.split()[:3] for line in said[1:3]] == [["*", "per", "patch"], ["per", "breast", "(maximum)"]]
+    assert said[6] == "1 of 2 images had been lossily compressed before; for them CR 1 is not uncompressed."
 
 
 def test_the_verdict_and_the_report_do_not_wait_for_saliency(config, capsys, monkeypatch):

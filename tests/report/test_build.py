@@ -14,6 +14,7 @@ from synthetic_run import COMMAND, HOSTILE, metrics, png, write_run
 from mammo_jax.report import ReportError, build_report, sections
 from mammo_jax.report.build import display_bytes, display_ratio, display_signed, storage_sentence
 from mammo_jax.run_folder import RunFolder
+from mammo_jax.statistics.analysis_levels import AnalysisLevels, disagreement, outcome_text
 from mammo_jax.statistics.evaluation import evaluate
 from mammo_jax.statistics.rule import Rule
 
@@ -44,7 +45,7 @@ def test_page_needs_no_other_file_and_no_network(run, page):
 
 def test_images_have_descriptions_and_tables_have_captions(page):
     assert all(len(attributes["alt"]) > 10 for attributes in page.attributes("img"))
-    assert len(page.attributes("table")) == len(page.attributes("caption")) == 7
+    assert len(page.attributes("table")) == len(page.attributes("caption")) == 9
     assert page.attributes("html")[0]["lang"] == "en"
     assert any(attributes.get("name") == "viewport" for attributes in page.attributes("meta"))
 
@@ -68,7 +69,7 @@ def test_numbers_of_the_metrics_are_in_the_tables(run, page):
             assert f"{display_signed(step['difference'])} {display_signed(step['lower_bound'])}" in page.text
     assert page.text.count("0.87 / 0.75") == 2 * 8
     assert page.text.count("0.79 / 0.49") == 2 * 2
-    assert [a.get("class") for a in page.attributes("tr")].count("chosen") == 1
+    assert [a.get("class") for a in page.attributes("tr")].count("chosen") == 2, "a ratio and an analysis level"
 
 
 def test_both_levels_and_the_margins_share_are_shown(run, page):
@@ -81,6 +82,70 @@ def test_both_levels_and_the_margins_share_are_shown(run, page):
     for step in verdict["steps"]:
         bounds = f"{display_signed(step['lower_bound'])} ({display_signed(step['lower_bound_at_other_alpha'])})"
         assert f"{bounds} {'yes' if step['passed'] else 'no'}" in text
+
+
+def test_every_analysis_level_is_in_a_table_and_the_headline_is_about_the_primary_one(page, tmp_path):
+    assert "primary its own 720 " in page.text
+    assert "breast maximum not available: the predictions have no column 'breast'" in page.text
+    table = predictions_table(transfer_losses({1.0: 0.0, 15.0: 0.1}), images_per_patient=4)
+    found = evaluate(table, resamples=200, levels=AnalysisLevels("woman", scored="patch"))
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    text = Page(build_report(tmp_path).read_text()).text
+    assert "The verdict counts each woman. " in text
+    assert "AUROC per woman against the compression ratio" in text
+    assert "AUPRC depends on prevalence (here 25 % per woman)" in text
+    assert found["sentence"] in text
+    for row in found["models"][0]["levels"]:
+        if row["auroc"]:
+            auroc = "{mean:.3f} ({low:.3f}–{high:.3f})".format(**row["auroc"])
+            name = f"{row['noun']}{', primary' if row['primary'] else ''}"
+            score = {None: "its own", "max": "maximum", "mean": "mean"}[row["pooling"]]
+            numbers = f"{row['units']} {row['positive_units']} {auroc} {outcome_text(row['verdict'])}"
+            assert f"{name} {score} {numbers}" in text
+
+
+def test_levels_that_disagree_are_in_the_headline(run, tmp_path):
+    found = metrics()
+    rows = found["models"][0]["levels"]
+    rows[3]["verdict"] = rows[3]["verdict"] | {"ratio": 15.0}
+    sentence = disagreement(rows, "max")
+    assert "up to CR 15 per woman" in sentence
+    (tmp_path / "metrics.json").write_text(json.dumps(found | {"sentence": f"{found['sentence']} {sentence}"}))
+    text = Page(build_report(tmp_path).read_text()).text
+    assert text.count(sentence) == 2, "in the headline and above the table of levels"
+
+
+def test_patches_are_said_to_be_no_women(tmp_path):
+    table = predictions_table(transfer_losses({1.0: 0.0, 15.0: 0.1}))
+    (tmp_path / "metrics.json").write_text(
+        json.dumps(evaluate(table, resamples=200, levels=AnalysisLevels(scored="patch")))
+    )
+    text = Page(build_report(tmp_path).read_text()).text
+    assert "The verdict counts each patch, not each woman: this study scores patches at known places" in text
+    assert "keeps its AUROC per patch within" in text
+
+
+def test_secondary_figures_are_shown_apart_from_the_headline(run, page, tmp_path):
+    model = json.loads((run / "metrics.json").read_text())["models"][0]
+    assert page.text.index("The verdict does not rest on these.") > page.text.index("Verdicts Transfer")
+    assert "which those of one woman are not: the interval is too narrow" in page.text
+    for row in model["secondary"]:
+        low, high = (display_signed(row["delong"][end]) for end in ("low", "high"))
+        assert f"{row['p_value']:.4f} {row['holm']:.4f} " in page.text
+        delong = f"{display_signed(row['delong']['difference'])} ({low} to {high}) {row['delong']['p_value']:.4f}"
+        assert delong in page.text
+    model["secondary"][0]["delong"] = None
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics() | {"models": [model]}))
+    assert "a fold has a single image of a class" in Page(build_report(tmp_path).read_text()).text
+
+
+def test_a_level_changed_after_the_run_is_reported(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    config["config"]["analysis_level"] = "woman"
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    text = Page(build_report(tmp_path / "run").read_text()).text
+    assert "The analysis level was changed. The run was configured for the level woman" in text
 
 
 def test_without_a_verdict_no_ratio_passes(run, page, tmp_path):

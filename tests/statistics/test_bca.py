@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 from prediction_tables import predictions_table
 
-from mammo_jax.statistics.bca import acceleration, bca_bound
+from mammo_jax.statistics.bca import acceleration, bca_bound, bca_p_value
 from mammo_jax.statistics.bootstrap import estimates
 from mammo_jax.statistics.prediction_grid import prediction_grid
 
@@ -104,3 +104,36 @@ def test_a_patient_without_whom_a_class_is_missing_changes_nothing():
     auroc = estimates(alone, 100, 0)[0]["1", 1.0].auroc
     assert auroc.left_out[0] == pytest.approx([auroc.value])
     assert np.isfinite(auroc.left_out[1]).all()
+
+
+@pytest.mark.parametrize("limit", [0.55, 0.7, 0.8, 0.9])
+def test_the_p_value_is_the_level_at_which_scipys_bound_is_the_limit(limit):
+    sample = RNG.exponential(size=30)
+    made = scipy.stats.bootstrap((sample,), np.mean, method="BCa", n_resamples=1999, rng=3)
+    limit = float(np.quantile(made.bootstrap_distribution, 1 - limit))
+    p_value = bca_p_value(sample.mean(), made.bootstrap_distribution, [without_each(np.mean, sample)], limit)
+    theirs = scipy.stats.bootstrap(
+        (sample,), np.mean, method="BCa", n_resamples=0, confidence_level=1 - 2 * p_value, bootstrap_result=made
+    )
+    assert theirs.confidence_interval.low == pytest.approx(limit, abs=1e-9)
+
+
+@pytest.mark.parametrize("skew", [-1, 0, 1])
+@pytest.mark.parametrize("value", [-0.1, 0.0, 0.1])
+def test_a_p_value_is_below_a_level_exactly_where_the_bound_passes(value, skew):
+    replicates = RNG.normal(size=999)
+    left_out = [skew * (RNG.exponential(size=20) - 1)]
+    for limit in np.linspace(-4, 3, 41):
+        p_value = bca_p_value(value, replicates, left_out, float(limit))
+        for alpha in (0.005, 0.025, 0.05, 0.2):
+            passes = bca_bound(value, replicates, left_out, alpha) > limit
+            assert passes or p_value >= alpha, (limit, alpha)
+            assert p_value < alpha or not passes or limit < np.sort(replicates)[1], (limit, alpha)
+
+
+def test_no_p_value_is_smaller_than_the_replicates_can_show():
+    replicates = np.linspace(-1, 1, 999)
+    assert bca_p_value(0.0, replicates, [], -5.0) == pytest.approx(1 / 1000)
+    assert bca_p_value(0.0, replicates, [], 5.0) == pytest.approx(999 / 1000, abs=1e-4)
+    assert bca_p_value(0.3, np.full(200, 0.3), [], 0.3) >= 0.5
+    assert bca_p_value(0.3, np.full(200, 0.3), [], 0.25) < 0.01

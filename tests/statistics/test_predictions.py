@@ -191,3 +191,28 @@ def test_merge_refuses_overlapping_parts(tmp_path):
         merge_predictions(tmp_path.glob("*.parquet"), tmp_path / "all.parquet")
     with pytest.raises(PredictionsError, match="no predictions to merge"):
         merge_predictions([], tmp_path / "all.parquet")
+
+
+def test_the_breast_is_optional_and_may_be_known_for_some_images_only(tmp_path):
+    table = predictions().assign(breast=["L", " R", "", None, "L", "01"])
+    known = ["L", "R", "", "", "L", "01"]
+    table.to_csv(tmp_path / "theirs.csv", index=False)
+    assert read_predictions(tmp_path / "theirs.csv")["breast"].tolist() == known
+    write_predictions(tmp_path / "a.parquet", table)
+    assert read_predictions(tmp_path / "a.parquet")["breast"].tolist() == known
+    assert pq.read_schema(tmp_path / "a.parquet").names == [*COLUMNS, "breast"]
+    write_predictions(tmp_path / "b.parquet", table.assign(breast=""))
+    assert pq.read_schema(tmp_path / "b.parquet").names == list(COLUMNS)
+
+
+def test_parts_with_and_without_breasts_are_merged(tmp_path):
+    write_predictions(tmp_path / "a.parquet", predictions().assign(breast="L"))
+    write_predictions(tmp_path / "b.parquet", predictions(fold=1))
+    merged = merge_predictions([tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "all.parquet")
+    assert merged.groupby("fold")["breast"].unique().map(list).to_dict() == {0: ["L"], 1: [""]}
+
+
+def test_an_image_shows_one_breast(tmp_path):
+    table = pd.concat([predictions().assign(breast="L"), predictions(test_ratio=15.0).assign(breast="R")])
+    with pytest.raises(PredictionsError, match=r"column 'breast'.*'f0i000'.* has 'L' and 'R'; give the image one"):
+        write_predictions(tmp_path / "p.parquet", table)

@@ -58,6 +58,8 @@ def test_models_are_tested_on_held_out_images_only_matched_and_transferred(finis
     }
     examples = read(1)
     expected = pd.Series(examples.folds, index=examples.image_ids)
+    breasts = pd.Series(examples.lateralities, index=examples.image_ids)
+    assert (table["breast"] == table["image_id"].map(breasts)).all()
     for _, part in table.groupby(["train_ratio", "test_ratio"]):
         assert sorted(part["image_id"]) == examples.image_ids.tolist()
         np.testing.assert_array_equal(part["fold"], expected[part["image_id"]])

@@ -11,5 +11,6 @@ from mammo_jax.jobs.config import StudyConfig
 CONFIG = StudyConfig(
     out=Path("runs/hybrid-whole"),
     source="hybrid",
+    analysis_level="woman",
     units=UnitConfig(unit="whole", target="abnormal", input_rows=256, input_columns=192),
 )

@@ -13,5 +13,6 @@ from mammo_jax.jobs.config import StudyConfig
 CONFIG = StudyConfig(
     out=Path("runs/mias-whole"),
     source="mias",
+    analysis_level="woman",
     units=UnitConfig(unit="whole", target="malignant", input_rows=256, input_columns=192),
 )

@@ -20,6 +20,7 @@ CONFIG = StudyConfig(
     out=Path("runs/phantom-whole"),
     train_ratios=(1.0,),
     phantom=PhantomConfig(phantom_seed=1, images=1200),
+    analysis_level="woman",
     units=UnitConfig(unit="whole", target="abnormal", input_rows=416, input_columns=320, input_pitch=0.5625),
     training=TrainingConfig(
         filters=(16, 32, 64), window=64, window_step=16, epochs=2, batch_size=8, learning_rate=3e-4
