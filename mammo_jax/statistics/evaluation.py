@@ -11,12 +11,14 @@ import pandas as pd
 
 from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, estimates
+from mammo_jax.statistics.harm import at_operating_point, vetoes
+from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
 from mammo_jax.statistics.predictions import check_predictions
 from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, Rule
 from mammo_jax.statistics.verdict import MIN_AUROC, verdict, verdict_sentence
 
-SCHEMA = "mammo_jax metrics 2"
+SCHEMA = "mammo_jax metrics 3"
 RESAMPLES = 2000
 
 
@@ -29,6 +31,8 @@ def evaluate(
     primary_model: str | None = None,
     target: str = "",
     frozen: bool = False,
+    point: OperatingPoint = OperatingPoint(),  # noqa: B008 (frozen)
+    validation: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Compute all metrics and verdicts from a predictions table.
 
@@ -53,6 +57,10 @@ def evaluate(
     frozen : bool
         True if the predictions come from one finished model and the verdict is about that model only, so that there is
         only one seed. Otherwise a single seed makes the result a demonstration.
+    point : OperatingPoint
+        Where sensitivity and specificity are measured; a loss of them can forbid a ratio.
+    validation : DataFrame, optional
+        Scores of each model's validation patients at CR 1, from which its threshold is found, see `read_validation`.
 
     Returns
     -------
@@ -73,8 +81,16 @@ def evaluate(
     primary = primary_model if primary_model is not None else names[0]
     if primary not in names:
         raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
+    if point.threshold is not None and not frozen:
+        raise StatisticsError("threshold: only a frozen model has one threshold; leave it out, or add --frozen")
+    measured: dict[str, Any] = {"point": point, "rule": rule, "resamples": resamples, "seed": seed, "frozen": frozen}
     models = [
-        _evaluate_model(name, predictions[predictions["model"] == name], rule, resamples, seed, frozen)
+        _evaluate_model(
+            name,
+            predictions[predictions["model"] == name],
+            None if validation is None else validation[validation["model"] == name],
+            **measured,
+        )
         for name in names
     ]
     primary_metrics = models[names.index(primary)]
@@ -114,13 +130,23 @@ def check_resamples(resamples: int) -> None:
 
 
 def _evaluate_model(
-    name: str, table: pd.DataFrame, rule: Rule, resamples: int, seed: int, frozen: bool
+    name: str,
+    table: pd.DataFrame,
+    validation: pd.DataFrame | None,
+    *,
+    point: OperatingPoint,
+    rule: Rule,
+    resamples: int,
+    seed: int,
+    frozen: bool,
 ) -> dict[str, Any]:
     try:
         grid = prediction_grid(table)
         if frozen:
             _check_frozen(grid)
         cells, redrawn = estimates(grid, resamples, seed)
+        bootstrap = {"resamples": resamples, "seed": seed}
+        operating = at_operating_point(grid, table, point, margin=rule.margin, validation=validation, **bootstrap)
     except StatisticsError as error:
         raise StatisticsError(f"model {name!r}: {error}") from None
     transfer = {test: cell.auroc for (train, test), cell in cells.items() if train == "1"}
@@ -135,8 +161,9 @@ def _evaluate_model(
         "redrawn_resamples": redrawn,
         "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
         "seed_null": _seed_null(grid, cells),
+        "operating_point": operating,
         "verdicts": {
-            "transfer": verdict("transfer", transfer, **judged),
+            "transfer": verdict("transfer", transfer, harms=vetoes(operating), **judged),
             "matched": verdict("matched", matched, **judged),
         },
     }
