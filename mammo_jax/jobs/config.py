@@ -17,6 +17,7 @@ from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import Method
 from mammo_jax.statistics.evaluation import RESAMPLES, check_resamples
+from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
 from mammo_jax.training_config import TrainingConfig
 
@@ -101,6 +102,12 @@ class StudyConfig:
     min_positive_patients : int
         With fewer patients with a positive image no ratio is given; a model with an AUROC above 0.8 needs more, see
         docs/EVIDENCE.md.
+    sensitivity : float
+        A ratio must not harm sensitivity or specificity at the threshold that has this sensitivity uncompressed, on the
+        validation patients.
+    prevalence : float or None
+        Share of positives where the model is to be used, such as 0.006; then recalls and missed positives per 1000 are
+        given.
     features_from : Path or None
         A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
     workers : int or None
@@ -128,6 +135,8 @@ class StudyConfig:
     margin: float = MARGIN
     alpha: float = ALPHAS[0]
     min_positive_patients: int = MIN_POSITIVE_PATIENTS
+    sensitivity: float = SENSITIVITY
+    prevalence: float | None = None
     resamples: int = RESAMPLES
     features_from: Path | None = None
     workers: int | None = None
@@ -142,7 +151,7 @@ class StudyConfig:
     def __post_init__(self) -> None:
         """Refuse at once what would be refused after hours."""
         check_resamples(self.resamples)
-        _ = self.rule  # refuses what it cannot be
+        _ = self.rule, self.operating_point  # refuse what they cannot be
         if self.folds < 2:
             raise ValueError(f"folds: {self.folds} is too few; models of the others score a fold, so take 2")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -165,6 +174,11 @@ class StudyConfig:
     def rule(self) -> Rule:
         """The verdict's rule."""
         return Rule(self.margin, self.alpha, self.min_positive_patients)
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """Where sensitivity and specificity are measured."""
+        return OperatingPoint(self.sensitivity, prevalence=self.prevalence)
 
     @property
     def processes(self) -> int:

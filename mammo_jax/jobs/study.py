@@ -53,8 +53,14 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         metrics: dict[str, Any] = read_json(path)
         if metrics.get("predictions_sha256") == table_hash:
             return metrics
+    validation = config.run.validation
     metrics = evaluate(
-        read_predictions(predictions), rule=config.rule, resamples=config.resamples, target=config.units.target
+        read_predictions(predictions),
+        rule=config.rule,
+        resamples=config.resamples,
+        target=config.units.target,
+        point=config.operating_point,
+        validation=read_predictions(validation, validation=True) if validation.exists() else None,
     )
     config.run.report.unlink(missing_ok=True)
     write_json(path, metrics | {"predictions_sha256": table_hash})

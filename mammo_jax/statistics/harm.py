@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -70,17 +70,6 @@ def at_operating_point(
     rates, used = estimated_rates(grid, thresholds, point.sensitivity, resamples, seed)
     models = product(grid.seeds, (fold.number for fold in grid.folds))
     cases = changed_cases(table, dict(zip(models, used.ravel().tolist())))
-    results = []
-    for ratio in sorted(rates):
-        changes = None if ratio == 1 else [ours - first for ours, first in zip(rates[ratio], rates[1.0])]
-        results.append(
-            {"test_ratio": ratio}
-            | {name: _with_interval(rate) for name, rate in zip(MEASURES, rates[ratio])}
-            | {"changes": changes and {name: _with_interval(change) for name, change in zip(MEASURES, changes)}}
-            | {"harms": harms(changes or (), margin, point.place)}
-            | per_thousand(rates[ratio][0].value, rates[ratio][1].value, point.prevalence)
-            | cases[ratio]
-        )
     return {
         "place": point.place,
         "sensitivity": point.sensitivity,
@@ -88,8 +77,26 @@ def at_operating_point(
         "thresholds": used.tolist(),
         "prevalence": point.prevalence,
         "largest_loss": HARM_SHARE * margin,
-        "results": results,
+        "results": [
+            {"test_ratio": ratio}
+            | _result(rates[ratio], None if ratio == 1 else rates[1.0], point, margin)
+            | cases[ratio]
+            for ratio in sorted(rates)
+        ],
     }
+
+
+def _result(
+    rates: tuple[Estimate, Estimate],
+    uncompressed: tuple[Estimate, Estimate] | None,
+    point: OperatingPoint,
+    margin: float,
+) -> dict[str, Any]:
+    result: dict[str, Any] = {name: _with_interval(rate) for name, rate in zip(MEASURES, rates)}
+    changes = [] if uncompressed is None else [ours - first for ours, first in zip(rates, uncompressed)]
+    result["changes"] = {name: _with_interval(change) for name, change in zip(MEASURES, changes)} or None
+    result["harms"] = harms(changes, margin, point.place)
+    return result | per_thousand(rates[0].value, rates[1].value, point.prevalence)
 
 
 def harms(changes: Sequence[Estimate], margin: float, place: str) -> list[dict[str, Any]]:
@@ -127,9 +134,7 @@ def per_thousand(sensitivity: float, specificity: float, prevalence: float | Non
     return {"recalls_per_1000": 1000 * recalled, "missed_per_1000": 1000 * prevalence * (1 - sensitivity)}
 
 
-def changed_cases(
-    table: pd.DataFrame, thresholds: Mapping[tuple[int, int], float]
-) -> dict[float, dict[str, list[dict[str, Any]]]]:
+def changed_cases(table: pd.DataFrame, thresholds: Mapping[tuple[int, int], float]) -> dict[float, dict[str, Any]]:
     """Find the positive images that are recalled at CR 1 and no longer at a ratio ("lost"), and the reverse ("gained").
 
     Parameters
@@ -154,7 +159,7 @@ def changed_cases(
     }
 
 
-def _cases(changed: pd.Series) -> list[dict[str, Any]]:
+def _cases(changed: pd.Series) -> list[dict[Hashable, Any]]:
     """Return the images that are True for some training seed."""
     counts = changed[changed].groupby(level=["image_id", "patient_id"]).size().rename("trainings").reset_index()
     return counts.sort_values(["trainings", "image_id"], ascending=[False, True]).to_dict("records")

@@ -15,6 +15,7 @@ from mammo_jax.report import ReportError, build_report, sections
 from mammo_jax.report.build import display_bytes, display_ratio, display_signed, storage_sentence
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.evaluation import evaluate
+from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.rule import Rule
 
 
@@ -81,6 +82,31 @@ def test_both_levels_and_the_margins_share_are_shown(run, page):
     for step in verdict["steps"]:
         bounds = f"{display_signed(step['lower_bound'])} ({display_signed(step['lower_bound_at_other_alpha'])})"
         assert f"{bounds} {'yes' if step['passed'] else 'no'}" in text
+
+
+def test_the_operating_point_shows_rates_harm_and_the_cases(run, page, tmp_path):
+    section = page.text[page.text.index("At the operating point") :].replace("\u202f", "").replace("\xa0", " ")
+    (model,) = json.loads((run / "metrics.json").read_text())["models"]
+    assert "at the threshold of 90 % sensitivity, found from the uncompressed test images" in section
+    assert "A loss above 2.5 points (half the margin) whose 95 % interval excludes 0" in section
+    assert "per 1000" not in section
+    for row in model["operating_point"]["results"]:
+        for name in ("sensitivity", "specificity"):
+            value, low, high = (f"{100 * row[name][key]:.1f}" for key in ("value", "low", "high"))
+            assert f"{value} ({low}–{high})" in section
+    table = predictions_table(transfer_losses({1.0: 0.0, 15.0: 0.1}))
+    table.loc[table["test_ratio"] == 15, "score"] -= 0.6
+    found = evaluate(table, resamples=200, point=OperatingPoint(prevalence=0.006))
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    text = Page(build_report(tmp_path).read_text()).text.replace("\xa0", " ")
+    assert found["sentence"] in text
+    assert "No ratio passed: CR 15 would pass by AUROC, but" in text
+    row = found["models"][0]["operating_point"]["results"][1]
+    rates = f"{row['recalls_per_1000']:.1f} {row['missed_per_1000']:.2f}"
+    assert f"{rates} {len(row['lost'])} / {len(row['gained'])} sensitivity" in text
+    assert "Per 1000 images, if 0.6 % are positive." in text
+    assert f"CR 15: lost {row['lost'][0]['image_id']}, " in text
+    assert f"and {len(row['lost']) - 10} more in metrics.json" in text
 
 
 def test_without_a_verdict_no_ratio_passes(run, page, tmp_path):

@@ -191,3 +191,14 @@ def test_merge_refuses_overlapping_parts(tmp_path):
         merge_predictions(tmp_path.glob("*.parquet"), tmp_path / "all.parquet")
     with pytest.raises(PredictionsError, match="no predictions to merge"):
         merge_predictions([], tmp_path / "all.parquet")
+
+
+def test_validation_scores_are_of_cr_1_and_of_any_fold(tmp_path):
+    table = predictions_table({("1", 1.0): 0.0}, patients=20)
+    table = pd.concat([table, table.assign(fold=(table["fold"] + 1) % 5)])
+    with pytest.raises(PredictionsError, match="keep all images of a patient in one fold"):
+        write_predictions(tmp_path / "validation.parquet", table)
+    write_predictions(tmp_path / "validation.parquet", table, validation=True)
+    assert len(read_predictions(tmp_path / "validation.parquet", validation=True)) == len(table)
+    with pytest.raises(PredictionsError, match=r"test_ratio.*15.* is not 1"):
+        check_predictions(table.assign(test_ratio=15.0), "validation", validation=True)
