@@ -80,7 +80,7 @@ def test_the_threshold_is_given_or_from_validation_patients(table, tmp_path, cap
         sources.append((operating["threshold_from"], operating["thresholds"][0][0]))
     assert [source for source, _ in sources] == ["validation patients"] * 2
     assert sources[1][1] == pytest.approx(sources[0][1] - 5)
-    with pytest.raises(SystemExit, match="prevalence: 6.0 is not between 0 and 1"):
+    with pytest.raises(SystemExit, match=r"prevalence: 6\.0 is not between 0 and 1"):
         evaluate.main([*given, "--prevalence", "6"])
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from prediction_tables import predictions_table
 
 from mammo_jax.statistics.predictions import (
     COLUMNS,
     PredictionsError,
+    check_predictions,
     merge_predictions,
     read_predictions,
     write_predictions,
