@@ -51,9 +51,9 @@ class HarmConfig:
     workers: int = 1
 
 
-def table(config: HarmConfig, scenarios: Sequence[Scenario] = SCENARIOS) -> str:
+def table(config: HarmConfig) -> str:
     """Simulate all scenarios and return a Markdown table: percent of the studies that pass each condition."""
-    rows = list(product(scenarios, (LOSSES | SHIFTED).items()))
+    rows = list(product(SCENARIOS, (LOSSES | SHIFTED).items()))
     trials = [HarmTrial(scenario, *loss, config.studies, config.resamples) for scenario, (_, loss) in rows]
     found = dict(results_as_completed(passing_studies, trials, config.workers, environment=ONE_THREAD))
     header = ("women with a lesion, of all", "AUROC at CR 1", "harm", "loss of AUROC", *CONDITIONS)
