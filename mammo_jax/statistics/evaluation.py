@@ -76,11 +76,7 @@ def evaluate(
     predictions = check_predictions(predictions, "predictions")
     check_resamples(resamples)
     names = sorted(str(name) for name in predictions["model"].unique())
-    if primary_model is None and len(names) > 1:
-        raise StatisticsError(f"primary_model: choose which of the models {names} the verdict is about")
-    primary = primary_model if primary_model is not None else names[0]
-    if primary not in names:
-        raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
+    primary = _primary(primary_model, names)
     if point.threshold is not None and not frozen:
         raise StatisticsError("threshold: only a frozen model has one threshold; leave it out, or add --frozen")
     measured: dict[str, Any] = {"point": point, "rule": rule, "resamples": resamples, "seed": seed, "frozen": frozen}
@@ -108,6 +104,15 @@ def evaluate(
         "sentence": verdict_sentence(primary_metrics["verdicts"]["transfer"], frozen=frozen),
         "models": models,
     }
+
+
+def _primary(name: str | None, names: list[str]) -> str:
+    """Return the model that the verdict is about."""
+    if name is None and len(names) > 1:
+        raise StatisticsError(f"primary_model: choose which of the models {names} the verdict is about")
+    if name is not None and name not in names:
+        raise StatisticsError(f"primary_model: {name!r} is not in the table, which has {names}")
+    return names[0] if name is None else name
 
 
 def _thresholds(rule: Rule) -> dict[str, float]:

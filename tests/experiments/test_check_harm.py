@@ -20,7 +20,7 @@ def test_a_shift_loses_the_sensitivity_that_it_says():
 
 
 def test_a_small_part_of_the_evidence():
-    """AUROC does not see a shift and harm does; without a loss harm forbids little; "both" is never more than either."""
+    """AUROC does not see a shift and harm does; without a loss it forbids little."""
     still = HarmTrial(replace(SMALL, correlation=0.99), 0.0, 0.0, 30, 200)
     unharmed = passing_studies(still)
     shifted = passing_studies(replace(still, shift=shift_that_loses(0.15)))
