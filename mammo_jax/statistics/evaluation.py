@@ -80,15 +80,7 @@ def evaluate(
     if point.threshold is not None and not frozen:
         raise StatisticsError("threshold: only a frozen model has one threshold; leave it out, or add --frozen")
     measured: dict[str, Any] = {"point": point, "rule": rule, "resamples": resamples, "seed": seed, "frozen": frozen}
-    models = [
-        _evaluate_model(
-            name,
-            predictions[predictions["model"] == name],
-            None if validation is None else validation[validation["model"] == name],
-            **measured,
-        )
-        for name in names
-    ]
+    models = [_evaluate_model(name, predictions, validation, **measured) for name in names]
     primary_metrics = models[names.index(primary)]
     return {
         "schema": SCHEMA,
@@ -136,7 +128,7 @@ def check_resamples(resamples: int) -> None:
 
 def _evaluate_model(
     name: str,
-    table: pd.DataFrame,
+    predictions: pd.DataFrame,
     validation: pd.DataFrame | None,
     *,
     point: OperatingPoint,
@@ -145,6 +137,8 @@ def _evaluate_model(
     seed: int,
     frozen: bool,
 ) -> dict[str, Any]:
+    table = predictions[predictions["model"] == name]
+    validation = None if validation is None else validation[validation["model"] == name]
     try:
         grid = prediction_grid(table)
         if frozen:
