@@ -86,6 +86,11 @@ class ModelFolder:
         """Scores of the held-out fold."""
         return self.path / "predictions.parquet"
 
+    @property
+    def validation(self) -> Path:
+        """Scores of the validation patients at CR 1."""
+        return self.path / "validation.parquet"
+
 
 @dataclass(frozen=True)
 class FoldModels:
@@ -242,6 +247,11 @@ class RunFolder:
     def predictions(self) -> Path:
         """Scores of every model on its held-out fold."""
         return self.path / "predictions.parquet"
+
+    @property
+    def validation(self) -> Path:
+        """Scores, at CR 1, of the patients that each model was validated with; models trained at CR 1 only."""
+        return self.path / "validation.parquet"
 
     @property
     def metrics(self) -> Path:

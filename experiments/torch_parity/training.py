@@ -14,9 +14,10 @@ from experiments.torch_parity.parity import RATES, Case, Optimizer, Trajectory, 
 from mammo_jax.dataset.input_pipeline import Examples, batches, steps_per_epoch
 from mammo_jax.models.pretrained import to_torch
 from mammo_jax.training.augmentation import augment
-from mammo_jax.training.loop import class_weights, validation_rows
+from mammo_jax.training.loop import class_weights
 from mammo_jax.training.starting_weights import starting_state
 from mammo_jax.training.step import build_steps, learning_rate, standardise
+from mammo_jax.training.validation import run_seed_of, training_rows, validation_rows
 from mammo_jax.training_config import TrainingConfig
 
 Dtype = np.dtype | type
@@ -95,8 +96,8 @@ def train_in_torch(examples: Examples, fold: int, config: TrainingConfig, seed: 
     -------
     float64 [images of the fold]
     """
-    training = examples.take(np.flatnonzero(examples.folds != fold))
-    run_seed = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+    training = examples.take(training_rows(examples, fold))
+    run_seed = run_seed_of(seed, fold)
     validating = validation_rows(training, config.validation_parts, run_seed, "torch")
     fitting, validation = (training.take(np.flatnonzero(rows)) for rows in (~validating, validating))
     start = starting_state(config, build_steps(config), run_seed, validation.images[:1], None)

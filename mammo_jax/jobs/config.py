@@ -18,6 +18,7 @@ from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import Method
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling, Scored
 from mammo_jax.statistics.evaluation import RESAMPLES, check_resamples
+from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
 from mammo_jax.training_config import TrainingConfig
 
@@ -107,6 +108,12 @@ class StudyConfig:
         breast, or each woman. The other levels are shown beside it.
     level_score : str
         The score of a breast or a woman: the maximum or the mean over its images.
+    sensitivity : float
+        A ratio must not harm sensitivity or specificity at the threshold that has this sensitivity uncompressed, on the
+        validation patients.
+    prevalence : float or None
+        Share of positives where the model is to be used, such as 0.006; then recalls and missed positives per 1000 are
+        given.
     features_from : Path or None
         A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
     workers : int or None
@@ -136,6 +143,8 @@ class StudyConfig:
     min_positive_patients: int = MIN_POSITIVE_PATIENTS
     analysis_level: Level = "image"
     level_score: Pooling = "max"
+    sensitivity: float = SENSITIVITY
+    prevalence: float | None = None
     resamples: int = RESAMPLES
     features_from: Path | None = None
     workers: int | None = None
@@ -150,7 +159,7 @@ class StudyConfig:
     def __post_init__(self) -> None:
         """Refuse at once what would be refused after hours."""
         check_resamples(self.resamples)
-        _ = self.rule  # refuses what it cannot be
+        _ = self.rule, self.operating_point  # refuse what they cannot be
         if self.folds < 2:
             raise ValueError(f"folds: {self.folds} is too few; models of the others score a fold, so take 2")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -184,6 +193,11 @@ class StudyConfig:
         """The verdict's analysis level."""
         scored: Scored = "patch" if self.units.unit == "patch" else "image"
         return AnalysisLevels(self.analysis_level, self.level_score, scored)
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """Where sensitivity and specificity are measured."""
+        return OperatingPoint(self.sensitivity, prevalence=self.prevalence)
 
     @property
     def processes(self) -> int:

@@ -24,6 +24,7 @@ from mammo_jax.report import build_report
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling
 from mammo_jax.statistics.evaluation import RESAMPLES, evaluate, verdict_text
+from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
@@ -61,6 +62,17 @@ class EvaluateConfig:
         What label 1 stands for, for the report.
     frozen : bool
         The table holds one finished model and the verdict is about that one alone, so one seed is all there can be.
+    sensitivity : float
+        A ratio must not harm sensitivity or specificity at the threshold that has this sensitivity uncompressed.
+    threshold : float or None
+        The threshold of a frozen model: images with this score or a higher one are recalled.
+    validation : Path or None
+        Scores of the patients that each model was validated with, at CR 1, from which its threshold is found; a study's
+        own are taken where it is evaluated again. Without them, and without a threshold, it is found from the test
+        scores at CR 1.
+    prevalence : float or None
+        Share of positives where the model is to be used, such as 0.006; then recalls and missed positives per 1000 are
+        given.
     """
 
     predictions: Path
@@ -75,6 +87,10 @@ class EvaluateConfig:
     primary_model: str | None = None
     target: str = ""
     frozen: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    sensitivity: float = SENSITIVITY
+    threshold: float | None = None
+    validation: Path | None = None
+    prevalence: float | None = None
 
 
 def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]:
@@ -89,6 +105,9 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     own = run.predictions
     if (own.exists() or run.config.exists()) and own.resolve() != config.predictions.resolve():
         raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
+    validation = config.validation
+    if validation is None and own.exists() and run.validation.exists():
+        validation = run.validation
     metrics = evaluate(
         read_predictions(config.predictions),
         rule=Rule(config.margin, config.alpha, config.min_positive_patients),
@@ -98,6 +117,8 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         primary_model=config.primary_model,
         target=config.target,
         frozen=config.frozen,
+        point=OperatingPoint(config.sensitivity, config.threshold, config.prevalence),
+        validation=None if validation is None else read_predictions(validation, validation=True),
     )
     metrics |= {"command": command, "predictions_sha256": sha256_file(config.predictions)}
     write_json(run.metrics, metrics)

@@ -53,12 +53,15 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         metrics: dict[str, Any] = read_json(path)
         if metrics.get("predictions_sha256") == table_hash and metrics.get("schema") == SCHEMA:
             return metrics
+    validation = config.run.validation
     metrics = evaluate(
         read_predictions(predictions),
         rule=config.rule,
         levels=config.levels,
         resamples=config.resamples,
         target=config.units.target,
+        point=config.operating_point,
+        validation=read_predictions(validation, validation=True) if validation.exists() else None,
     )
     config.run.report.unlink(missing_ok=True)
     write_json(path, metrics | {"predictions_sha256": table_hash})

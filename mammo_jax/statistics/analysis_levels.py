@@ -17,6 +17,8 @@ Pooling = Literal["max", "mean"]
 Scored = Literal["image", "patch"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+# From predictions and validation scores at one level to results, counts and verdicts.
+Judge = Callable[[pd.DataFrame, "pd.DataFrame | None"], Mapping[str, Any]]
 POOLED = {"max": "maximum", "mean": "mean"}
 
 
@@ -79,6 +81,13 @@ def at_level(table: pd.DataFrame, level: Level, pooling: Pooling) -> pd.DataFram
     return pooled.assign(image_id=[f"{patient!r} {breast!r}" for patient, breast in zip(*map(pooled.get, members))])
 
 
+def tables_at_level(
+    table: pd.DataFrame, validation: pd.DataFrame | None, level: Level, pooling: Pooling
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return predictions and validation scores at a level, see `at_level`."""
+    return at_level(table, level, pooling), None if validation is None else at_level(validation, level, pooling)
+
+
 def _check_breasts(table: pd.DataFrame) -> None:
     if BREAST not in table:
         raise StatisticsError(f"the predictions have no column {BREAST!r}")
@@ -91,9 +100,10 @@ def _check_breasts(table: pd.DataFrame) -> None:
 
 def level_rows(
     table: pd.DataFrame,
+    validation: pd.DataFrame | None,
     levels: AnalysisLevels,
     primary: Mapping[str, Any],
-    judge: Callable[[pd.DataFrame], Mapping[str, Any]],
+    judge: Judge,
 ) -> list[dict[str, Any]]:
     """Judge one model at every level, with both ways of pooling.
 
@@ -101,11 +111,13 @@ def level_rows(
     ----------
     table : DataFrame
         One model's predictions. Only those of the models trained at CR 1 are used.
+    validation : DataFrame or None
+        Its validation scores.
     levels : AnalysisLevels
     primary : mapping
         What `judge` returned for the primary level.
     judge : callable
-        From a table to a model's results, counts and verdicts.
+        From both, at one level, to a model's results, counts and verdicts.
 
     Returns
     -------
@@ -123,7 +135,11 @@ def level_rows(
             is_primary = level == levels.primary and pooling in (None, levels.pooling)
             row = {"level": level, "noun": levels.noun(level), "pooling": pooling, "primary": is_primary}
             try:
-                judged = primary if is_primary else judge(at_level(table, level, pooling or levels.pooling))
+                judged = (
+                    primary
+                    if is_primary
+                    else judge(*tables_at_level(table, validation, level, pooling or levels.pooling))
+                )
             except StatisticsError as error:
                 rows.append(row | _figures(None) | {"not_available": str(error)})
             else:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
@@ -143,30 +143,48 @@ def estimates(grid: PredictionGrid, resamples: int, seed: int) -> tuple[dict[Cel
     areas: dict[Cell, list[np.ndarray]] = {cell: [] for cell in grid.scores}
     redrawn = 0
     for position, fold in enumerate(grid.folds):
-        rng = np.random.default_rng([seed, 1 + position])
-        counts, redrawn_in_fold = resample_patients(fold, resamples, rng)
+        counts, redrawn_in_fold = drawn_in_fold(fold, position, resamples, seed)
         redrawn += redrawn_in_fold
-        counts = np.concatenate([np.ones((len(counts), 1), np.int64), counts], axis=1)
         for cell, scores in grid.scores.items():
             areas[cell].append(
                 np.stack([_areas(fold, seed_scores, counts) for seed_scores in scores[position]], axis=1)
             )
-    seeds = draw_seeds(len(grid.seeds), resamples, np.random.default_rng([seed, 0]))
+    seeds = drawn_seeds(grid, resamples, seed)
     return {cell: _summarise(grid.folds, areas[cell], seeds) for cell in areas}, redrawn
 
 
-def _areas(fold: Fold, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Compute AUROC and AUPRC with each column of counts, then without each patient; in chunks to limit the memory.
+def drawn_in_fold(fold: Fold, position: int, resamples: int, seed: int) -> tuple[np.ndarray, int]:
+    """Draw the patients of the fold at a position; every statistic of a model has the same ones.
 
     Returns
     -------
-    float64 [2, columns + patients]
+    counts : int64 [patients, 1 + resamples]
+        How often each patient is drawn; first once each, which is the original data.
+    redrawn : int
+        Number of resamples that were drawn again.
     """
+    counts, redrawn = resample_patients(fold, resamples, np.random.default_rng([seed, 1 + position]))
+    return np.concatenate([np.ones((len(counts), 1), np.int64), counts], axis=1), redrawn
+
+
+def drawn_seeds(grid: PredictionGrid, resamples: int, seed: int) -> np.ndarray:
+    """Draw the training seeds, float64 [seeds, resamples]; every statistic of a model has the same ones."""
+    return draw_seeds(len(grid.seeds), resamples, np.random.default_rng([seed, 0]))
+
+
+def weightings(fold: Fold, counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the images' weights with each column of counts, then without each patient, [images, at most some]."""
     step = max(1, MAX_WEIGHTS // len(fold.labels))
     patients = np.arange(len(counts))
-    drawn = (counts[:, start : start + step][fold.patients] for start in range(0, counts.shape[1], step))
-    without = (fold.patients[:, None] != patients[start : start + step] for start in range(0, len(patients), step))
-    chunks = [auroc_and_auprc(fold.labels, scores, weights) for weights in chain(drawn, without)]
+    for start in range(0, counts.shape[1], step):
+        yield counts[:, start : start + step][fold.patients]
+    for start in range(0, len(patients), step):
+        yield fold.patients[:, None] != patients[start : start + step]
+
+
+def _areas(fold: Fold, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Compute AUROC and AUPRC with all weightings, float64 [2, columns + patients]."""
+    chunks = [auroc_and_auprc(fold.labels, scores, weights) for weights in weightings(fold, counts)]
     return np.concatenate([np.stack(chunk) for chunk in chunks], axis=1)
 
 
@@ -177,24 +195,28 @@ def draw_seeds(seeds: int, resamples: int, rng: np.random.Generator) -> np.ndarr
 
 
 def _summarise(folds: tuple[Fold, ...], areas: list[np.ndarray], seeds: np.ndarray) -> Estimates:
-    """Average over the folds, then over the seeds.
-
-    `areas` has an array [2, seeds, 1 + resamples + patients] for each fold: all patients, the resamples, and without
-    each patient; `seeds` are the weights [seeds, resamples].
-    """
+    """Average over the folds, then over the seeds; `areas` has an array [2, …] for each fold, see `averaged`."""
+    auroc, auprc = (averaged(folds, [part[metric] for part in areas], seeds) for metric in range(2))
     by_fold = np.stack([part[:, :, 0] for part in areas], axis=2)
-    resamples = seeds.shape[1]
-    replicates = np.mean([part[:, :, 1 : 1 + resamples] for part in areas], axis=0)
-    without = [part[:, :, 1 + resamples :] for part in areas]
-    auroc, auprc = (
-        Estimate(
-            float(by_fold[metric].mean()),
-            (replicates[metric] * seeds).sum(axis=0),
-            _left_out(folds, by_fold[metric], [part[metric] for part in without]),
-        )
-        for metric in range(2)
-    )
     return Estimates(auroc, auprc, by_fold[0], by_fold[1])
+
+
+def averaged(folds: tuple[Fold, ...], parts: list[np.ndarray], seeds: np.ndarray) -> Estimate:
+    """Average a statistic over the folds, then over the training seeds.
+
+    Parameters
+    ----------
+    folds : tuple of Fold
+    parts : list of float64 [seeds, 1 + resamples + patients]
+        For each fold, the statistic with every weighting of `weightings`.
+    seeds : float64 [seeds, resamples]
+        Weight of each seed in each resample.
+    """
+    by_fold = np.stack([part[:, 0] for part in parts], axis=1)
+    end = 1 + seeds.shape[1]
+    replicates = np.mean([part[:, 1:end] for part in parts], axis=0)
+    left_out = _left_out(folds, by_fold, [part[:, end:] for part in parts])
+    return Estimate(float(by_fold.mean()), (replicates * seeds).sum(axis=0), left_out)
 
 
 def _left_out(folds: tuple[Fold, ...], by_fold: np.ndarray, without: list[np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -12,8 +12,17 @@ import numpy as np
 import pandas as pd
 
 from mammo_jax.ratios import ratio_text
-from mammo_jax.statistics.analysis_levels import AnalysisLevels, at_level, disagreement, level_lines, level_rows
+from mammo_jax.statistics.analysis_levels import (
+    AnalysisLevels,
+    Judge,
+    disagreement,
+    level_lines,
+    level_rows,
+    tables_at_level,
+)
 from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, estimates
+from mammo_jax.statistics.harm import at_operating_point, vetoes
+from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
 from mammo_jax.statistics.predictions import check_predictions
 from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, Rule
@@ -34,6 +43,8 @@ def evaluate(
     primary_model: str | None = None,
     target: str = "",
     frozen: bool = False,
+    point: OperatingPoint = OperatingPoint(),  # noqa: B008 (frozen)
+    validation: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Compute all metrics and verdicts from a predictions table.
 
@@ -60,6 +71,10 @@ def evaluate(
     frozen : bool
         True if the predictions come from one finished model and the verdict is about that model only, so that there is
         only one seed. Otherwise a single seed makes the result a demonstration.
+    point : OperatingPoint
+        Where sensitivity and specificity are measured; a loss of them can forbid a ratio.
+    validation : DataFrame, optional
+        Scores of each model's validation patients at CR 1, from which its threshold is found, see `read_validation`.
 
     Returns
     -------
@@ -75,11 +90,11 @@ def evaluate(
     predictions = check_predictions(predictions, "predictions")
     check_resamples(resamples)
     names = sorted(str(name) for name in predictions["model"].unique())
-    primary = _primary_name(names, primary_model)
-    models = [
-        _evaluate_model(name, predictions[predictions["model"] == name], levels, rule, resamples, seed, frozen)
-        for name in names
-    ]
+    primary = _primary(primary_model, names)
+    if point.threshold is not None and not frozen:
+        raise StatisticsError("threshold: only a frozen model has one threshold; leave it out, or add --frozen")
+    judge = partial(_judge, point=point, rule=rule, resamples=resamples, seed=seed)
+    models = [_evaluate_model(name, predictions, validation, levels, judge, frozen) for name in names]
     primary_metrics = models[names.index(primary)]
     transfer, noun = primary_metrics["verdicts"]["transfer"], levels.noun(levels.primary)
     sentences = [verdict_sentence(transfer, noun=noun, frozen=frozen)]
@@ -101,13 +116,13 @@ def evaluate(
     }
 
 
-def _primary_name(names: list[str], asked: str | None) -> str:
-    if asked is None and len(names) > 1:
+def _primary(name: str | None, names: list[str]) -> str:
+    """Return the model that the verdict is about."""
+    if name is None and len(names) > 1:
         raise StatisticsError(f"primary_model: choose which of the models {names} the verdict is about")
-    primary = asked if asked is not None else names[0]
-    if primary not in names:
-        raise StatisticsError(f"primary_model: {primary!r} is not in the table, which has {names}")
-    return primary
+    if name is not None and name not in names:
+        raise StatisticsError(f"primary_model: {name!r} is not in the table, which has {names}")
+    return names[0] if name is None else name
 
 
 def verdict_text(metrics: Mapping[str, Any]) -> str:
@@ -137,15 +152,21 @@ def check_resamples(resamples: int) -> None:
 
 
 def _evaluate_model(
-    name: str, table: pd.DataFrame, levels: AnalysisLevels, rule: Rule, resamples: int, seed: int, frozen: bool
+    name: str,
+    predictions: pd.DataFrame,
+    validation: pd.DataFrame | None,
+    levels: AnalysisLevels,
+    judge: Judge,
+    frozen: bool,
 ) -> dict[str, Any]:
     """Evaluate a model at the primary level, with the counts of its images, and judge it at every level."""
+    table = predictions[predictions["model"] == name]
+    validation = None if validation is None else validation[validation["model"] == name]
     try:
         images = prediction_grid(table)  # first of all: a missing image would not be missed in a maximum
         if frozen:
             _check_frozen(images)
-        judge = partial(_judge, rule=rule, resamples=resamples, seed=seed)
-        primary = judge(_primary_table(table, levels))
+        primary = judge(*_primary_tables(table, validation, levels))
     except StatisticsError as error:
         raise StatisticsError(f"model {name!r}: {error}") from None
     return {
@@ -154,21 +175,33 @@ def _evaluate_model(
         "demonstration": len(images.seeds) == 1 and not frozen,
         **primary,
         "counts": _counts(images),
-        "levels": level_rows(table, levels, primary, judge),
+        "levels": level_rows(table, validation, levels, primary, judge),
     }
 
 
-def _primary_table(table: pd.DataFrame, levels: AnalysisLevels) -> pd.DataFrame:
+def _primary_tables(
+    table: pd.DataFrame, validation: pd.DataFrame | None, levels: AnalysisLevels
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     try:
-        return at_level(table, levels.primary, levels.pooling)
+        return tables_at_level(table, validation, levels.primary, levels.pooling)
     except StatisticsError as error:
         raise StatisticsError(f"analysis level {levels.primary}: {error}; choose another --analysis-level") from None
 
 
-def _judge(table: pd.DataFrame, *, rule: Rule, resamples: int, seed: int) -> dict[str, Any]:
-    """Compute a model's results, counts and verdicts from the table of one level."""
+def _judge(
+    table: pd.DataFrame,
+    validation: pd.DataFrame | None,
+    *,
+    point: OperatingPoint,
+    rule: Rule,
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Compute a model's results, counts and verdicts from the tables of one level."""
     grid = prediction_grid(table)
     cells, redrawn = estimates(grid, resamples, seed)
+    bootstrap = {"resamples": resamples, "seed": seed}
+    operating = at_operating_point(grid, table, point, margin=rule.margin, validation=validation, **bootstrap)
     transfer = {test: cell.auroc for (train, test), cell in cells.items() if train == "1"}
     matched = {test: cell.auroc for (train, test), cell in cells.items() if train == ratio_text(test)}
     judged: dict[str, Any] = {"seeds": len(grid.seeds), "rule": rule}
@@ -179,8 +212,9 @@ def _judge(table: pd.DataFrame, *, rule: Rule, resamples: int, seed: int) -> dic
         "redrawn_resamples": redrawn,
         "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
         "seed_null": _seed_null(grid, cells),
+        "operating_point": operating,
         "verdicts": {
-            "transfer": verdict("transfer", transfer, **judged),
+            "transfer": verdict("transfer", transfer, harms=vetoes(operating), **judged),
             "matched": verdict("matched", matched, **judged),
         },
     }

@@ -43,7 +43,7 @@ class PredictionsError(UserError):
     """A predictions table that cannot be used; the message names the file, the column and what to do."""
 
 
-def write_predictions(path: Path | str, table: pd.DataFrame) -> None:
+def write_predictions(path: Path | str, table: pd.DataFrame, *, validation: bool = False) -> None:
     """Check a table and write it as Parquet, atomically, sorted so that equal tables give equal files.
 
     Parameters
@@ -51,13 +51,17 @@ def write_predictions(path: Path | str, table: pd.DataFrame) -> None:
     path : path
     table : DataFrame
         With the columns of `SCHEMA`, and `BREAST` if known; further columns are dropped.
+    validation : bool
+        See `check_predictions`.
 
     Raises
     ------
     PredictionsError
         If the table breaks a rule of `check_predictions`.
     """
-    table = check_predictions(table, str(path)).sort_values(ROW_KEY, kind="stable", ignore_index=True)
+    table = check_predictions(table, str(path), validation=validation).sort_values(
+        ROW_KEY, kind="stable", ignore_index=True
+    )
     # Without pandas' metadata, which has the index and library versions: equal tables give equal bytes.
     schema = SCHEMA.append(pa.field(BREAST, pa.string())) if BREAST in table else SCHEMA
     rows = pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
@@ -65,13 +69,15 @@ def write_predictions(path: Path | str, table: pd.DataFrame) -> None:
         pq.write_table(rows, temporary)
 
 
-def read_predictions(path: Path | str) -> pd.DataFrame:
+def read_predictions(path: Path | str, *, validation: bool = False) -> pd.DataFrame:
     """Read and check a predictions table: Parquet, or CSV with a header line.
 
     Parameters
     ----------
     path : path
         Ends in ``.parquet`` or ``.csv``.
+    validation : bool
+        See `check_predictions`.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def read_predictions(path: Path | str) -> pd.DataFrame:
         raise PredictionsError(f"{path}: cannot be read ({error.strerror}); name a readable file") from error
     except (pa.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise PredictionsError(f"{path}: not a readable {path.suffix[1:]} table ({error})") from error
-    return check_predictions(table, str(path))
+    return check_predictions(table, str(path), validation=validation)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -123,7 +129,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return lines.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
 
 
-def merge_predictions(parts: Iterable[Path], path: Path | str) -> pd.DataFrame:
+def merge_predictions(parts: Iterable[Path], path: Path | str, *, validation: bool = False) -> pd.DataFrame:
     """Merge part files into one table at `path` and return it.
 
     Raises
@@ -131,14 +137,14 @@ def merge_predictions(parts: Iterable[Path], path: Path | str) -> pd.DataFrame:
     PredictionsError
         If there are no parts, or if together they break a rule of `check_predictions`.
     """
-    tables = [read_predictions(part) for part in sorted(parts)]
+    tables = [read_predictions(part, validation=validation) for part in sorted(parts)]
     if not tables:
         raise PredictionsError(f"{path}: there are no predictions to merge")
-    write_predictions(path, pd.concat(tables, ignore_index=True))
-    return read_predictions(path)
+    write_predictions(path, pd.concat(tables, ignore_index=True), validation=validation)
+    return read_predictions(path, validation=validation)
 
 
-def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def check_predictions(table: pd.DataFrame, name: str, *, validation: bool = False) -> pd.DataFrame:
     """Check a predictions table and return it with the columns and types of `SCHEMA`, and `BREAST` if known.
 
     The rules: every column of `SCHEMA` is there; no cell is empty; ratios are at least 1; folds and seeds are integers
@@ -151,6 +157,9 @@ def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
     table : DataFrame
     name : str
         The name of the file, for messages.
+    validation : bool
+        The scores are not of held-out patients, but of those that each model was validated with, at CR 1. Column fold
+        still names the model by its held-out fold, so that a patient can be in several.
 
     Raises
     ------
@@ -180,6 +189,12 @@ def check_predictions(table: pd.DataFrame, name: str) -> pd.DataFrame:
     if BREAST in table:
         table[BREAST] = table[BREAST].astype("string").fillna("").str.strip().astype(object).astype(str)
     _check_keys(table, name)
+    if validation:
+        _check_all(
+            table["test_ratio"] == 1, table, "test_ratio", name, "1: a threshold is found on uncompressed images"
+        )
+    else:
+        _check_unique(table, ["model", "patient_id"], "fold", name, "keep all images of a patient in one fold")
     return table.drop(columns=BREAST) if BREAST in table and (table[BREAST] == "").all() else table
 
 
@@ -225,7 +240,6 @@ def _check_keys(table: pd.DataFrame, name: str) -> None:
         )
     for column in ("label", "patient_id", *table.columns.intersection([BREAST])):
         _check_unique(table, ["image_id"], column, name, f"give the image one {column}")
-    _check_unique(table, ["model", "patient_id"], "fold", name, "keep all images of a patient in one fold")
 
 
 def _check_unique(table: pd.DataFrame, by: list[str], column: str, name: str, remedy: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from mammo_jax.ratios import ratio_text
@@ -17,11 +18,18 @@ Kind = Literal["transfer", "matched"]
 
 
 def verdict(
-    kind: Kind, auroc: Mapping[float, Estimate], *, seeds: int, patients: Sequence[tuple[int, int]], rule: Rule
+    kind: Kind,
+    auroc: Mapping[float, Estimate],
+    *,
+    seeds: int,
+    patients: Sequence[tuple[int, int]],
+    rule: Rule,
+    harms: Mapping[float, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Find the largest ratio that is non-inferior to CR 1 by a fixed-sequence test, from the lowest ratio up.
 
-    A ratio passes if the one-sided lower bound of AUROC(CR) − AUROC(1), from paired replicates, is above −margin. The
+    A ratio passes if the one-sided lower bound of AUROC(CR) − AUROC(1), from paired replicates, is above −margin, and
+    if it does no harm at the operating point. The
     sequence stops at the first ratio that does not pass, even if higher ones do. Its order is fixed beforehand, so each
     step may use the full alpha (Maurer, Hothorn & Lehmacher 1995).
 
@@ -35,6 +43,8 @@ def verdict(
     patients : sequence of (int, int)
         Positive and negative patients of each fold.
     rule : Rule
+    harms : mapping of test ratio to sequence of dict
+        What forbids a ratio whatever its AUROC, see `mammo_jax.statistics.harm.harms`.
 
     Returns
     -------
@@ -42,13 +52,14 @@ def verdict(
         outcome: "ratio", "no ratio passed", "cannot tell" (too few patients, or too low an AUROC at CR 1) or "not
         given"; reason: why there is no verdict, else None; missing_positive_patients: int; ratio and first_failed:
         float or None; ratio_at_other_alpha: float or None; margin_share: the margin as a share of AUROC(1) − 0.5;
-        auroc_uncompressed: value and lower_bound; steps: one for each ratio, including those after the first failure
-        (in_sequence False).
+        auroc_uncompressed: value and lower_bound; veto: the harms of the ratio that ended the sequence, if its AUROC
+        passed; steps: one for each ratio, including those after the first failure (in_sequence False); passed is about
+        AUROC alone.
     """
     result: dict[str, Any] = {"kind": kind, "margin": rule.margin, "alpha": rule.alpha, "other_alpha": rule.other_alpha}
     result |= {"outcome": "not given", "reason": None, "missing_positive_patients": 0, "ratio": None}
     result |= {"ratio_at_other_alpha": None, "first_failed": None, "auroc_uncompressed": None, "margin_share": None}
-    result["steps"] = []
+    result |= {"veto": [], "steps": []}
     ratios = sorted(ratio for ratio in auroc if ratio > 1)
     if 1.0 not in auroc:
         return result | {"reason": "there are no predictions of a model trained and tested on uncompressed images"}
@@ -59,7 +70,7 @@ def verdict(
     result["auroc_uncompressed"] = {"value": reference.value, "lower_bound": lowest}
     if reference.value > 0.5:
         result["margin_share"] = rule.margin / (reference.value - 0.5)
-    result["steps"] = steps = _steps(auroc, ratios, rule)
+    result["steps"] = steps = _steps(auroc, ratios, rule, harms)
     if kind == "matched" and seeds < MIN_MATCHED_SEEDS:
         return result | {"reason": f"it needs at least {MIN_MATCHED_SEEDS} training seeds, and there are {seeds}"}
     reasons, missing = rule.obstacles(reference.value, patients)
@@ -68,13 +79,20 @@ def verdict(
     if reasons:
         found = {"outcome": "cannot tell", "reason": "; ".join(reasons), "missing_positive_patients": missing}
         return result | found
-    result["first_failed"] = next((step["ratio"] for step in steps if not step["passed"]), None)
+    failed = next((step for step in steps if step["harms"] or not step["passed"]), None)
+    if failed is not None:
+        result |= {"first_failed": failed["ratio"], "veto": failed["harms"] if failed["passed"] else []}
     result["ratio"] = _last_passed(steps, "lower_bound", rule.margin)
     result["ratio_at_other_alpha"] = _last_passed(steps, "lower_bound_at_other_alpha", rule.margin)
     return result | {"outcome": "no ratio passed" if result["ratio"] is None else "ratio"}
 
 
-def _steps(auroc: Mapping[float, Estimate], ratios: list[float], rule: Rule) -> list[dict[str, Any]]:
+def _steps(
+    auroc: Mapping[float, Estimate],
+    ratios: list[float],
+    rule: Rule,
+    harms: Mapping[float, Sequence[Mapping[str, Any]]],
+) -> list[dict[str, Any]]:
     steps, unbroken = [], True
     for ratio in ratios:
         difference = auroc[ratio] - auroc[1.0]
@@ -87,18 +105,19 @@ def _steps(auroc: Mapping[float, Estimate], ratios: list[float], rule: Rule) -> 
                 "lower_bound": bound,
                 "lower_bound_at_other_alpha": difference.lower_bound(rule.other_alpha),
                 "passed": passed,
+                "harms": list(harms.get(ratio, ())),
                 "in_sequence": unbroken,
             }
         )
-        unbroken = unbroken and passed
+        unbroken = unbroken and passed and not steps[-1]["harms"]
     return steps
 
 
 def _last_passed(steps: list[dict[str, Any]], bound: str, margin: float) -> float | None:
-    """Return the last ratio before the first whose bound is not above −margin."""
+    """Return the last ratio before the first that does harm, or whose bound is not above −margin."""
     last = None
     for step in steps:
-        if not step[bound] > -margin:
+        if step["harms"] or not step[bound] > -margin:
             break
         last = step["ratio"]
     return last
@@ -138,7 +157,21 @@ def verdict_sentence(verdict: Mapping[str, Any], *, noun: str = "image", frozen:
     sure = confidence(verdict["alpha"])
     claim = f"its AUROC per {noun} within {margin:g} of the uncompressed one ({value:.2f}) with {sure} confidence"
     failed = verdict["first_failed"]
-    if verdict["outcome"] == "no ratio passed":
+    if verdict["veto"]:
+        end = f"CR {ratio_text(failed)} would pass by AUROC, but {harm_text(verdict['veto'])}"
+        if verdict["outcome"] == "no ratio passed":
+            return f"No ratio passed: {end}."
+    elif verdict["outcome"] == "no ratio passed":
         return f"No ratio passed: already at CR {ratio_text(failed)} {model} is not shown to keep {claim}."
-    end = "the highest ratio tested" if failed is None else f"at CR {ratio_text(failed)} this is no longer shown"
+    else:
+        end = "the highest ratio tested" if failed is None else f"at CR {ratio_text(failed)} this is no longer shown"
     return f"Up to a compression ratio of {ratio_text(verdict['ratio'])}, {model} keeps {claim}; {end}."
+
+
+def harm_text(harms: Sequence[Mapping[str, Any]]) -> str:
+    """Return harms in words: "at the threshold of 90 % sensitivity, sensitivity falls by 4.9 points (0.9 to 9.8)"."""
+    falls = []
+    for harm in harms:
+        loss, low, high = (100 * harm[name] for name in ("loss", "low", "high"))
+        falls.append(f"{harm['measure']} falls by {loss:.1f} points ({low:.1f} to {high:.1f})")
+    return f"{harms[0]['place']}, {' and '.join(falls)}"

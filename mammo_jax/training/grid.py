@@ -31,6 +31,7 @@ from mammo_jax.training.checkpoints import read_metadata
 from mammo_jax.training.loop import CHECKPOINT_SECONDS, TrainingError, train_model
 from mammo_jax.training.starting_weights import origin
 from mammo_jax.training.trained_model import TrainedModel, check_record, load_model, predict, settings_of
+from mammo_jax.training.validation import validation_examples
 from mammo_jax.training_config import TrainingConfig
 
 MAX_WORKERS = 8  # each takes 1.2 GB with TensorFlow and JAX loaded, with a ResNet18 2 GB
@@ -67,6 +68,9 @@ def run_grid(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> pd.DataFrame:
     """Train and test every model that is missing, then merge all predictions into the run's table.
+
+    Models trained at CR 1 also score the patients that they were validated with, for the threshold of the operating
+    point; these scores come into validation.parquet, if there are validation patients.
 
     Every model is tested on every ratio, one split after the other. Without the transfer matrix only those trained at
     CR 1 and on the mixture are, and the others on their own ratio.
@@ -119,9 +123,10 @@ def run_grid(
             if writes_files():
                 log_event(run, "model", **line)
             bar.update()
-    parts = [task.folder(run).predictions for task in tasks]
     if writes_files():
-        merge_predictions(parts, run.predictions)
+        merge_predictions([task.folder(run).predictions for task in tasks], run.predictions)
+        if scored := [task.folder(run).validation for task in tasks if _scores_validation(task, config)]:
+            merge_predictions(scored, run.validation, validation=True)
     wait_for_all("predictions merged")
     return read_predictions(run.predictions)
 
@@ -133,10 +138,14 @@ def _is_finished(task: ModelTask, run: RunFolder, config: TrainingConfig) -> boo
         return False
     wanted = {**settings_of(config), "ratio": ratio_text(task.train_ratio), "fold": task.fold, "seed": task.seed}
     check_record(folder.path, read_metadata(folder.checkpoint), wanted)
-    if not folder.predictions.exists():
+    if not folder.predictions.exists() or (_scores_validation(task, config) and not folder.validation.exists()):
         return False
     tested = pq.read_table(folder.predictions, columns=["test_ratio"])["test_ratio"].to_pylist()
     return set(tested) == set(task.test_ratios)
+
+
+def _scores_validation(task: ModelTask, config: TrainingConfig) -> bool:
+    return task.train_ratio == 1 and config.validation_parts > 1
 
 
 @dataclass
@@ -168,8 +177,11 @@ class _Runner:
             checkpoint_seconds=self.checkpoint_seconds,
         )
         tables = [self._predictions(trained, task, ratio) for ratio in task.test_ratios]
+        validation = self._validation(trained, task) if _scores_validation(task, self.config) else None
         if writes_files():
             write_predictions(folder.predictions, pd.concat(tables, ignore_index=True))
+            if validation is not None:
+                write_predictions(folder.validation, validation, validation=True)
         return {
             "model": self.config.model,
             "train_ratio": ratio_text(task.train_ratio),
@@ -208,19 +220,26 @@ class _Runner:
                 f"{len(leaked)} patients of fold {task.fold} at ratio {ratio_text(ratio)} are in another fold at ratio"
                 f" {ratio_text(task.train_ratio)}; prepare all ratios in one run"
             )
+        return self._scores(trained, task, ratio, held_out)
+
+    def _validation(self, trained: TrainedModel, task: ModelTask) -> pd.DataFrame:
+        examples = validation_examples(self.examples(1.0), task.fold, self.config, task.seed)
+        return self._scores(trained, task, 1.0, examples)
+
+    def _scores(self, trained: TrainedModel, task: ModelTask, ratio: float, examples: Examples) -> pd.DataFrame:
         table = {
             "model": self.config.model,
             "train_ratio": ratio_text(task.train_ratio),
             "test_ratio": ratio,
             "fold": task.fold,
             "seed": task.seed,
-            "patient_id": held_out.patient_ids,
-            "image_id": held_out.image_ids,
-            "label": held_out.targets,
-            "score": predict(trained, held_out.images),
+            "patient_id": examples.patient_ids,
+            "image_id": examples.image_ids,
+            "label": examples.targets,
+            "score": predict(trained, examples.images),
         }
-        known = held_out.lateralities is not None
-        return pd.DataFrame(table | {BREAST: held_out.lateralities} if known else table)
+        known = examples.lateralities is not None
+        return pd.DataFrame(table | {BREAST: examples.lateralities} if known else table)
 
 
 def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> Iterator[dict[str, Any]]:

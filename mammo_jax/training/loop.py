@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import numpy as np
 from flax import serialization
-from sklearn.model_selection import StratifiedGroupKFold
 
 from mammo_jax.dataset.input_pipeline import Examples, batches, one_ratio_each, steps_per_epoch
 from mammo_jax.devices import agree, wait_for_all, writes_files
@@ -21,6 +20,7 @@ from mammo_jax.training.checkpoints import ProgressCheckpoints, save_checkpoint
 from mammo_jax.training.starting_weights import check_features, origin, starting_state
 from mammo_jax.training.step import StepInputs, TrainState, build_steps, learning_rate
 from mammo_jax.training.trained_model import TrainedModel, check_record, load_model, run_batches, settings_of
+from mammo_jax.training.validation import run_seed_of, training_rows, validation_rows
 from mammo_jax.training_config import TrainingConfig, TrainingError
 
 CHECKPOINT_SECONDS = 20.0  # time between checkpoints: the most that an interruption can cost
@@ -93,7 +93,7 @@ def train_model(
     CheckpointError
         If the folder has a model with other settings or data, or a damaged one.
     """
-    training = examples.take(np.flatnonzero(examples.folds != fold))
+    training = examples.take(training_rows(examples, fold))
     name = f"{config.model} trained at ratio {examples.ratio}, fold {fold}, seed {seed}"
     identity = _identity(training, fold, config, seed, initial_features)
     folder = ModelFolder(directory)
@@ -103,7 +103,7 @@ def train_model(
         return trained
     if initial_features is not None:
         check_features(initial_features, examples, fold, config, name)
-    run_seed = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+    run_seed = run_seed_of(seed, fold)
     validating = validation_rows(training, config.validation_parts, run_seed, name)
     run = _Run(training, validating, config, run_seed, initial_features, name)
     patients = sorted(set(training.patient_ids.tolist()))
@@ -122,37 +122,6 @@ def train_model(
         ProgressCheckpoints(folder.progress).remove()
     wait_for_all("model written")
     return load_model(directory)
-
-
-def validation_rows(training: Examples, parts: int, seed: int, name: str) -> np.ndarray:
-    """Select about 1/parts of the patients, stratified by target, for validation.
-
-    Returns
-    -------
-    bool [n]
-        True for rows of validation patients; with one part, all True.
-
-    Raises
-    ------
-    TrainingError
-        If validation or training would lack one of the two targets.
-    """
-    patients = [len(np.unique(training.patient_ids[training.targets == target])) for target in (0, 1)]
-    if min(patients) < parts:
-        raise TrainingError(
-            f"{name}: {patients[0]} negative and {patients[1]} positive patients outside of the fold, but"
-            f" {parts} of each are needed (validation_parts); use more images or fewer folds"
-        )
-    if parts == 1:
-        return np.ones(len(training), bool)
-    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    for _, rows in splitter.split(training.targets, training.targets, training.patient_ids):
-        validating = np.isin(np.arange(len(training)), rows)
-        if all(len(np.unique(training.targets[part])) == 2 for part in (validating, ~validating)):
-            return validating
-    raise TrainingError(
-        f"{name}: no split of the patients puts both targets into training and validation; use more images"
-    )
 
 
 class _Run:

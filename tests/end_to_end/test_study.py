@@ -53,6 +53,7 @@ def test_the_verdict_and_the_report_are_there(run):
     assert [row["not_available"] for row in metrics["models"][0]["levels"]] == [None] * 5, "it knows the breasts"
     assert str(out / "report.html") in output
     assert "Demonstration" in output, "one seed"
+    assert metrics["models"][0]["operating_point"]["threshold_from"] == "validation patients"
     page = (out / "report.html").read_text()
     assert metrics["sentence"] in page
     assert len(list((out / "examples").glob("*.png"))) == 3 * (1 + len(RATIOS))

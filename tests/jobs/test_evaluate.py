@@ -78,6 +78,28 @@ def test_a_run_is_not_overwritten_with_other_predictions(table, tmp_path):
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
+def test_the_threshold_is_given_or_from_validation_patients(table, tmp_path, capsys):
+    """A study that is evaluated again takes the validation scores that lie beside its predictions."""
+    table.loc[table["test_ratio"] == 15, "score"] -= 0.6
+    write_predictions(tmp_path / "predictions.parquet", table)
+    given = ["--predictions", str(tmp_path / "predictions.parquet"), "--out", str(tmp_path), "--resamples", "200"]
+    evaluate.main([*given, "--frozen", "--threshold", "1.0", "--prevalence", "0.006"])
+    assert "CR 15 would pass by AUROC, but at the threshold 1, sensitivity falls by" in capsys.readouterr().out
+    assert "recalls per 1000" in (tmp_path / "report.html").read_text()
+    others = table[table["test_ratio"] == 1].replace({"patient_id": r"^", "image_id": r"^"}, "other ", regex=True)
+    write_predictions(tmp_path / "validation.parquet", others, validation=True)
+    write_predictions(tmp_path / "elsewhere.parquet", others.assign(score=others["score"] - 5), validation=True)
+    sources = []
+    for flags in ([], ["--validation", str(tmp_path / "elsewhere.parquet")]):
+        evaluate.main([*given, *flags])
+        operating = json.loads((tmp_path / "metrics.json").read_text())["models"][0]["operating_point"]
+        sources.append((operating["threshold_from"], operating["thresholds"][0][0]))
+    assert [source for source, _ in sources] == ["validation patients"] * 2
+    assert sources[1][1] == pytest.approx(sources[0][1] - 5)
+    with pytest.raises(SystemExit, match=r"prevalence: 6\.0 is not between 0 and 1"):
+        evaluate.main([*given, "--prevalence", "6"])
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [(lambda t: t.drop(columns="score"), "score"), (lambda t: t.iloc[1:], "1 images missing")],

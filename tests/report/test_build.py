@@ -16,6 +16,7 @@ from mammo_jax.report.build import display_bytes, display_ratio, display_signed,
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, disagreement, outcome_text
 from mammo_jax.statistics.evaluation import evaluate
+from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.rule import Rule
 
 
@@ -45,15 +46,16 @@ def test_page_needs_no_other_file_and_no_network(run, page):
 
 def test_images_have_descriptions_and_tables_have_captions(page):
     assert all(len(attributes["alt"]) > 10 for attributes in page.attributes("img"))
-    assert len(page.attributes("table")) == len(page.attributes("caption")) == 9
+    assert len(page.attributes("table")) == len(page.attributes("caption")) == 10
     assert page.attributes("html")[0]["lang"] == "en"
     assert any(attributes.get("name") == "viewport" for attributes in page.attributes("meta"))
 
 
 def test_the_verdict_comes_first_with_its_meaning_and_limits(run, page):
-    assert json.loads((run / "metrics.json").read_text())["verdict"]["ratio"] == 500
-    sentence = page.text.index("Up to a compression ratio of 500, a model trained on uncompressed images keeps")
-    storage = page.text.index("5.24 kB instead of 2.62 MB on average, and 1 TB of uncompressed images becomes 2 GB")
+    assert json.loads((run / "metrics.json").read_text())["verdict"]["ratio"] == 100
+    sentence = page.text.index("Up to a compression ratio of 100, a model trained on uncompressed images keeps")
+    assert page.text.index("CR 500 would pass by AUROC, but at the threshold of 90 % sensitivity, ") > sentence
+    storage = page.text.index("26.2 kB instead of 2.62 MB on average, and 1 TB of uncompressed images becomes 10 GB")
     demonstration = page.text.index("Demonstration. Each model was trained with one seed only")
     device = page.text.index("not a medical device")
     assert sentence < storage < demonstration < device < page.text.index("Result: cnn")
@@ -146,6 +148,31 @@ def test_a_level_changed_after_the_run_is_reported(run, tmp_path):
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     text = Page(build_report(tmp_path / "run").read_text()).text
     assert "The analysis level was changed. The run was configured for the level woman" in text
+
+
+def test_the_operating_point_shows_rates_harm_and_the_cases(run, page, tmp_path):
+    section = page.text[page.text.index("At the operating point") :].replace("\u202f", "").replace("\xa0", " ")
+    (model,) = json.loads((run / "metrics.json").read_text())["models"]
+    assert "at the threshold of 90 % sensitivity, found from the uncompressed test images" in section
+    assert "A loss above 2.5 points (half the margin) whose 95 % interval excludes 0" in section
+    assert "per 1000" not in section
+    for row in model["operating_point"]["results"]:
+        for name in ("sensitivity", "specificity"):
+            value, low, high = (f"{100 * row[name][key]:.1f}" for key in ("value", "low", "high"))
+            assert f"{value} ({low}–{high})" in section
+    table = predictions_table(transfer_losses({1.0: 0.0, 15.0: 0.1}))
+    table.loc[table["test_ratio"] == 15, "score"] -= 0.6
+    found = evaluate(table, resamples=200, point=OperatingPoint(prevalence=0.006))
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    text = Page(build_report(tmp_path).read_text()).text.replace("\xa0", " ")
+    assert found["sentence"] in text
+    assert "No ratio passed: CR 15 would pass by AUROC, but" in text
+    row = found["models"][0]["operating_point"]["results"][1]
+    rates = f"{row['recalls_per_1000']:.1f} {row['missed_per_1000']:.2f}"
+    assert f"{rates} {len(row['lost'])} / {len(row['gained'])} sensitivity" in text
+    assert "Per 1000 images, if 0.6 % are positive." in text
+    assert f"CR 15: lost {row['lost'][0]['image_id']}, " in text
+    assert f"and {len(row['lost']) - 10} more in metrics.json" in text
 
 
 def test_without_a_verdict_no_ratio_passes(run, page, tmp_path):

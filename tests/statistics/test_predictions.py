@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from prediction_tables import predictions_table
 
 from mammo_jax.statistics.predictions import (
     COLUMNS,
     PredictionsError,
+    check_predictions,
     merge_predictions,
     read_predictions,
     write_predictions,
@@ -216,3 +218,14 @@ def test_an_image_shows_one_breast(tmp_path):
     table = pd.concat([predictions().assign(breast="L"), predictions(test_ratio=15.0).assign(breast="R")])
     with pytest.raises(PredictionsError, match=r"column 'breast'.*'f0i000'.* has 'L' and 'R'; give the image one"):
         write_predictions(tmp_path / "p.parquet", table)
+
+
+def test_validation_scores_are_of_cr_1_and_of_any_fold(tmp_path):
+    table = predictions_table({("1", 1.0): 0.0}, patients=20)
+    table = pd.concat([table, table.assign(fold=(table["fold"] + 1) % 5)])
+    with pytest.raises(PredictionsError, match="keep all images of a patient in one fold"):
+        write_predictions(tmp_path / "validation.parquet", table)
+    write_predictions(tmp_path / "validation.parquet", table, validation=True)
+    assert len(read_predictions(tmp_path / "validation.parquet", validation=True)) == len(table)
+    with pytest.raises(PredictionsError, match=r"test_ratio.*15.* is not 1"):
+        check_predictions(table.assign(test_ratio=15.0), "validation", validation=True)

@@ -15,8 +15,12 @@ def estimate(value: float, spread: float = 0.02, own: float = 0.004) -> Estimate
     return Estimate(value, value + spread * NOISE + own * RNG.normal(size=NOISE.size))
 
 
-def verdict(kind, auroc, *, seeds, patients=((300, 700),), **rule):
-    return verdict_of(kind, auroc, seeds=seeds, patients=patients, rule=Rule(**rule))
+def verdict(kind, auroc, *, seeds, patients=((300, 700),), harms=None, **rule):
+    return verdict_of(kind, auroc, seeds=seeds, patients=patients, rule=Rule(**rule), harms=harms or {})
+
+
+def harm(measure="sensitivity"):
+    return {"measure": measure, "place": "at the threshold 3", "loss": 0.049, "low": 0.009, "high": 0.098}
 
 
 def test_monotone_fall_stops_where_the_lower_bound_passes_the_margin():
@@ -39,6 +43,29 @@ def test_a_dip_ends_the_sequence_though_later_ratios_recover():
     assert (result["ratio"], result["first_failed"]) == (15.0, 20.0)
     assert [step["passed"] for step in result["steps"]] == [True, False, True, True]
     assert [step["in_sequence"] for step in result["steps"]] == [True, True, False, False]
+
+
+def test_harm_forbids_a_ratio_that_passes_by_auroc_and_ends_the_sequence():
+    curve = dict.fromkeys((1.0, 100.0, 500.0, 1000.0), estimate(0.9))
+    result = verdict("transfer", curve, seeds=1, harms={500.0: [harm(), harm("specificity")], 1.0: []})
+    assert (result["outcome"], result["ratio"], result["first_failed"]) == ("ratio", 100.0, 500.0)
+    assert result["ratio_at_other_alpha"] == 100.0
+    assert [step["passed"] for step in result["steps"]] == [True, True, True]
+    assert [step["in_sequence"] for step in result["steps"]] == [True, True, False]
+    assert verdict_sentence(result).endswith(
+        "with 97.5 % confidence; CR 500 would pass by AUROC, but at the threshold 3, sensitivity falls by 4.9 points "
+        "(0.9 to 9.8) and specificity falls by 4.9 points (0.9 to 9.8)."
+    )
+    first = verdict("transfer", curve, seeds=1, harms={100.0: [harm()]})
+    assert (first["outcome"], first["ratio"], first["ratio_at_other_alpha"]) == ("no ratio passed", None, None)
+    assert verdict_sentence(first).startswith("No ratio passed: CR 100 would pass by AUROC, but at the threshold 3")
+
+
+def test_harm_is_no_veto_where_auroc_failed_already():
+    curve = {1.0: estimate(0.9), 15.0: estimate(0.9), 100.0: estimate(0.8), 500.0: estimate(0.8)}
+    result = verdict("transfer", curve, seeds=1, harms={100.0: [harm()], 500.0: [harm()]})
+    assert (result["ratio"], result["first_failed"], result["veto"]) == (15.0, 100.0, [])
+    assert "at CR 100 this is no longer shown" in verdict_sentence(result)
 
 
 def test_order_of_the_mapping_does_not_matter():

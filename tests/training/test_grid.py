@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,10 +20,11 @@ from mammo_jax.processes import WorkerError
 from mammo_jax.ratios import ratio_text
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.predictions import read_predictions
+from mammo_jax.training import loop
 from mammo_jax.training.checkpoints import CheckpointError, ProgressCheckpoints, read_metadata
 from mammo_jax.training.grid import run_grid
-from mammo_jax.training.loop import TrainingError
-from mammo_jax.training.trained_model import load_model
+from mammo_jax.training.loop import TrainingError, train_model
+from mammo_jax.training.trained_model import load_model, predict
 from mammo_jax.training_config import TrainingConfig
 
 CONFIG = TrainingConfig(filters=(4, 8, 8), epochs=4, batch_size=16, validation_parts=4, learning_rate=5e-3)
@@ -67,6 +69,45 @@ def test_models_are_tested_on_held_out_images_only_matched_and_transferred(finis
     np.testing.assert_array_equal(table["label"], targets[table["image_id"]])
     transferred = table[(table["train_ratio"] == "1")].pivot(index="image_id", columns="test_ratio", values="score")
     assert (transferred[1.0] != transferred[100.0]).any()
+
+
+def test_models_trained_at_cr_1_score_their_validation_patients(finished, tmp_path):
+    """The patients are those without whom the network was fitted, found by training it once more."""
+    table = read_predictions(finished / "validation.parquet", validation=True)
+    assert (set(table["train_ratio"]), set(table["test_ratio"])) == ({"1"}, {1.0})
+    assert sorted(table["fold"].unique()) == [0, 1]
+    examples = read(1)
+    fitted = []
+
+    class Recording(loop._Run):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            fitted.append(self.fitting)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "_Run", Recording)
+        train_model(examples, 0, CONFIG, 0, tmp_path)
+    own = table[table["fold"] == 0].set_index("image_id")
+    others = set(examples.patient_ids[examples.folds != 0].tolist())
+    assert set(own["patient_id"]) == others - set(fitted[0].patient_ids.tolist())
+    model = load_model(finished / "checkpoints" / "seed_0" / "ratio_1" / "fold_0")
+    images = examples.take(np.flatnonzero(np.isin(examples.image_ids, own.index)))
+    np.testing.assert_allclose(own.loc[images.image_ids, "score"], predict(model, images.images), atol=1e-5)
+    assert (own.loc[images.image_ids, "label"] == images.targets).all()
+
+
+def test_validation_scores_of_a_finished_model_are_made_up_for(finished, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(finished, run_dir)
+    for part in run_dir.rglob("validation.parquet"):
+        part.unlink()
+    grid(run_dir)
+    assert sha256_file(run_dir / "validation.parquet") == sha256_file(finished / "validation.parquet")
+
+
+def test_without_validation_patients_there_are_no_validation_scores(tmp_path):
+    grid(tmp_path, config=replace(CONFIG, validation_parts=1, epochs=1))
+    assert not list(tmp_path.rglob("validation.parquet"))
 
 
 def test_each_model_has_a_line_in_the_log(finished):

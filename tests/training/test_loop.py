@@ -15,10 +15,11 @@ from mammo_jax.statistics.auroc import auroc_and_auprc
 from mammo_jax.training import loop
 from mammo_jax.training import step as train_step
 from mammo_jax.training.checkpoints import CheckpointError, ProgressCheckpoints
-from mammo_jax.training.loop import TrainingError, train_model, validation_rows
+from mammo_jax.training.loop import TrainingError, train_model
 from mammo_jax.training.starting_weights import check_features
 from mammo_jax.training.step import learning_rate
 from mammo_jax.training.trained_model import TrainedModel, load_model, predict
+from mammo_jax.training.validation import validation_rows
 from mammo_jax.training_config import TrainingConfig
 
 CONFIG = TrainingConfig(filters=(4, 8, 8), epochs=6, batch_size=16, validation_parts=4, learning_rate=5e-3)
