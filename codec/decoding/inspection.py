@@ -127,7 +127,6 @@ def _subband_contents(
     """Contents of one subband; its coefficients are decoded as integers for that."""
     passes, lengths = totals
     x0, y0, x1, y1 = band.area
-    planes = parameters.quantization.magnitude_bits(index, band.level, parameters.block_coding.levels)
     rows = layout.rows_of(index)
     coefficients = np.zeros((y1 - y0, x1 - x0), np.int32)
     coding = SubbandCoding(
@@ -135,7 +134,7 @@ def _subband_contents(
         y0=y0,
         block_width=band.block_width,
         block_height=band.block_height,
-        planes=planes,
+        planes=parameters.quantization.magnitude_bits(index, band.level, parameters.block_coding.levels),
         roi_shift=0,
         block_style=0,
         zero_coding=ZERO_CODING_CONTEXTS[ORIENTATION_CLASSES[band.orientation]],

@@ -29,7 +29,7 @@ from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, R
 from mammo_jax.statistics.secondary import secondary_figures
 from mammo_jax.statistics.verdict import MIN_AUROC, verdict, verdict_sentence
 
-SCHEMA = "mammo_jax metrics 3"
+SCHEMA = "mammo_jax metrics 4"
 RESAMPLES = 2000
 
 

@@ -92,7 +92,7 @@ def test_every_analysis_level_is_in_a_table_and_the_headline_is_about_the_primar
     table = predictions_table(transfer_losses({1.0: 0.0, 15.0: 0.1}), images_per_patient=4)
     found = evaluate(table, resamples=200, levels=AnalysisLevels("woman", scored="patch"))
     (tmp_path / "metrics.json").write_text(json.dumps(found))
-    text = Page(build_report(tmp_path).read_text()).text
+    text = Page(build_report(RunFolder(tmp_path)).read_text()).text
     assert "The verdict counts each woman. " in text
     assert "AUROC per woman against the compression ratio" in text
     assert "AUPRC depends on prevalence (here 25 % per woman)" in text
@@ -113,7 +113,7 @@ def test_levels_that_disagree_are_in_the_headline(run, tmp_path):
     sentence = disagreement(rows, "max")
     assert "up to CR 15 per woman" in sentence
     (tmp_path / "metrics.json").write_text(json.dumps(found | {"sentence": f"{found['sentence']} {sentence}"}))
-    text = Page(build_report(tmp_path).read_text()).text
+    text = Page(build_report(RunFolder(tmp_path)).read_text()).text
     assert text.count(sentence) == 2, "in the headline and above the table of levels"
 
 
@@ -122,7 +122,7 @@ def test_patches_are_said_to_be_no_women(tmp_path):
     (tmp_path / "metrics.json").write_text(
         json.dumps(evaluate(table, resamples=200, levels=AnalysisLevels(scored="patch")))
     )
-    text = Page(build_report(tmp_path).read_text()).text
+    text = Page(build_report(RunFolder(tmp_path)).read_text()).text
     assert "The verdict counts each patch, not each woman: this study scores patches at known places" in text
     assert "keeps its AUROC per patch within" in text
 
@@ -138,7 +138,7 @@ def test_secondary_figures_are_shown_apart_from_the_headline(run, page, tmp_path
         assert delong in page.text
     model["secondary"][0]["delong"] = None
     (tmp_path / "metrics.json").write_text(json.dumps(metrics() | {"models": [model]}))
-    assert "a fold has a single image of a class" in Page(build_report(tmp_path).read_text()).text
+    assert "a fold has a single image of a class" in Page(build_report(RunFolder(tmp_path)).read_text()).text
 
 
 def test_a_level_changed_after_the_run_is_reported(run, tmp_path):
@@ -146,7 +146,7 @@ def test_a_level_changed_after_the_run_is_reported(run, tmp_path):
     config = json.loads((run / "config.json").read_text())
     config["config"]["analysis_level"] = "woman"
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    text = Page(build_report(tmp_path / "run").read_text()).text
+    text = Page(build_report(RunFolder(tmp_path / "run")).read_text()).text
     assert "The analysis level was changed. The run was configured for the level woman" in text
 
 
@@ -164,7 +164,7 @@ def test_the_operating_point_shows_rates_harm_and_the_cases(run, page, tmp_path)
     table.loc[table["test_ratio"] == 15, "score"] -= 0.6
     found = evaluate(table, resamples=200, point=OperatingPoint(prevalence=0.006))
     (tmp_path / "metrics.json").write_text(json.dumps(found))
-    text = Page(build_report(tmp_path).read_text()).text.replace("\xa0", " ")
+    text = Page(build_report(RunFolder(tmp_path)).read_text()).text.replace("\xa0", " ")
     assert found["sentence"] in text
     assert "No ratio passed: CR 15 would pass by AUROC, but" in text
     row = found["models"][0]["operating_point"]["results"][1]
@@ -180,7 +180,7 @@ def test_without_a_verdict_no_ratio_passes(run, page, tmp_path):
     assert matched.count(") no verdict ") == 10, "one seed"
     few = evaluate(predictions_table(transfer_losses({1.0: 0.0, 15.0: 0.1}), patients=160), resamples=200)
     (tmp_path / "metrics.json").write_text(json.dumps(few))
-    text = Page(build_report(tmp_path).read_text()).text
+    text = Page(build_report(RunFolder(tmp_path)).read_text()).text
     assert re.search(r"Cannot tell .* it needs \d+ positive patients, and there are 40: \d+ more\.", text)
     assert ") no verdict " in text
     assert "it would be CR" not in text
@@ -193,7 +193,7 @@ def test_a_lowered_number_of_patients_is_a_notice(page, tmp_path):
     (tmp_path / "metrics.json").write_text(
         json.dumps(evaluate(table, resamples=200, rule=Rule(min_positive_patients=30)))
     )
-    assert notice in Page(build_report(tmp_path).read_text()).text
+    assert notice in Page(build_report(RunFolder(tmp_path)).read_text()).text
 
 
 def test_audit_counts_exact_and_padded_images(page):
