@@ -7,7 +7,6 @@ Result    the table of docs/EVIDENCE.md on harm
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -16,8 +15,8 @@ import tyro
 
 from experiments.statistics_check.harm_trials import CONDITIONS, HarmTrial, passing_studies, shift_that_loses
 from experiments.statistics_check.studies import Scenario
+from mammo_jax.jobs.run_job import run_job
 from mammo_jax.processes import results_as_completed
-from mammo_jax.runtime import set_up
 
 SCENARIOS = (
     Scenario(210, 70, harm="drowning"),
@@ -65,12 +64,18 @@ def table(config: HarmConfig) -> str:
     return "\n".join(lines)
 
 
+def _parse(flags: list[str]) -> HarmConfig:
+    return tyro.cli(HarmConfig, args=flags, description=__doc__)
+
+
+def check(config: HarmConfig, _flags: Sequence[str]) -> None:
+    """Simulate, and print the table."""
+    print(table(config))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    flags = sys.argv[1:] if arguments is None else arguments
-    config = tyro.cli(HarmConfig, args=list(flags), description=__doc__)
-    set_up(networks=False)
-    print(table(config))
+    run_job(check, _parse, arguments, networks=False)
 
 
 if __name__ == "__main__":

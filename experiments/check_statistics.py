@@ -11,7 +11,6 @@ Result    the tables of docs/EVIDENCE.md; exits with 1 if the verdict exceeds it
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +24,8 @@ from experiments.statistics_check.table import AT_HALF, AT_MARGIN, AT_NONE, Key,
 from experiments.statistics_check.trials import OUTCOMES, STUDIES_PER_TRIAL, Trial, safe_studies
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.files import write_text
+from mammo_jax.jobs.run_job import run_job
 from mammo_jax.processes import results_as_completed
-from mammo_jax.runtime import set_up
 from mammo_jax.statistics.evaluation import RESAMPLES
 
 LARGEST_RATE = 0.035
@@ -100,11 +99,12 @@ def _key(trial: Trial) -> tuple[str, ...]:
     return str(trial.scenario), f"{trial.margins:g}", str(trial.number), str(trial.resamples)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the job; exit with 1 if the verdict exceeds its level where it is given."""
-    flags = sys.argv[1:] if arguments is None else arguments
-    config = tyro.cli(CheckConfig, args=flags, description=__doc__)
-    set_up(networks=False)
+def _parse(flags: list[str]) -> CheckConfig:
+    return tyro.cli(CheckConfig, args=flags, description=__doc__)
+
+
+def check(config: CheckConfig, _flags: Sequence[str]) -> None:
+    """Simulate, write the tables, and exit with 1 if the verdict exceeds its level where it is given."""
     safe, done = run(config)
     parts = {"Fewer than 60 women with a lesion": FEW, "60 or more": ENOUGH, "Several trainings": TRAININGS}
     text = "\n".join(f"### {title}\n\n{markdown(scenarios, safe, done)}" for title, scenarios in parts.items())
@@ -114,6 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     beyond = [key[0] for key in judged if upper_limit(safe[key]["verdict"], done[key]) > LARGEST_RATE]
     if beyond:
         raise SystemExit("\n".join(["error: the verdict exceeds its level in:", *map(str, beyond)]))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job."""
+    run_job(check, _parse, arguments, networks=False)
 
 
 if __name__ == "__main__":
