@@ -130,6 +130,7 @@ def _transposed(bands: Iterator[np.ndarray | None]) -> Iterator[np.ndarray | Non
     for hl in bands:
         yield turned(next(bands))
         yield turned(hl)
+        del hl  # before the next ones are decoded
         yield turned(next(bands))
 
 

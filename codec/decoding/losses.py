@@ -67,7 +67,7 @@ class Losses:
         CodestreamError
             Packets are missing because of damage.
         """
-        if count.left_over and tile.index != self._parsed.cut_tile:
+        if count.left_over and not (tile.index == self._parsed.cut_tile and _is_cut_end(tile, count.position)):
             where = tile.byte_at(count.position)
             self._add_damage(f"tile {tile.index}: {count.left_over} bytes follow its last packet, at byte {where}")
         if count.end == COMPLETE and (count.read == count.wanted or self._has_all_parts(tile)):
@@ -121,6 +121,14 @@ class Losses:
         warning = self.warning()
         if warning is not None:
             warnings.warn(warning, stacklevel=3)
+
+
+def _is_cut_end(tile: Tile, position: int) -> bool:
+    """Whether the bytes from `position` on may be what a cut leaves of the end: zeros, and the first byte of EOC.
+
+    Other bytes there mean that the packets before them were misread.
+    """
+    return bytes(tile.packets[position:]).strip(b"\0") in (b"", b"\xff")
 
 
 def _listed(parts: list[str]) -> str:

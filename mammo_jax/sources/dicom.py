@@ -243,6 +243,8 @@ def _check_is_whole(path: Path, frame: bytes) -> None:
         codec.check_codestream(frame)
     except codec.UnsupportedCodestreamError:
         return  # by our decoder; this is no matter of wholeness
+    except codec.LimitError as error:
+        raise SourceError(f"{path}: the JPEG 2000 PixelData need too much memory ({error})") from None
     except codec.CodestreamError as error:
         raise SourceError(f"{path}: the JPEG 2000 PixelData are not whole ({error}); export it again") from None
 

@@ -5,9 +5,10 @@ import pytest
 from hostile_codestreams import MAX_PIXELS, attack, corpus, damaged, extreme_sizes, with_open_length, with_size
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openjpeg_streams import STREAMS
+from openjpeg_streams import STREAMS, image
 
 import codec
+from experiments.codec_benchmark.shapes import decode_peak
 
 SOD = b"\xff\x93"
 
@@ -70,3 +71,13 @@ def test_extreme_aspect_ratios(streams, data, seed, changes, strict):
     start = codestream.index(SOD) + 2
     broken = with_open_length(codestream[:start] + damaged(codestream[start:], rng, changes))
     attack(broken, reduce=seed % 2, strict=strict)
+
+
+@pytest.mark.parametrize("shape", [(1 << 22, 1), (3, 1 << 20), (1 << 20, 3), (1, 1 << 22)])
+def test_a_short_codestream_of_a_hostile_shape(shape):
+    small = codec.encode_lossless(image(64, 64, 8, 3)).codestream
+    hostile = with_size(small, *shape, *shape)
+    with pytest.warns(codec.CodecWarning):
+        pixels = codec.decode(hostile, strict=False)
+    assert pixels.shape == shape
+    assert decode_peak(hostile, small) <= 8  # bytes a pixel

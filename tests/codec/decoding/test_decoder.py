@@ -19,6 +19,7 @@ from codec import (
     UnsupportedCodestreamError,
     decode,
     encode,
+    encode_lossless,
 )
 from codec.decoding import decoder
 
@@ -188,3 +189,19 @@ def test_size_is_checked_before_memory_is_taken():
     assert decode(small_stream(), max_pixels=1920).shape == (40, 48)
     with pytest.warns(DamageWarning):
         assert decode(forged_size(1000, 900), strict=False).shape == (1000, 900)
+
+
+def test_many_tiles_of_a_byte():
+    with pytest.warns(TruncatedWarning, match="65020 more"):
+        pixels = decode(forged_tiles(1020, 4, 5, 0xFF, 255 * 255, b"\x80"))
+    assert pixels.shape == (1020, 1020)
+    assert (pixels == 2048).all()
+
+
+@pytest.mark.parametrize("cut", [3, 4, 9])
+def test_a_byte_too_many_before_an_early_end_is_damage(cut):
+    codestream = encode_lossless(image(200, 220, 8, 1)).codestream
+    start = codestream.index(b"\xff\x93") + 2
+    broken = codestream[:start] + b"\0" + codestream[start:-cut]
+    with pytest.raises(CodestreamError, match="bytes follow its last packet"):
+        decode(broken)

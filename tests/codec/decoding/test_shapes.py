@@ -35,7 +35,9 @@ def test_any_shape_decodes_as_by_openjpeg(shape):
         np.testing.assert_array_equal(ours, encoded.reconstruction)
 
 
-@pytest.mark.parametrize("shape", [(1 << 22, 1), (1 << 21, 2), (1, 1 << 22), (64, 1 << 16), (2048, 2048)])
+@pytest.mark.parametrize(
+    "shape", [(1 << 22, 1), (1 << 21, 2), (1_398_101, 3), (1, 1 << 22), (64, 1 << 16), (2048, 2048)]
+)
 def test_memory_follows_the_number_of_pixels(shape):
     pixels = image(*shape, 12, 3)
     peak = decode_peak(
