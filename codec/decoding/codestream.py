@@ -8,7 +8,7 @@ from codec.errors import CodestreamError
 from codec.quantization import Quantization
 
 
-@dataclass
+@dataclass(slots=True)
 class Header:
     """The parameters of a main or a tile-part header; None where it does not set one."""
 
@@ -21,10 +21,10 @@ class Header:
     progressions: list[Progression] = field(default_factory=list)
 
 
-NO_PARAMETERS = Header()
+NO_PARAMETERS = Header()  # never changed
 
 
-@dataclass
+@dataclass(slots=True)
 class Tile:
     """One tile of the codestream: its headers' parameters and its packets' bytes, with tile-parts joined.
 
@@ -45,7 +45,7 @@ class Tile:
     """
 
     index: int
-    header: Header = field(default_factory=Header)
+    header: Header = field(default_factory=lambda: NO_PARAMETERS)  # one for all: there may be 65 535 tiles
     bodies: list[memoryview] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     packet_headers: list[bytes] | None = None
@@ -125,7 +125,7 @@ class Codestream:
 
     def parameters(self, tile: Tile) -> TileParameters:
         """The parameters of `tile`."""
-        return self._parameters if tile.header == NO_PARAMETERS else self._overridden_by(tile.header)
+        return self._parameters if tile.header is NO_PARAMETERS else self._overridden_by(tile.header)
 
     @cached_property
     def _parameters(self) -> TileParameters:

@@ -4,7 +4,7 @@ Nothing is decoded here. A truncated codestream gives the tile-parts that it has
 the standard is an error, or, in a tile-part, by option a note of what is damaged.
 """
 
-from codec.decoding.codestream import Codestream, Header, Tile
+from codec.decoding.codestream import NO_PARAMETERS, Codestream, Header, Tile
 from codec.decoding.coding_parameters import (
     MAX_PROGRESSION_CHANGES,
     BlockCoding,
@@ -138,6 +138,8 @@ class _Parser:
                 raise CodestreamError(f"marker segment {marker:#06x} of {length} bytes")
             if tile is not None and marker in MAIN_HEADER_ONLY:
                 raise CodestreamError(f"marker segment {marker:#06x} in a tile-part header")
+            if tile is not None and header is NO_PARAMETERS:
+                header = tile.header = Header()
             self._segment(marker, self.data[position + 4 : end], header, packed)
             position = end
         return None

@@ -114,8 +114,7 @@ def decode(
     workers = Workers(threads)
     codestream = as_bytes(codestream)
     parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream, strict)
-    parameters = [(tile, parsed.parameters(tile)) for tile in parsed.tiles.values()]
-    levels = min(p.block_coding.levels for _, p in parameters)
+    levels = min(parsed.parameters(tile).block_coding.levels for tile in parsed.tiles.values())
     if reduce > levels:
         raise CodestreamError(f"reduce={reduce}: the codestream has only {levels} decomposition levels")
     x0, y0, x1, y1 = (ceil_div(edge, 1 << reduce) for edge in parsed.size.component_area())
@@ -128,11 +127,11 @@ def decode(
     pixels = _blank_image(parsed.size, (y1 - y0, x1 - x0))
     with workers:
         request = _Request(reduce, layers, LayoutBudget(max_pixels, len(codestream)), workers, losses)
-        for tile, tile_parameters in parameters:
+        for tile in parsed.tiles.values():
             left, top, right, bottom = parsed.size.tile_component_area(tile.index, reduce)
             if left < right and top < bottom:
                 part = pixels[top - y0 : bottom - y0, left - x0 : right - x0]
-                _decode_tile(parsed, tile, tile_parameters, request, part, (top, left))
+                _decode_tile(parsed, tile, parsed.parameters(tile), request, part, (top, left))
     losses.warn()
     return pixels
 
