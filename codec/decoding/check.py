@@ -1,12 +1,12 @@
 """Whether a codestream is whole, by its markers and packet headers."""
 
 from codec.decoding.codestream_reader import read_codestream
-from codec.decoding.jp2_reader import SIGNATURE, unwrap_jp2
+from codec.decoding.jp2_reader import codestream_of
 from codec.decoding.losses import Losses
 from codec.decoding.tile_layout import LayoutBudget
 from codec.decoding.tile_reader import read_tile
-from codec.errors import CodestreamError, LimitError
-from codec.options import as_bytes, whole_number
+from codec.errors import CodestreamError
+from codec.options import whole_number
 
 
 def check_codestream(codestream: bytes, *, max_pixels: int = 2**28) -> None:
@@ -29,13 +29,11 @@ def check_codestream(codestream: bytes, *, max_pixels: int = 2**28) -> None:
     UnsupportedCodestreamError, LimitError, OptionError
         As `codec.decode`.
     """
-    codestream = as_bytes(codestream)
-    parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream)
-    max_pixels = whole_number("max_pixels", max_pixels, 0)
+    codestream = codestream_of(codestream)
+    parsed = read_codestream(codestream)
+    budget = LayoutBudget(whole_number("max_pixels", max_pixels, 0), len(codestream))
     left, top, right, bottom = parsed.size.component_area()
-    if (right - left) * (bottom - top) > max_pixels:
-        raise LimitError(f"{bottom - top} x {right - left} pixels: more than max_pixels={max_pixels}")
-    budget = LayoutBudget(max_pixels, len(codestream))
+    budget.check_image(bottom - top, right - left)
     losses = Losses(parsed, strict=True)
     losses.add_absent_tiles(0)
     for tile in parsed.tiles.values():

@@ -11,15 +11,15 @@ from codec.decoding.codestream import Codestream, Tile, TileParameters
 from codec.decoding.codestream_reader import read_codestream
 from codec.decoding.coding_parameters import ImageSize, ceil_div
 from codec.decoding.inverse_transform import inverse_53, inverse_97
-from codec.decoding.jp2_reader import SIGNATURE, unwrap_jp2
+from codec.decoding.jp2_reader import codestream_of
 from codec.decoding.losses import Losses
 from codec.decoding.packet_results import Contributions
 from codec.decoding.subband_decoder import TileCoding, decode_subbands
 from codec.decoding.tile_layout import AREA, LayoutBudget, TileLayout
 from codec.decoding.tile_reader import read_tile
-from codec.errors import CodestreamError, LimitError, UnsupportedCodestreamError
+from codec.errors import CodestreamError, UnsupportedCodestreamError
 from codec.mq_tables import ORIENTATION_CLASSES
-from codec.options import as_bytes, whole_number
+from codec.options import whole_number
 from codec.subbands import subband_names
 from codec.workers import Workers
 
@@ -112,21 +112,21 @@ def decode(
     reduce, max_pixels = whole_number("reduce", reduce, 0), whole_number("max_pixels", max_pixels, 0)
     layers = None if layers is None else whole_number("layers", layers, 1)
     workers = Workers(threads)
-    codestream = as_bytes(codestream)
-    parsed = read_codestream(unwrap_jp2(codestream) if codestream.startswith(SIGNATURE) else codestream, strict)
+    codestream = codestream_of(codestream)
+    parsed = read_codestream(codestream, strict)
     levels = min(parsed.parameters(tile).block_coding.levels for tile in parsed.tiles.values())
     if reduce > levels:
         raise CodestreamError(f"reduce={reduce}: the codestream has only {levels} decomposition levels")
     x0, y0, x1, y1 = (ceil_div(edge, 1 << reduce) for edge in parsed.size.component_area())
     if x0 == x1 or y0 == y1:
         raise CodestreamError("the image has no samples at this resolution")
-    if (x1 - x0) * (y1 - y0) > max_pixels:
-        raise LimitError(f"{y1 - y0} x {x1 - x0} pixels: more than max_pixels={max_pixels}")
+    budget = LayoutBudget(max_pixels, len(codestream))
+    budget.check_image(y1 - y0, x1 - x0)
     losses = Losses(parsed, strict)
     losses.add_absent_tiles(reduce)
     pixels = _blank_image(parsed.size, (y1 - y0, x1 - x0))
     with workers:
-        request = _Request(reduce, layers, LayoutBudget(max_pixels, len(codestream)), workers, losses)
+        request = _Request(reduce, layers, budget, workers, losses)
         for tile in parsed.tiles.values():
             left, top, right, bottom = parsed.size.tile_component_area(tile.index, reduce)
             if left < right and top < bottom:

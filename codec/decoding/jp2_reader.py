@@ -8,6 +8,12 @@ from codec.options import as_bytes
 SIGNATURE = bytes.fromhex("0000000c6a5020200d0a870a")
 
 
+def codestream_of(file: bytes) -> bytes:
+    """The codestream in a JP2 file, or `file` itself where it is none."""
+    file = as_bytes(file)
+    return unwrap_jp2(file) if file.startswith(SIGNATURE) else file
+
+
 def unwrap_jp2(file: bytes) -> bytes:
     """The codestream in a JP2 file: the contents of its first contiguous codestream box (I.5.4).
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.decoding.wavelet_rows import MARGIN, extend, interleave, mirrored, row_or_zeros
+from codec.decoding.wavelet_rows import MARGIN, extend, interleave, mirrored, row_or_zeros, row_pair
 from codec.jit import kernel
 
 
@@ -57,15 +57,20 @@ def _put_row(row, output, final, level_shift, lowest, largest):
 
 
 @kernel
+def _buffers(x0, x1):
+    """A row of zeros, and the even and odd samples of a row with `MARGIN` pairs on either side."""
+    pairs = ((x1 - 1) >> 1) - (x0 >> 1) + 1 + 2 * MARGIN
+    return np.zeros(x1 - x0, np.int32), np.zeros(pairs, np.int32), np.zeros(pairs, np.int32)
+
+
+@kernel
 def synthesise_53(ll, hl, lh, hh, skipped, place, output, final, sample_range, start, stop):
     """As `synthesise_97`, but rows are synthesised horizontally first: the standard prescribes the order."""
     (y0, x0), (level_shift, lowest, largest) = place, sample_range
     rows, columns = output.shape
     y1, x1 = y0 + rows, x0 + columns
     n_low = ((x1 + 1) >> 1) - ((x0 + 1) >> 1)
-    zeros = np.zeros(columns, np.int32)
-    pairs = ((x1 - 1) >> 1) - (x0 >> 1) + 1 + 2 * MARGIN
-    even, odd = np.zeros(pairs, np.int32), np.zeros(pairs, np.int32)
+    zeros, even, odd = _buffers(x0, x1)
     low, high = np.empty(columns, np.int32), np.empty(columns, np.int32)
     if rows == 1:
         low_part = row_or_zeros(lh if y0 & 1 else ll, 0, zeros[:n_low])
@@ -109,9 +114,7 @@ def synthesise_transposed_53(ll, hl, lh, hh, skipped, place, output, final, samp
     rows, columns = output.shape
     y1, x1 = y0 + rows, x0 + columns
     n_low = ((x1 + 1) >> 1) - ((x0 + 1) >> 1)
-    zeros = np.zeros(columns, np.int32)
-    pairs = ((x1 - 1) >> 1) - (x0 >> 1) + 1 + 2 * MARGIN
-    even, odd = np.zeros(pairs, np.int32), np.zeros(pairs, np.int32)
+    zeros, even, odd = _buffers(x0, x1)
     state, finished = np.zeros((2, columns), np.int32), np.empty((2, columns), np.int32)
     row = np.empty(columns, np.int32)
     if rows == 1:
@@ -123,13 +126,10 @@ def synthesise_transposed_53(ll, hl, lh, hh, skipped, place, output, final, samp
     start, stop = y0 + start, y0 + stop
     for n in range(((start + 1) >> 1) - 2, (stop >> 1) + 1):
         above = (mirrored(2 * n, y0, y1) >> 1) - ((y0 + 1) >> 1)
-        below = (mirrored(2 * n + 1, y0, y1) >> 1) - (y0 >> 1) - skipped
+        below = (mirrored(2 * n + 1, y0, y1) >> 1) - (y0 >> 1)
         for part in range(2):
             a, b = (0, n_low) if part == 0 else (n_low, columns)
-            low_row = (
-                row_or_zeros(ll, above, zeros[a:b]) if part == 0 else row_or_zeros(hl, above - skipped, zeros[a:b])
-            )
-            high_row = row_or_zeros(lh if part == 0 else hh, below, zeros[a:b])
+            low_row, high_row = row_pair(ll, hl, lh, hh, part == 1, above, below, skipped, zeros[a:b])
             _lift_row_pair_53(low_row, high_row, state[0, a:b], state[1, a:b], finished[0, a:b], finished[1, a:b])
         for y in (2 * n - 1, 2 * n):
             if start <= y < stop:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codec.decoding.wavelet_rows import MARGIN, clipped, extend, interleave, mirrored, row_or_zeros
+from codec.decoding.wavelet_rows import MARGIN, clipped, extend, interleave, mirrored, row_or_zeros, row_pair
 from codec.jit import kernel
 from codec.lifting import ALPHA, BETA, DELTA, GAMMA, K
 
@@ -125,13 +125,10 @@ def synthesise_97(ll, hl, lh, hh, skipped, place, output, final, sample_range, s
     start, stop = y0 + start, y0 + stop
     for n in range(((start + 3) >> 1) - 4, ((stop + 2) >> 1) + 1):
         above = (mirrored(2 * n, y0, y1) >> 1) - ((y0 + 1) >> 1)
-        below = (mirrored(2 * n + 1, y0, y1) >> 1) - (y0 >> 1) - skipped
+        below = (mirrored(2 * n + 1, y0, y1) >> 1) - (y0 >> 1)
         for part in range(2):
             a, b = (0, n_low) if part == 0 else (n_low, columns)
-            low_row = (
-                row_or_zeros(ll, above, zeros[a:b]) if part == 0 else row_or_zeros(hl, above - skipped, zeros[a:b])
-            )
-            high_row = row_or_zeros(lh if part == 0 else hh, below, zeros[a:b])
+            low_row, high_row = row_pair(ll, hl, lh, hh, part == 1, above, below, skipped, zeros[a:b])
             _lift_row_pair_97(
                 low_row, high_row, state[0, a:b], state[1, a:b], state[2, a:b], state[3, a:b], low[a:b], high[a:b]
             )

@@ -92,7 +92,7 @@ class TileLayout(NamedTuple):
 
 
 class LayoutBudget:
-    """Limits the precincts and code-blocks of a codestream's tiles, as their tables take time and memory.
+    """Limits the image, and the precincts and code-blocks of its tiles, as their tables take time and memory.
 
     All tiles together may have one precinct for each byte of the codestream (every precinct has a packet, and that at
     least one byte) and one code-block for each byte and each 16 pixels, and a fixed number in any case. The tables of
@@ -107,9 +107,15 @@ class LayoutBudget:
     """
 
     def __init__(self, max_pixels: int, codestream_bytes: int):
+        self._max_pixels = max_pixels
         self.max_blocks = ALWAYS_ALLOWED_BLOCKS + max_pixels // SAMPLES_PER_BLOCK
         self._precincts = ALWAYS_ALLOWED_PRECINCTS + codestream_bytes
         self._blocks = self.max_blocks + codestream_bytes
+
+    def check_image(self, rows: int, columns: int) -> None:
+        """`LimitError` where the image has more pixels than are allowed."""
+        if rows * columns > self._max_pixels:
+            raise LimitError(f"{rows} x {columns} pixels: more than max_pixels={self._max_pixels}")
 
     def charge(self, precincts: int, blocks: int) -> None:
         """Subtract those of one tile; `LimitError` where they are too many."""

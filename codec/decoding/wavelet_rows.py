@@ -66,3 +66,14 @@ def interleave(even, odd, start, output):
 def row_or_zeros(band, row, zeros):
     """A row of a subband, or `zeros` for a subband of zeros."""
     return band[row] if band.size else zeros
+
+
+@kernel
+def row_pair(ll, hl, lh, hh, high_columns, above, below, skipped, zeros):
+    """The low-pass row `above` and the high-pass row `below` of a pair, of the low-pass or of the `high_columns`.
+
+    HL, LH and HH lack the first `skipped` rows.
+    """
+    if high_columns:
+        return row_or_zeros(hl, above - skipped, zeros), row_or_zeros(hh, below - skipped, zeros)
+    return row_or_zeros(ll, above, zeros), row_or_zeros(lh, below - skipped, zeros)

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from experiments.statistics_check.studies import LESION_VIEWS, RATIOS, VIEWS, Scenario
-from mammo_jax.statistics.bootstrap import Estimate, draw_seeds, resample_patients
+from mammo_jax.statistics.bootstrap import Estimate, drawn_seeds, resample_patients
 from mammo_jax.statistics.prediction_grid import Fold
 
 
@@ -65,7 +65,7 @@ def bootstrap_draws(scenario: Scenario, resamples: int, seed: int) -> Draws:
         counts, _ = resample_patients(fold, resamples, np.random.default_rng([seed, 1 + number]))
         pairs = (counts.T @ _positive_images(positive)) * (counts.T @ (VIEWS - _positive_images(positive)))
         folds.append(FoldDraws(women, int(positive.sum()), counts.astype(np.float32), pairs.astype(np.float64)))
-    return Draws(tuple(folds), draw_seeds(scenario.seeds, resamples, np.random.default_rng([seed, 0])))
+    return Draws(tuple(folds), drawn_seeds(scenario.seeds, resamples, seed))
 
 
 def _positive_images(positive: np.ndarray) -> np.ndarray:

@@ -35,15 +35,20 @@ def bca_bound(value: float, replicates: np.ndarray, left_out: Sequence[np.ndarra
     float
         `value` if no replicate differs from it.
     """
-    below = (np.count_nonzero(replicates < value) + np.count_nonzero(replicates <= value)) / (2 * len(replicates))
-    resolved = 0.5 / len(replicates)  # a share of 0 or 1 only says that it is nearer to that than one replicate
-    bias = ndtri(np.clip(below, resolved, 1 - resolved))
+    bias = _bias(value, replicates)
     shifted = bias + ndtri(probability)
     stretch = 1 - acceleration(left_out) * shifted
     # Beyond its pole the formula would come back from the other side; there the bound is the last replicate.
     corrected = ndtr(bias + shifted / stretch) if stretch > 0 else float(shifted > 0)
     bound = float(np.quantile(replicates, corrected))
     return min(bound, value) if probability < 0.5 else max(bound, value)
+
+
+def _bias(value: float, replicates: np.ndarray) -> float:
+    """Return the normal quantile of the share of the replicates below the estimate; ties count one half."""
+    below = (np.count_nonzero(replicates < value) + np.count_nonzero(replicates <= value)) / (2 * len(replicates))
+    resolved = 0.5 / len(replicates)  # a share of 0 or 1 only says that it is nearer to that than one replicate
+    return float(ndtri(np.clip(below, resolved, 1 - resolved)))
 
 
 def acceleration(left_out: Sequence[np.ndarray]) -> float:
@@ -79,8 +84,7 @@ def bca_p_value(value: float, replicates: np.ndarray, left_out: Sequence[np.ndar
     resolved = 1 / (len(replicates) + 1)
     ordered = np.sort(replicates)
     share = float(np.interp(limit, ordered, np.linspace(0, 1, len(ordered))))  # the inverse of `np.quantile`
-    below = (np.count_nonzero(replicates < value) + np.count_nonzero(replicates <= value)) / (2 * len(replicates))
-    bias = ndtri(np.clip(below, 0.5 / len(replicates), 1 - 0.5 / len(replicates)))
+    bias = _bias(value, replicates)
     corrected = ndtri(np.clip(share, resolved, 1 - resolved)) - bias
     stretch = 1 + acceleration(left_out) * corrected
     # Beyond the pole of `bca_bound` no probability gives such a bound.

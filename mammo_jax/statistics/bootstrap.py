@@ -149,7 +149,7 @@ def estimates(grid: PredictionGrid, resamples: int, seed: int) -> tuple[dict[Cel
             areas[cell].append(
                 np.stack([_areas(fold, seed_scores, counts) for seed_scores in scores[position]], axis=1)
             )
-    seeds = drawn_seeds(grid, resamples, seed)
+    seeds = drawn_seeds(len(grid.seeds), resamples, seed)
     return {cell: _summarise(grid.folds, areas[cell], seeds) for cell in areas}, redrawn
 
 
@@ -167,9 +167,14 @@ def drawn_in_fold(fold: Fold, position: int, resamples: int, seed: int) -> tuple
     return np.concatenate([np.ones((len(counts), 1), np.int64), counts], axis=1), redrawn
 
 
-def drawn_seeds(grid: PredictionGrid, resamples: int, seed: int) -> np.ndarray:
-    """Draw the training seeds, float64 [seeds, resamples]; every statistic of a model has the same ones."""
-    return draw_seeds(len(grid.seeds), resamples, np.random.default_rng([seed, 0]))
+def drawn_seeds(seeds: int, resamples: int, seed: int) -> np.ndarray:
+    """Draw n − 1 of n training seeds and return the weight of each in each resample, float64 [seeds, resamples].
+
+    Every statistic of a model has the same ones.
+    """
+    draws = max(1, seeds - 1)
+    rng = np.random.default_rng([seed, 0])
+    return rng.multinomial(draws, np.full(seeds, 1 / seeds), size=resamples).T / draws
 
 
 def weightings(fold: Fold, counts: np.ndarray) -> Iterator[np.ndarray]:
@@ -186,12 +191,6 @@ def _areas(fold: Fold, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Compute AUROC and AUPRC with all weightings, float64 [2, columns + patients]."""
     chunks = [auroc_and_auprc(fold.labels, scores, weights) for weights in weightings(fold, counts)]
     return np.concatenate([np.stack(chunk) for chunk in chunks], axis=1)
-
-
-def draw_seeds(seeds: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw n − 1 of n training seeds and return the weight of each in each resample, float64 [seeds, resamples]."""
-    draws = max(1, seeds - 1)
-    return rng.multinomial(draws, np.full(seeds, 1 / seeds), size=resamples).T / draws
 
 
 def _summarise(folds: tuple[Fold, ...], areas: list[np.ndarray], seeds: np.ndarray) -> Estimates:

@@ -9,9 +9,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
+from mammo_jax.statistics.bootstrap import CONFIDENCE
 from mammo_jax.statistics.prediction_grid import Fold
-
-CONFIDENCE = 0.95
 
 
 class DeLong(NamedTuple):

@@ -36,14 +36,14 @@ RESAMPLES = 2000
 def evaluate(
     predictions: pd.DataFrame,
     *,
-    rule: Rule = Rule(),  # noqa: B008 (frozen)
-    levels: AnalysisLevels = AnalysisLevels(),  # noqa: B008 (frozen)
+    rule: Rule = Rule(),
+    levels: AnalysisLevels = AnalysisLevels(),
     resamples: int = RESAMPLES,
     seed: int = 0,
     primary_model: str | None = None,
     target: str = "",
     frozen: bool = False,
-    point: OperatingPoint = OperatingPoint(),  # noqa: B008 (frozen)
+    point: OperatingPoint = OperatingPoint(),
     validation: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Compute all metrics and verdicts from a predictions table.
@@ -74,7 +74,7 @@ def evaluate(
     point : OperatingPoint
         Where sensitivity and specificity are measured; a loss of them can forbid a ratio.
     validation : DataFrame, optional
-        Scores of each model's validation patients at CR 1, from which its threshold is found, see `read_validation`.
+        Scores of each model's validation patients at CR 1, from which its threshold is found.
 
     Returns
     -------

@@ -110,7 +110,7 @@ def validated_thresholds(grid: PredictionGrid, validation: pd.DataFrame, sensiti
     grid : PredictionGrid
     validation : DataFrame
         Columns fold, seed, label, score and others: scores at CR 1 by each model, named by its held-out fold, see
-        `mammo_jax.statistics.validation_scores`.
+        `mammo_jax.statistics.predictions.check_predictions`.
     sensitivity : float
 
     Returns
@@ -174,7 +174,7 @@ def estimated_rates(
             by_model.append(found)
         for ratio, of_ratio in parts.items():
             of_ratio.append(np.stack([found[ratio] for found in by_model], axis=1))
-    seeds = drawn_seeds(grid, resamples, seed)
+    seeds = drawn_seeds(len(grid.seeds), resamples, seed)
     rates_by_ratio = {}
     for ratio, of_ratio in parts.items():
         sensitivities, specificities = ([part[measure] for part in of_ratio] for measure in range(2))

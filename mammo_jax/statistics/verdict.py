@@ -29,9 +29,8 @@ def verdict(
     """Find the largest ratio that is non-inferior to CR 1 by a fixed-sequence test, from the lowest ratio up.
 
     A ratio passes if the one-sided lower bound of AUROC(CR) − AUROC(1), from paired replicates, is above −margin, and
-    if it does no harm at the operating point. The
-    sequence stops at the first ratio that does not pass, even if higher ones do. Its order is fixed beforehand, so each
-    step may use the full alpha (Maurer, Hothorn & Lehmacher 1995).
+    if it does no harm at the operating point. The sequence stops at the first ratio that does not pass, even if higher
+    ones do. Its order is fixed beforehand, so each step may use the full alpha (Maurer, Hothorn & Lehmacher 1995).
 
     Parameters
     ----------
