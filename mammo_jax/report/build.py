@@ -51,6 +51,7 @@ def build_report(run: RunFolder) -> Path:
     )
     environment.filters |= {"ratio": display_ratio, "bytes": display_bytes, "signed": display_signed}
     environment.filters["outcome"] = outcome_text
+    environment.filters["p_value"] = display_p_value
     page = environment.get_template("template.html").render(**_context(run, metrics))
     _write_figures(run, metrics)
     write_text(run.report, page)
@@ -208,6 +209,11 @@ def display_bytes(size: float) -> str:
 def display_signed(value: float) -> str:
     """Format a difference with its sign, a true minus and three decimals."""
     return f"{value:+.3f}".replace("-", "\u2212")
+
+
+def display_p_value(value: float) -> str:
+    """Format a p-value with four decimals; none is 0."""
+    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
 
 
 __all__ = ["ReportError", "build_report", "load_metrics"]

@@ -11,7 +11,7 @@ from prediction_tables import predictions_table, transfer_losses
 from synthetic_run import COMMAND, HOSTILE, metrics, png
 
 from mammo_jax.report import ReportError, build_report, sections
-from mammo_jax.report.build import display_bytes, display_ratio, display_signed, storage_sentence
+from mammo_jax.report.build import display_bytes, display_p_value, display_ratio, display_signed, storage_sentence
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.evaluation import evaluate
 
@@ -263,3 +263,4 @@ def test_display():
     ]
     assert [display_bytes(size) for size in sizes] == formatted
     assert [display_signed(value) for value in (0.0123, -0.05)] == ["+0.012", "\u22120.050"]
+    assert [display_p_value(value) for value in (0.0134, 0.0001, 0.00009)] == ["0.0134", "0.0001", "< 0.0001"]

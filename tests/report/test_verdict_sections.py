@@ -9,7 +9,7 @@ from prediction_tables import predictions_table, transfer_losses
 from synthetic_run import metrics
 
 from mammo_jax.report import build_report
-from mammo_jax.report.build import display_signed
+from mammo_jax.report.build import display_p_value, display_signed
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, disagreement, outcome_text
 from mammo_jax.statistics.evaluation import evaluate
@@ -76,8 +76,9 @@ def test_secondary_figures_are_shown_apart_from_the_headline(run, page, tmp_path
     assert "which those of one woman are not: the interval is too narrow" in page.text
     for row in model["secondary"]:
         low, high = (display_signed(row["delong"][end]) for end in ("low", "high"))
-        assert f"{row['p_value']:.4f} {row['holm']:.4f} " in page.text
-        delong = f"{display_signed(row['delong']['difference'])} ({low} to {high}) {row['delong']['p_value']:.4f}"
+        assert f"{display_p_value(row['p_value'])} {display_p_value(row['holm'])} " in page.text
+        difference, p_value = display_signed(row["delong"]["difference"]), display_p_value(row["delong"]["p_value"])
+        delong = f"{difference} ({low} to {high}) {p_value}"
         assert delong in page.text
     model["secondary"][0]["delong"] = None
     (tmp_path / "metrics.json").write_text(json.dumps(metrics() | {"models": [model]}))
