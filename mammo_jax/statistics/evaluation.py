@@ -5,29 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
-from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from mammo_jax.ratios import ratio_text
-from mammo_jax.statistics.analysis_levels import (
-    AnalysisLevels,
-    Judge,
-    disagreement,
-    level_lines,
-    level_rows,
-    tables_at_level,
-)
-from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate, Estimates, estimates
-from mammo_jax.statistics.harm import at_operating_point, vetoes
+from mammo_jax.statistics.analysis_levels import AnalysisLevels, disagreement, level_lines
+from mammo_jax.statistics.bootstrap import CONFIDENCE
+from mammo_jax.statistics.model_evaluation import evaluate_model, judge_tables
 from mammo_jax.statistics.operating_point import OperatingPoint
-from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
+from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import check_predictions
 from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, Rule
-from mammo_jax.statistics.secondary import secondary_figures
-from mammo_jax.statistics.verdict import MIN_AUROC, verdict, verdict_sentence
+from mammo_jax.statistics.verdict import MIN_AUROC, verdict_sentence
 
 SCHEMA = "mammo_jax metrics 4"
 RESAMPLES = 2000
@@ -93,8 +82,8 @@ def evaluate(
     primary = _primary(primary_model, names)
     if point.threshold is not None and not frozen:
         raise StatisticsError("threshold: only a frozen model has one threshold; leave it out, or add --frozen")
-    judge = partial(_judge, point=point, rule=rule, resamples=resamples, seed=seed)
-    models = [_evaluate_model(name, predictions, validation, levels, judge, frozen) for name in names]
+    judge = partial(judge_tables, point=point, rule=rule, resamples=resamples, seed=seed)
+    models = [evaluate_model(name, predictions, validation, levels, judge, frozen) for name in names]
     primary_metrics = models[names.index(primary)]
     transfer, noun = primary_metrics["verdicts"]["transfer"], levels.noun(levels.primary)
     sentences = [verdict_sentence(transfer, noun=noun, frozen=frozen)]
@@ -149,146 +138,3 @@ def check_resamples(resamples: int) -> None:
     """Raise StatisticsError if there are too few resamples for an interval."""
     if resamples < 100:
         raise StatisticsError(f"resamples: {resamples} are too few for a 95 % interval; use 2000")
-
-
-def _evaluate_model(
-    name: str,
-    predictions: pd.DataFrame,
-    validation: pd.DataFrame | None,
-    levels: AnalysisLevels,
-    judge: Judge,
-    frozen: bool,
-) -> dict[str, Any]:
-    """Evaluate a model at the primary level, with the counts of its images, and judge it at every level."""
-    table = predictions[predictions["model"] == name]
-    validation = None if validation is None else validation[validation["model"] == name]
-    try:
-        images = prediction_grid(table)  # first of all: a missing image would not be missed in a maximum
-        if frozen:
-            _check_frozen(images)
-        primary = judge(*_primary_tables(table, validation, levels))
-    except StatisticsError as error:
-        raise StatisticsError(f"model {name!r}: {error}") from None
-    return {
-        "name": name,
-        "seeds": list(images.seeds),
-        "demonstration": len(images.seeds) == 1 and not frozen,
-        **primary,
-        "counts": _counts(images),
-        "levels": level_rows(table, validation, levels, primary, judge),
-    }
-
-
-def _primary_tables(
-    table: pd.DataFrame, validation: pd.DataFrame | None, levels: AnalysisLevels
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    try:
-        return tables_at_level(table, validation, levels.primary, levels.pooling)
-    except StatisticsError as error:
-        raise StatisticsError(f"analysis level {levels.primary}: {error}; choose another --analysis-level") from None
-
-
-def _judge(
-    table: pd.DataFrame,
-    validation: pd.DataFrame | None,
-    *,
-    point: OperatingPoint,
-    rule: Rule,
-    resamples: int,
-    seed: int,
-) -> dict[str, Any]:
-    """Compute a model's results, counts and verdicts from the tables of one level."""
-    grid = prediction_grid(table)
-    cells, redrawn = estimates(grid, resamples, seed)
-    bootstrap = {"resamples": resamples, "seed": seed}
-    operating = at_operating_point(grid, table, point, margin=rule.margin, validation=validation, **bootstrap)
-    transfer = {test: cell.auroc for (train, test), cell in cells.items() if train == "1"}
-    matched = {test: cell.auroc for (train, test), cell in cells.items() if train == ratio_text(test)}
-    judged: dict[str, Any] = {"seeds": len(grid.seeds), "rule": rule}
-    judged["patients"] = [fold.patients_by_class for fold in grid.folds]
-    return {
-        "counts": _counts(grid),
-        "secondary": secondary_figures(grid, cells, rule.margin),
-        "redrawn_resamples": redrawn,
-        "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
-        "seed_null": _seed_null(grid, cells),
-        "operating_point": operating,
-        "verdicts": {
-            "transfer": verdict("transfer", transfer, harms=vetoes(operating), **judged),
-            "matched": verdict("matched", matched, **judged),
-        },
-    }
-
-
-def _check_frozen(grid: PredictionGrid) -> None:
-    """Raise StatisticsError if the table of a frozen model contains several models."""
-    if len(grid.seeds) > 1:
-        raise StatisticsError(f"column seed: a frozen model has one seed, and the table has {len(grid.seeds)}")
-    if len(grid.folds) > 1:
-        raise StatisticsError(
-            f"column fold: one frozen model scored every image, so there is one fold, and the table has "
-            f"{len(grid.folds)}; write 0 in every row, or leave --frozen out if each fold has its own model"
-        )
-    others = sorted({train for train, _ in grid.scores} - {"1"})
-    if others:
-        raise StatisticsError(f"column train_ratio: {others[0]!r}; write 1 in every row of a frozen model")
-
-
-def _reading_order(cell: Cell) -> tuple[float, str, float]:
-    """Sort key: numeric training ratios in ascending order, then names such as "mixed"."""
-    train, test = cell
-    try:
-        return float(train), "", test
-    except ValueError:
-        return float("inf"), train, test
-
-
-def _result(cell: Cell, areas: Estimates) -> dict[str, Any]:
-    train, test = cell
-    return {
-        "train_ratio": train,
-        "test_ratio": test,
-        "matched": train == ratio_text(test),
-        "transfer": train == "1",
-        "auroc": _with_interval(areas.auroc, areas.auroc_by_fold),
-        "auprc": _with_interval(areas.auprc, areas.auprc_by_fold),
-    }
-
-
-def _with_interval(estimate: Estimate, by_fold: np.ndarray) -> dict[str, Any]:
-    low, high = estimate.interval()
-    return {"mean": estimate.value, "low": low, "high": high, "by_seed_and_fold": by_fold.tolist()}
-
-
-def _counts(grid: PredictionGrid) -> dict[str, Any]:
-    folds = [{"fold": fold.number} | _fold_counts(fold) for fold in grid.folds]
-    total: dict[str, Any] = {key: sum(fold[key] for fold in folds) for key in folds[0] if key != "fold"}
-    return total | {"prevalence": total["positive_images"] / total["images"], "folds": folds}
-
-
-def _fold_counts(fold: Fold) -> dict[str, int]:
-    return {
-        "patients": len(fold.positive_patients),
-        "positive_patients": int(fold.positive_patients.sum()),
-        "images": len(fold.labels),
-        "positive_images": int(fold.labels.sum()),
-    }
-
-
-def _seed_null(grid: PredictionGrid, cells: Mapping[Cell, Estimates]) -> dict[str, Any] | None:
-    """Compute the AUROC differences between training seeds at CR 1, for the same patients (null distribution).
-
-    The matched comparison is between a model trained at a ratio and another model trained at CR 1, so a loss smaller
-    than these differences is no evidence. None if there is only one seed, or no CR 1.
-    """
-    reference = cells.get(("1", 1.0))
-    if reference is None or len(grid.seeds) < 2:
-        return None
-    by_seed = reference.auroc_by_fold.mean(axis=1)
-    differences = [abs(float(a - b)) for a, b in combinations(by_seed, 2)]
-    return {
-        "auroc_by_seed": by_seed.tolist(),
-        "standard_deviation": float(np.std(by_seed, ddof=1)),
-        "mean_difference": float(np.mean(differences)),
-        "largest_difference": max(differences),
-    }
