@@ -10,7 +10,6 @@ Result    a line for each comparison, and each implementation's time relative to
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ import tyro
 
 from experiments.torch_parity.parity import needing_torch
 from mammo_jax.jobs.run_job import run_job
+from mammo_jax.processes import available_cores
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def check(config: CheckConfig, _flags: Sequence[str]) -> None:
         import torch
 
         from experiments.torch_parity.saliency import compare, compare_speed, make_pairs
-    threads = len(os.sched_getaffinity(0))
+    threads = available_cores()
     torch.set_num_threads(threads)
     print(f"{config.images} images of {config.size} px, {config.steps} Gauss-Legendre steps, {threads} threads")
     random = np.random.default_rng(0)

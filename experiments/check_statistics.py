@@ -10,7 +10,6 @@ Result    the tables of docs/EVIDENCE.md; exits with 1 if the verdict exceeds it
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from experiments.statistics_check.trials import OUTCOMES, STUDIES_PER_TRIAL, Tri
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.files import write_text
 from mammo_jax.jobs.run_job import run_job
-from mammo_jax.processes import results_as_completed
+from mammo_jax.processes import available_cores, results_as_completed
 from mammo_jax.statistics.evaluation import RESAMPLES
 
 LARGEST_RATE = 0.035
@@ -87,7 +86,7 @@ def run(config: CheckConfig) -> tuple[dict[Key, Counter[str]], dict[Key, int]]:
             if trial := wanted.pop(tuple(row[name] for name in KEY), None):
                 add(trial, Counter({name: int(row[name]) for name in OUTCOMES}))
         left = list(wanted.values())
-        workers = config.workers or len(os.sched_getaffinity(0))
+        workers = config.workers or available_cores()
         results = results_as_completed(safe_studies, left, workers, environment=ONE_THREAD) if left else ()
         for place, counts in tqdm(results, "studies", len(left), unit_scale=STUDIES_PER_TRIAL, smoothing=0.02):
             table.add([dict(zip(KEY, _key(left[place]))) | {name: counts[name] for name in OUTCOMES}])

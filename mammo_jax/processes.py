@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -36,7 +37,8 @@ def results_as_completed(
     """Call `function` with every item, in spawned processes.
 
     The first exception of `function` cancels what has not begun, and is raised here. So does a caller that stops
-    iterating. A worker ends with the process that started it, even where that is killed.
+    iterating. Ctrl-C and the like end the workers at once. A worker ends with the process that started it, even where
+    that is killed.
 
     Parameters
     ----------
@@ -61,6 +63,7 @@ def results_as_completed(
     WorkerError
         A process was ended from outside.
     """
+    others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     count = min(processes, len(items))
     with _lost_workers(), ProcessPoolExecutor(count, context, _start_worker, (function, set_up)) as pool:
@@ -73,8 +76,11 @@ def results_as_completed(
                     while_waiting()
                 for future in ended:
                     yield places.pop(future), future.result()
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception | GeneratorExit):  # stopped by the user, who should not have to wait
+                for process in set(multiprocessing.active_children()) - others:
+                    process.terminate()
             raise
 
 
@@ -89,6 +95,13 @@ def results_in_order(
         while following in waiting:
             yield waiting.pop(following)
             following += 1
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use; where the system can't say, of all that there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
@@ -109,6 +122,7 @@ _function: Callable[[Any], Any] | None = None  # set once in each worker process
 def _start_worker(function: Callable[[Any], Any], set_up: Callable[[], None] | None) -> None:
     global _function
     _function = function
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the one that started this decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if set_up is not None:
         set_up()

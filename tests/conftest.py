@@ -48,8 +48,7 @@ def pytest_configure(config):
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MAX_WORKERS, cores)
+    return min(MAX_WORKERS, processes.available_cores())
 
 
 def pytest_collection_modifyitems(items):

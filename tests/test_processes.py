@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mammo_jax.processes import WorkerError, results_as_completed, results_in_order
+from mammo_jax.processes import WorkerError, available_cores, results_as_completed, results_in_order
 
 _marks = []
 
@@ -66,16 +66,23 @@ def test_a_killed_process_is_one_clear_error():
         list(results_in_order(die, [0, 1], 2))
 
 
-def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_a_parent_that_is_killed_or_interrupted(tmp_path, stop):
     code = "import test_processes as t; list(t.results_in_order(t.say_and_wait, ['{folder}'] * 2, 2))"
     here = Path(__file__).parent
-    parent = subprocess.Popen([sys.executable, "-c", code.format(folder=tmp_path)], cwd=here)
+    parent = subprocess.Popen([sys.executable, "-c", code.format(folder=tmp_path)], cwd=here, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while len(workers := [int(path.name) for path in tmp_path.iterdir()]) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    parent.kill()
-    parent.wait()
+    parent.send_signal(stop)
+    said = parent.communicate()[1].decode()
+    assert said.count("Traceback") == (1 if stop == signal.SIGINT else 0)  # the parent's own
     while any(Path("/proc", str(worker), "exe").exists() for worker in workers):
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+
+
+def test_cores_where_the_system_does_not_say_which_are_ours(monkeypatch):
+    assert available_cores() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS and Windows
+    assert available_cores() == os.cpu_count()

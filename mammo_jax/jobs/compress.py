@@ -12,7 +12,6 @@ images and patients by keyed hashes only. A run that was interrupted goes on whe
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,8 @@ from mammo_jax.compression.batch import compress_files, list_files
 from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.jobs.run_job import run_job
+from mammo_jax.jobs.run_lock import locked
+from mammo_jax.processes import available_cores
 from mammo_jax.sources.identifiers import load_key
 
 
@@ -88,7 +89,8 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
         key=None if config.plain_ids else load_key(config.id_key),
     )
     files = list_files(config.inputs, plan)
-    left_out = compress_files(plan, files, config.workers or len(os.sched_getaffinity(0)))
+    with locked(config.out):
+        left_out = compress_files(plan, files, config.workers or available_cores())
     for file, problem in left_out:
         print(f"left out: {file.path}: {problem}")
     if len(left_out) == len(files):

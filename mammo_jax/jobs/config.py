@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +12,7 @@ import tyro
 
 from mammo_jax.compression.ladder import CodecName
 from mammo_jax.dataset.units import UnitConfig
+from mammo_jax.processes import available_cores
 from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import Method
@@ -202,7 +202,7 @@ class StudyConfig:
     @property
     def processes(self) -> int:
         """How many processes compress."""
-        return self.workers or len(os.sched_getaffinity(0))
+        return self.workers or available_cores()
 
     @property
     def trained_ratios(self) -> tuple[float | str, ...]:

@@ -20,6 +20,7 @@ import tyro
 
 from mammo_jax.files import sha256_file, write_json
 from mammo_jax.jobs.run_job import run_job
+from mammo_jax.jobs.run_lock import locked
 from mammo_jax.report import build_report
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling
@@ -127,8 +128,9 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
 
 def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> None:
     """Evaluate, build the report, and print the verdict and the report's path."""
-    metrics = evaluate_predictions(config, shlex.join(["mammo-jax", "evaluate", *flags]))
-    report = build_report(RunFolder(config.out))
+    with locked(config.out):
+        metrics = evaluate_predictions(config, shlex.join(["mammo-jax", "evaluate", *flags]))
+        report = build_report(RunFolder(config.out))
     print(verdict_text(metrics))
     print(f"report: {report}")
 

@@ -16,7 +16,7 @@ from mammo_jax.jobs.config import StudyConfig, parse
 from mammo_jax.jobs.prepare import prepare
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.saliency import measure
-from mammo_jax.jobs.study_run import start_run
+from mammo_jax.jobs.study_run import run_started
 from mammo_jax.jobs.train import train
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
@@ -76,5 +76,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _start(config: StudyConfig, flags: list[str]) -> None:
     if config.distributed:
         raise UserError("distributed is for training; run mammo-jax prepare, then train, then study without it")
-    start_run(config, "study", flags)
-    study(config)
+    with run_started(config, "study", flags):
+        study(config)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import codec
 from mammo_jax.errors import UserError
 from mammo_jax.files import read_json, sha256_json, write_json
 from mammo_jax.jobs.config import StudyConfig, parse
 from mammo_jax.jobs.run_job import run_job
+from mammo_jax.jobs.run_lock import locked
 from mammo_jax.provenance import environment, log_event
 
 ELSEWHERE = ("out", "workers", "distributed", "saliency")
@@ -38,10 +41,36 @@ def run_study_job(
     """
 
     def start(config: StudyConfig, flags: list[str]) -> None:
-        start_run(config, name, flags)
-        job(config)
+        with run_started(config, name, flags):
+            job(config)
 
     run_job(start, partial(parse, description=description), arguments, networks=networks)
+
+
+@contextmanager
+def run_started(config: StudyConfig, job: str, flags: Sequence[str]) -> Iterator[None]:
+    """Hold the run folder while a job works in it, begun by `start_run`.
+
+    Where the job is refused before it has written a part of the dataset, such as for a table with too few patients, the
+    folder is free again for other settings and another table.
+
+    Raises
+    ------
+    UserError
+        As `start_run`.
+    LockedError
+        Another process works in the folder.
+    """
+    run = config.run
+    with locked(config.out):
+        start_run(config, job, flags)
+        try:
+            yield
+        except (UserError, codec.CodecError):
+            if not run.dataset.exists() and not run.predictions.exists():
+                for begun in (run.config, run.source, run.folds, run.normal_sites, run.largest_ratios):
+                    begun.unlink(missing_ok=True)
+            raise
 
 
 def start_run(config: StudyConfig, job: str, flags: Sequence[str]) -> None:

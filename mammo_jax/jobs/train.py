@@ -6,13 +6,14 @@ Several machines share each model with --distributed, after `mammo-jax prepare` 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 
 from mammo_jax.dataset.input_pipeline import DatasetError, read_examples
 from mammo_jax.devices import join_processes, writes_files
 from mammo_jax.jobs.config import StudyConfig, parse
 from mammo_jax.jobs.run_job import run_job
-from mammo_jax.jobs.study_run import start_run
+from mammo_jax.jobs.study_run import run_started
 from mammo_jax.training.grid import run_grid
 
 
@@ -46,6 +47,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _start(config: StudyConfig, flags: list[str]) -> None:
     if config.distributed:
         join_processes()
-    if writes_files():
-        start_run(config, "train", flags)
-    train(config)
+    with run_started(config, "train", flags) if writes_files() else nullcontext():
+        train(config)

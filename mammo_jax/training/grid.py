@@ -6,7 +6,6 @@ networks this small gain little from a second core, two of them gain nearly all 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from mammo_jax.dataset.input_pipeline import Examples, mix
 from mammo_jax.devices import wait_for_all, writes_files
-from mammo_jax.processes import results_as_completed
+from mammo_jax.processes import available_cores, results_as_completed
 from mammo_jax.provenance import log_event
 from mammo_jax.ratios import MIXED, ratio_text
 from mammo_jax.run_folder import ModelFolder, RunFolder
@@ -260,4 +259,4 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
 def _default_workers() -> int:
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return 1  # the devices share each batch instead
-    return min(MAX_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(MAX_WORKERS, available_cores())

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from mammo_jax.errors import UserError
-from mammo_jax.files import read_json
+from mammo_jax.files import read_json, write_json
 from mammo_jax.jobs.config import StudyConfig, load_preset, parse
-from mammo_jax.jobs.study_run import as_json, start_run
+from mammo_jax.jobs.study_run import as_json, run_started, start_run
 from mammo_jax.ratios import LADDER, ratio_text, split_name
 from mammo_jax.statistics.analysis_levels import AnalysisLevels
 
@@ -72,6 +72,20 @@ def test_a_run_folder_belongs_to_one_config(tmp_path):
     assert read_json(tmp_path / "run" / "config.json")["config"] == as_json(config)
     with pytest.raises(UserError, match="another margin"):
         start_run(StudyConfig(out=tmp_path / "run", margin=0.1), "study", [])
+
+
+def test_a_job_that_is_refused_before_it_writes_leaves_the_folder_free(tmp_path):
+    config = StudyConfig(out=tmp_path / "run")
+    with pytest.raises(UserError, match="few"), run_started(config, "study", []):
+        write_json(config.run.source, {})
+        raise UserError("too few patients")
+    assert [path.name for path in config.out.iterdir() if not path.name.startswith(".")] == ["log.jsonl"]
+    with pytest.raises(UserError, match="later"), run_started(config, "study", []):
+        config.run.dataset.mkdir()
+        raise UserError("later")
+    assert config.run.config.exists()
+    with pytest.raises(UserError, match="another margin"), run_started(StudyConfig(out=config.out, margin=0.1), "", []):
+        pass
 
 
 def test_the_command_of_a_run_is_that_of_the_whole_study(tmp_path):
