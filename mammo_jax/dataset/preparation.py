@@ -30,6 +30,7 @@ from mammo_jax.sources import Source, SourceError
 
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
+MAX_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,27 @@ def prepare_dataset(run: RunFolder, source: Source, settings: DatasetSettings, p
         run=run,
     )
     write_dataset(plan, processes)
+    reasons = _reasons(run)
     if not run.readable_parts():
-        raise SourceError(f"no image could be used; {run.left_out} says why for each")
+        raise SourceError(f"no image could be used: {reasons}; {run.left_out} says why for each")
+    if reasons:
+        logger.warning("some images are left out: %s; %s says why for each", reasons, run.left_out)
     images = pd.read_csv(run.images, dtype=str, keep_default_na=False)
     _warn_of_duplicates(images)
     data_hash = sha256_json(sorted(images["image_id"] + " " + images["sha256"]))
     write_json(run.dataset_complete, {"images": len(images), "data_sha256": data_hash})
     log_event(run, "prepared", images=len(images), left_out=len(source) - len(images), data_sha256=data_hash)
+
+
+def _reasons(run: RunFolder) -> str:
+    """The commonest reasons why images were left out, with the number of images; empty where all could be used."""
+    try:
+        problems = pd.read_csv(run.left_out, dtype=str, keep_default_na=False)["problem"].value_counts()
+    except pd.errors.EmptyDataError:
+        return ""
+    common = [f"{count} × {problem}" for problem, count in problems.head(MAX_REASONS).items()]
+    others = problems.iloc[MAX_REASONS:].sum()
+    return "; ".join(common + ([f"{others} for other reasons"] if others else []))
 
 
 def bind_source(run: RunFolder, source: Source, name: str) -> None:

@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammo_jax.files import read_json
 from mammo_jax.jobs import prepare
 from mammo_jax.report import sections
 from mammo_jax.run_folder import RunFolder
@@ -35,7 +34,7 @@ def test_a_folder_of_damaged_files_is_one_clear_error(tmp_path):
         rows.append(f"{number}.png,P{number},{'malignant' if number % 2 else 'normal'}")
     (tmp_path / "images.csv").write_text("\n".join(rows))
     flags = ["--source", "folder", "--source-dir", str(tmp_path / "images.csv"), "--plain-ids", "--unit", "whole"]
-    with pytest.raises(SystemExit, match=r"no image could be used; .*left_out\.csv"):
+    with pytest.raises(SystemExit, match=r"no image could be used: 10 × .*; .*left_out\.csv"):
         prepare.main([*flags, "--out", str(tmp_path / "run"), "--workers", "1"])
     left_out = pd.read_csv(tmp_path / "run" / "left_out.csv")
     assert len(left_out) == 10
@@ -45,13 +44,10 @@ def test_a_folder_of_damaged_files_is_one_clear_error(tmp_path):
 
 def test_a_ratio_that_a_codec_cannot_have_is_refused_before_anything_is_compressed(tmp_path):
     flags = [*TINY, "--codec", "htj2k", "--ratios", "8", "11000", "--out", str(tmp_path / "run")]
-    for _ in range(2):  # found out once, and remembered
-        with pytest.raises(
-            SystemExit, match=r"HTJ2K .* can compress phantom\S* \S+ times at most; ask for --ratios up to"
-        ):
-            prepare.main(flags)
-    assert len(read_json(tmp_path / "run" / "largest_ratios.json")) == 8
-    assert not (tmp_path / "run" / "dataset").exists()
+    with pytest.raises(SystemExit, match=r"HTJ2K .* can compress phantom\S* \S+ times at most; ask for --ratios up to"):
+        prepare.main(flags)
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left <= {"log.jsonl", ".lock"}  # so that other ratios may be tried in the same folder
 
 
 def test_the_audit_of_another_codec_names_it_and_holds_its_sizes(tmp_path):

@@ -1,4 +1,4 @@
-"""How jobs end: one line and an exit code for what the user can mend or has stopped, a traceback for a fault of ours."""
+"""How jobs end: one line and an exit code for what the user can mend or has stopped; our faults have a traceback."""
 
 import errno
 import os
