@@ -94,5 +94,5 @@ def clustered_covariance(first: Sequence[PatientSums], second: Sequence[PatientS
 
 def _correction(counted: np.ndarray) -> float:
     """Return n / (n − 1) for the n patients that are counted, as for any variance about an estimated mean."""
-    patients = np.count_nonzero(counted)
+    patients = int(np.count_nonzero(counted))
     return patients / max(1, patients - 1)

@@ -66,8 +66,8 @@ def delong(folds: Sequence[Fold], scores: Sequence[np.ndarray], reference: Seque
 def placements(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the share of negatives that each positive is above, and of positives that each negative is below.
 
-    Ties count one half, so that a seed's mean of either is its AUROC. They come from ranks (Sun & Xu, IEEE Signal Process
-    Lett 2014;21:1389).
+    Ties count one half, so that a seed's mean of either is its AUROC. They come from ranks (Sun & Xu, IEEE Signal
+    Process Lett 2014;21:1389).
 
     Parameters
     ----------
