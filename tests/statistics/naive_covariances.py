@@ -7,11 +7,11 @@ import numpy as np
 
 def kernel(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return 1, 1/2 or 0 for each pair of a positive and a negative image, [positives, negatives]."""
-    return np.array([[(a > b) + (a == b) / 2 for b in scores[~labels]] for a in scores[labels]], float)
+    return np.heaviside(scores[labels][:, None] - scores[~labels], 0.5)
 
 
 def obuchowski(labels: np.ndarray, patients: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """Return the covariance of two AUROCs of clustered images: Obuchowski, Biometrics 1997;53:567, equations 4 and 7."""
+    """Return the covariance of two AUROCs of clustered images: Obuchowski, Biometrics 1997;53:567."""
     sums = []
     for scores in (first, second):
         pairs = kernel(labels, scores)
@@ -37,9 +37,7 @@ def obuchowski(labels: np.ndarray, patients: np.ndarray, first: np.ndarray, seco
 def delong(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
     """Return the covariance of two AUROCs of independent images: DeLong et al., Biometrics 1988;44:837."""
     ours, theirs = kernel(labels, first), kernel(labels, second)
-    return sum(
-        np.cov(ours.mean(axis=axis), theirs.mean(axis=axis))[0, 1] / ours.shape[1 - axis] for axis in (0, 1)
-    )
+    return sum(np.cov(ours.mean(axis=axis), theirs.mean(axis=axis))[0, 1] / ours.shape[1 - axis] for axis in (0, 1))
 
 
 def unbiased(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
