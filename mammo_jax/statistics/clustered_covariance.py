@@ -72,8 +72,8 @@ def clustered_covariance(first: Sequence[PatientSums], second: Sequence[PatientS
     Parameters
     ----------
     first, second : sequences of PatientSums, one a fold
-        Of the same images. A class that only one patient has images of adds nothing, since its variance is not known;
-        `Rule.obstacles` forbids a verdict there.
+        Of the same images. A class that only one patient of a fold has images of adds nothing there, since its variance
+        is not known; no more does the bootstrap, which always draws that patient.
 
     Returns
     -------

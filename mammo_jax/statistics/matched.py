@@ -2,8 +2,8 @@
 
 Training runs are the readers of a multi-reader study. A ratio has to pass two bounds. That of Obuchowski & Rockette
 knows how trainings and patients vary, but takes the estimate to be distributed symmetrically: where lesions vanish
-whole it errs twice as often as it says. BCa, over patients and training seeds, corrects the skewness, but has only the
-few seeds to draw from. Simulation shows the error rate of each, and of both (docs/EVIDENCE.md).
+whole it errs twice as often as it says. BCa, over patients and training seeds, corrects the skewness, but knows nothing
+of how uncertain the variation of few seeds is. Simulation shows the error rate of each, and of both (docs/EVIDENCE.md).
 """
 
 from __future__ import annotations
