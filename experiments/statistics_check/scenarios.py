@@ -47,6 +47,12 @@ TRAININGS = (
     Scenario(300, 100, folds=5, seeds=5),
     Scenario(300, 100, folds=5, seeds=5, moving_seeds=0.01),
     Scenario(300, 100, folds=5, seeds=5, moving_seeds=0.02),
+    Scenario(300, 100, folds=5, seeds=5, correlation=0.5),
+    Scenario(300, 100, folds=5, seeds=5, harm=DROWNING),
+    Scenario(300, 100, folds=5, seeds=5, moving_seeds=0.01, harm=DROWNING),
+    Scenario(300, 100, folds=5, seeds=5, moving_seeds=0.02, harm=DROWNING),
+    Scenario(210, 70, folds=5, seeds=5, moving_seeds=0.01, harm=DROWNING),
+    Scenario(280, 94, folds=5, auroc=0.97, seeds=5, moving_seeds=0.01, harm=DROWNING),
     Scenario(300, 100, folds=5, seeds=5, moving_sets=0.02),
 )
 """Several trainings: whose losses are alike, differ between seeds, or between training sets.

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from scipy.stats import binomtest
 
 from experiments.statistics_check.studies import Scenario
+from experiments.statistics_check.training_trials import BCA, READERS
 from experiments.statistics_check.trials import OUTCOMES, STUDIES_PER_TRIAL
 
 AT_MARGIN, AT_HALF, AT_NONE = 1.0, 0.5, 0.0
 Key = tuple[Scenario, float]
+SCENARIO_HEAD = ("women with a lesion, of all", "folds", "AUROC at CR 1", "correlation", "harm")
 HEAD = (
-    "women with a lesion, of all",
-    "folds",
-    "AUROC at CR 1",
-    "correlation",
-    "harm",
+    *SCENARIO_HEAD,
     "percentile, 5 %",
     "percentile, 2.5 %",
     "BCa, 5 %",
@@ -25,6 +23,18 @@ HEAD = (
     "**verdict**",
     "verdict at half a margin",
     "verdict without loss",
+)
+TRAININGS_HEAD = (
+    *SCENARIO_HEAD,
+    "OR, 5 %",
+    "OR, 2.5 %",
+    "BCa, 2.5 %",
+    "**matched verdict**",
+    "transfer verdict",
+    "matched at half a margin",
+    "OR, 2.5 %, at half a margin",
+    "transfer at half a margin",
+    "matched without loss",
 )
 
 
@@ -45,6 +55,18 @@ def markdown(scenarios: Sequence[Scenario], safe: dict[Key, Counter[str]], trial
         cells = [percentage(safe[at[AT_MARGIN]][name], trials[at[AT_MARGIN]]) for name in reversed(OUTCOMES)]
         cells[-1] = f"**{cells[-1]}**"
         cells += [percentage(safe[at[margins]]["verdict"], trials[at[margins]]) for margins in (AT_HALF, AT_NONE)]
+        lines.append(f"| {' | '.join([*_describe(scenario), *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
+def trainings_markdown(scenarios: Sequence[Scenario], safe: dict[Key, Counter[str]], trials: dict[Key, int]) -> str:
+    """Return the table of scenarios with several trainings, from the counts of `safe_trainings`; see `markdown`."""
+    shown = [(AT_MARGIN, name) for name in (*reversed(READERS), BCA, "matched", "transfer")]
+    shown += [(AT_HALF, name) for name in ("matched", READERS[0], "transfer")] + [(AT_NONE, "matched")]
+    lines = [f"| {' | '.join(TRAININGS_HEAD)} |", "|" + "---|" * len(TRAININGS_HEAD)]
+    for scenario in scenarios:
+        cells = [percentage(safe[scenario, margins][name], trials[scenario, margins]) for margins, name in shown]
+        cells[shown.index((AT_MARGIN, "matched"))] = f"**{cells[shown.index((AT_MARGIN, 'matched'))]}**"
         lines.append(f"| {' | '.join([*_describe(scenario), *cells])} |")
     return "\n".join(lines) + "\n"
 

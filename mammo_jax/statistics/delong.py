@@ -49,7 +49,8 @@ def delong(folds: Sequence[Fold], scores: Sequence[np.ndarray], reference: Seque
     """
     differences, variances = [], []
     for fold, ours, theirs in zip(folds, scores, reference, strict=True):
-        changes = [our - their for our, their in zip(placements(fold.labels, ours), placements(fold.labels, theirs))]
+        pairs = zip(placements(fold.labels, ours), placements(fold.labels, theirs))
+        changes = [(our - their).mean(axis=0) for our, their in pairs]
         differences.append(changes[0].mean())
         variances.append(sum(change.var(ddof=1) / len(change) for change in changes))
     difference = float(np.mean(differences))
@@ -65,8 +66,8 @@ def delong(folds: Sequence[Fold], scores: Sequence[np.ndarray], reference: Seque
 def placements(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the share of negatives that each positive is above, and of positives that each negative is below.
 
-    Ties count one half, so that the mean of either is the AUROC. They come from ranks (Sun & Xu, IEEE Signal Process
-    Lett 2014;21:1389).
+    Ties count one half, so that a seed's mean of either is its AUROC. They come from ranks (Sun & Xu, IEEE Signal
+    Process Lett 2014;21:1389).
 
     Parameters
     ----------
@@ -75,12 +76,11 @@ def placements(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.n
 
     Returns
     -------
-    positives, negatives : float64 [positive images], [negative images]
-        Means over the seeds.
+    positives, negatives : float64 [seeds, positive images], [seeds, negative images]
     """
     above = []
     ranks = rankdata(scores, axis=1)
     for own, others in ((labels, ~labels), (~labels, labels)):
         within = rankdata(scores[:, own], axis=1)
-        above.append(((ranks[:, own] - within) / np.count_nonzero(others)).mean(axis=0))
+        above.append((ranks[:, own] - within) / np.count_nonzero(others))
     return above[0], 1 - above[1]

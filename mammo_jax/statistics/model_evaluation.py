@@ -13,6 +13,7 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Judge, level_rows, tables_at_level
 from mammo_jax.statistics.bootstrap import Estimate, Estimates, estimates
 from mammo_jax.statistics.harm import at_operating_point, vetoes
+from mammo_jax.statistics.matched import check_seeds_differ, matched_areas, reader_comparisons
 from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
 from mammo_jax.statistics.rule import Rule
@@ -33,6 +34,7 @@ def evaluate_model(
     validation = None if validation is None else validation[validation["model"] == name]
     try:
         images = prediction_grid(table)  # first of all: a missing image would not be missed in a maximum
+        check_seeds_differ(images)
         if frozen:
             _check_frozen(images)
         primary = judge(*_primary_tables(table, validation, levels))
@@ -72,7 +74,7 @@ def judge_tables(
     bootstrap = {"resamples": resamples, "seed": seed}
     operating = at_operating_point(grid, table, point, margin=rule.margin, validation=validation, **bootstrap)
     transfer = {test: cell.auroc for (train, test), cell in cells.items() if train == "1"}
-    matched = {test: cell.auroc for (train, test), cell in cells.items() if train == ratio_text(test)}
+    matched = matched_areas(grid, cells)
     judged: dict[str, Any] = {"seeds": len(grid.seeds), "rule": rule}
     judged["patients"] = [fold.patients_by_class for fold in grid.folds]
     return {
@@ -81,6 +83,7 @@ def judge_tables(
         "redrawn_resamples": redrawn,
         "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
         "seed_null": _seed_null(grid, cells),
+        "matched_readers": reader_comparisons(matched),
         "operating_point": operating,
         "verdicts": {
             "transfer": verdict("transfer", transfer, harms=vetoes(operating), **judged),

@@ -4,22 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from mammo_jax.ratios import ratio_text
-from mammo_jax.statistics.bootstrap import Estimate
 from mammo_jax.statistics.rule import Rule
 
 MIN_AUROC = 0.70
 """Minimum of the one-sided lower bound of the AUROC at CR 1; below it a model has too little to lose."""
-MIN_MATCHED_SEEDS = 3
+MIN_MATCHED_SEEDS = 5
+"""With fewer trainings their variation is hardly known: its estimate has one degree of freedom less than there are."""
 
 Kind = Literal["transfer", "matched"]
+TRAINING_PATIENTS = (
+    "This holds for other trainings on the same patients; what other training patients would change is not known."
+)
+
+
+class Bounded(Protocol):
+    """An estimate with one-sided lower bounds."""
+
+    @property
+    def value(self) -> float:
+        """The estimate."""
+        ...
+
+    def lower_bound(self, alpha: float) -> float:
+        """Return the bound that the true value is below with probability `alpha`."""
+        ...
+
+
+class Area(Bounded, Protocol):
+    """The AUROC of one ratio, which can be compared with that of another."""
+
+    def __sub__(self, other: Any, /) -> Bounded:
+        """Return the difference, for the same patients."""
+        ...
 
 
 def verdict(
     kind: Kind,
-    auroc: Mapping[float, Estimate],
+    auroc: Mapping[float, Area],
     *,
     seeds: int,
     patients: Sequence[tuple[int, int]],
@@ -28,17 +52,17 @@ def verdict(
 ) -> dict[str, Any]:
     """Find the largest ratio that is non-inferior to CR 1 by a fixed-sequence test, from the lowest ratio up.
 
-    A ratio passes if the one-sided lower bound of AUROC(CR) − AUROC(1), from paired replicates, is above −margin, and
+    A ratio passes if the one-sided lower bound of AUROC(CR) − AUROC(1), for the same patients, is above −margin, and
     if it does no harm at the operating point. The sequence stops at the first ratio that does not pass, even if higher
     ones do. Its order is fixed beforehand, so each step may use the full alpha (Maurer, Hothorn & Lehmacher 1995).
 
     Parameters
     ----------
     kind : {"transfer", "matched"}
-    auroc : mapping of test ratio to Estimate
+    auroc : mapping of test ratio to Area
         Ratio 1 is the reference.
     seeds : int
-        Number of training seeds; a matched verdict needs 3, since each ratio is another training run.
+        Number of training seeds; a matched verdict needs 5, since each ratio is another training run.
     patients : sequence of (int, int)
         Positive and negative patients of each fold.
     rule : Rule
@@ -48,12 +72,12 @@ def verdict(
     Returns
     -------
     dict, ready for JSON
-        outcome: "ratio", "no ratio passed", "cannot tell" (too few patients, or too low an AUROC at CR 1) or "not
-        given"; reason: why there is no verdict, else None; missing_positive_patients: int; ratio and first_failed:
-        float or None; ratio_at_other_alpha: float or None; margin_share: the margin as a share of AUROC(1) − 0.5;
-        auroc_uncompressed: value and lower_bound; veto: the harms of the ratio that ended the sequence, if its AUROC
-        passed; steps: one for each ratio, including those after the first failure (in_sequence False); passed is about
-        AUROC alone.
+        outcome: "ratio", "no ratio passed", "cannot tell" (too few patients or trainings, or too low an AUROC at CR 1)
+        or "not given"; reason: why there is no verdict, else None; missing_positive_patients: int; ratio and
+        first_failed: float or None; ratio_at_other_alpha: float or None; margin_share: the margin as a share of
+        AUROC(1) − 0.5; auroc_uncompressed: value and lower_bound; veto: the harms of the ratio that ended the sequence,
+        if its AUROC passed; steps: one for each ratio, including those after the first failure (in_sequence False);
+        passed is about AUROC alone.
     """
     result: dict[str, Any] = {"kind": kind, "margin": rule.margin, "alpha": rule.alpha, "other_alpha": rule.other_alpha}
     result |= {"outcome": "not given", "reason": None, "missing_positive_patients": 0, "ratio": None}
@@ -70,9 +94,9 @@ def verdict(
     if reference.value > 0.5:
         result["margin_share"] = rule.margin / (reference.value - 0.5)
     result["steps"] = steps = _steps(auroc, ratios, rule, harms)
-    if kind == "matched" and seeds < MIN_MATCHED_SEEDS:
-        return result | {"reason": f"it needs at least {MIN_MATCHED_SEEDS} training seeds, and there are {seeds}"}
     reasons, missing = rule.obstacles(reference.value, patients)
+    if kind == "matched" and seeds < MIN_MATCHED_SEEDS:
+        reasons.insert(0, f"a matched verdict needs {MIN_MATCHED_SEEDS} training seeds, and there {_are(seeds)}")
     if lowest < MIN_AUROC:
         reasons.append(_too_low(reference.value, lowest, rule.alpha))
     if reasons:
@@ -87,7 +111,7 @@ def verdict(
 
 
 def _steps(
-    auroc: Mapping[float, Estimate],
+    auroc: Mapping[float, Area],
     ratios: list[float],
     rule: Rule,
     harms: Mapping[float, Sequence[Mapping[str, Any]]],
@@ -120,6 +144,10 @@ def _last_passed(steps: list[dict[str, Any]], bound: str, margin: float) -> floa
             break
         last = step["ratio"]
     return last
+
+
+def _are(count: int) -> str:
+    return f"is {count}" if count == 1 else f"are {count}"
 
 
 def _too_low(value: float, lowest: float, alpha: float) -> str:
@@ -164,7 +192,8 @@ def verdict_sentence(verdict: Mapping[str, Any], *, noun: str = "image", frozen:
         return f"No ratio passed: already at CR {ratio_text(failed)} {model} is not shown to keep {claim}."
     else:
         end = "the highest ratio tested" if failed is None else f"at CR {ratio_text(failed)} this is no longer shown"
-    return f"Up to a compression ratio of {ratio_text(verdict['ratio'])}, {model} keeps {claim}; {end}."
+    up_to = f"Up to a compression ratio of {ratio_text(verdict['ratio'])}, {model} keeps {claim}; {end}."
+    return f"{up_to} {TRAINING_PATIENTS}" if verdict["kind"] == "matched" else up_to
 
 
 def harm_text(harms: Sequence[Mapping[str, Any]]) -> str:

@@ -4,12 +4,16 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from experiments import check_statistics
+from experiments.statistics_check import training_trials
 from experiments.statistics_check.areas import bootstrap_draws, study_estimates
 from experiments.statistics_check.scenarios import ENOUGH, FEW, TRAININGS
 from experiments.statistics_check.studies import Scenario, predictions_table, simulated_scores
 from experiments.statistics_check.table import percentage, upper_limit
+from experiments.statistics_check.training_trials import BCA, READERS, reader_areas, safe_trainings
 from experiments.statistics_check.trials import STUDIES_PER_TRIAL, Trial, safe_studies
+from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.evaluation import evaluate
+from mammo_jax.statistics.matched import MatchedArea
 from mammo_jax.statistics.rule import MIN_POSITIVE_PATIENTS, Rule
 from mammo_jax.statistics.verdict import verdict
 
@@ -37,6 +41,42 @@ def test_a_simulated_study_is_judged_as_evaluate_judges_it(scenario):
         assert ours["auroc_uncompressed"] == pytest.approx(theirs["auroc_uncompressed"], abs=1e-12)
         for name in ("difference", "lower_bound", "lower_bound_at_other_alpha"):
             assert ours["steps"][0][name] == pytest.approx(theirs["steps"][0][name], abs=1e-12)
+
+
+def test_simulated_trainings_are_judged_as_evaluate_judges_matched_ones():
+    scenario = Scenario(90, 75, folds=2, seeds=5, moving_seeds=0.02, harm="drowning")
+    draws = bootstrap_draws(scenario, RESAMPLES, 7)
+    patients = [(fold.positives, len(fold.women) - fold.positives) for fold in draws.folds]
+    (scores,) = simulated_scores(scenario, 0.02, 1, np.random.default_rng(4))
+    table = predictions_table(scenario, scores)
+    table["train_ratio"] = [ratio_text(ratio) for ratio in table["test_ratio"]]
+    (model,) = evaluate(table, resamples=RESAMPLES, seed=7)["models"]
+    bootstrap, readers = study_estimates(scores, draws), reader_areas(scenario, scores)
+    matched = {ratio: MatchedArea(bootstrap[ratio], readers[ratio]) for ratio in bootstrap}
+    ours, theirs = (
+        verdict("matched", matched, seeds=5, patients=patients, rule=Rule()),
+        model["verdicts"]["matched"],
+    )
+    for name in ("outcome", "ratio", "first_failed", "reason"):
+        assert ours[name] == theirs[name]
+    assert ours["auroc_uncompressed"] == pytest.approx(theirs["auroc_uncompressed"], abs=1e-12)
+    for name in ("difference", "lower_bound", "lower_bound_at_other_alpha"):
+        assert ours["steps"][0][name] == pytest.approx(theirs["steps"][0][name], abs=1e-12)
+    (row,) = model["matched_readers"]
+    difference = readers[100.0] - readers[1.0]
+    assert row["standard_error"] == pytest.approx(difference.standard_error, abs=1e-12)
+    assert row["low"] == pytest.approx(difference.lower_bound(0.025), abs=1e-12)
+
+
+def test_a_small_part_of_the_evidence_for_trainings(monkeypatch):
+    """The matched verdict needs both bounds, so it is given no more often than either alone."""
+    monkeypatch.setattr(training_trials, "STUDIES_PER_TRIAL", 20)
+    trial = Trial(Scenario(120, 80, seeds=5, moving_seeds=0.01), 0.5, 0, 100)
+    safe = safe_trainings(trial)
+    assert 0 < safe["matched"] <= min(safe[BCA], safe[READERS[0]])
+    assert safe[READERS[0]] <= safe[READERS[1]]
+    four = safe_trainings(Trial(Scenario(120, 80, seeds=4), 0.0, 0, 100))
+    assert four["matched"] == 0 < four["transfer"], "five trainings are needed"
 
 
 @pytest.mark.parametrize("harm", ["fading", "drowning"])
@@ -80,16 +120,19 @@ def test_the_scenarios_are_those_that_the_verdict_has_to_stand():
     assert all(scenario.positives >= MIN_POSITIVE_PATIENTS for scenario in ENOUGH)
 
 
-def test_an_interrupted_run_goes_on_and_gives_the_same_table(tmp_path, monkeypatch):
+def test_an_interrupted_run_goes_on_and_gives_the_same_table(tmp_path, monkeypatch, without_processes):
     few = (Scenario(24, 6), Scenario(24, 6, harm="drowning"))
     monkeypatch.setattr(check_statistics, "FEW", few)
     monkeypatch.setattr(check_statistics, "ENOUGH", ())
-    monkeypatch.setattr(check_statistics, "TRAININGS", ())
+    monkeypatch.setattr(check_statistics, "TRAININGS", (Scenario(24, 6, seeds=2),))
     flags = ["--out", str(tmp_path), "--at-margin", "500", "--elsewhere", "250", "--resamples", "100", "--workers", "1"]
     check_statistics.main(flags)
     table, rows = (tmp_path / "evidence.md").read_bytes(), (tmp_path / "trials.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * (2 + 1 + 1)
+    trainings = (tmp_path / "trainings.csv").read_text().splitlines()
+    assert len(trainings) == 1 + 2 + 1 + 1
     (tmp_path / "trials.csv").write_text("\n".join(rows[:4]) + "\nScenario(")
+    (tmp_path / "trainings.csv").write_text("\n".join(trainings[:3]) + "\n")
     check_statistics.main(flags)
     assert (tmp_path / "evidence.md").read_bytes() == table
     monkeypatch.setattr(check_statistics, "LARGEST_RATE", 0.0)

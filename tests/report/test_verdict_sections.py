@@ -130,6 +130,26 @@ def test_without_a_verdict_no_ratio_passes(run, page, tmp_path):
     assert "it would be CR" not in text
 
 
+def test_five_trainings_get_a_matched_verdict_and_their_analysis(page, tmp_path):
+    assert "trainings as readers" not in page.text, "one seed"
+    assert "Cannot tell how much compression a model trained and tested at the same ratio tolerates" in page.text
+    cells = {("1", 1.0): 0.0, ("15", 15.0): 0.1, ("1", 15.0): 0.1}
+    table = predictions_table(cells, seeds=5, seed_noise=0.1, patients=160)
+    found = evaluate(table, resamples=200, rule=Rule(min_positive_patients=2, margin=0.2))
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    text = Page(build_report(RunFolder(tmp_path)).read_text()).text
+    (model,) = found["models"]
+    assert model["verdicts"]["matched"]["ratio"] == 15.0
+    assert "what other training patients would change is not known." in text
+    (row,) = model["matched_readers"]
+    low, high = (display_signed(row[end]) for end in ("low", "high"))
+    difference = f"15 {display_signed(row['value'])} ({low} to {high}) {row['standard_error']:.4f}"
+    assert f"{difference} {row['degrees_of_freedom']:.1f} {row['interaction_mean_square']:.2e}" in text
+    del model["matched_readers"]
+    (tmp_path / "metrics.json").write_text(json.dumps(found))
+    assert "trainings as readers" not in Page(build_report(RunFolder(tmp_path)).read_text()).text
+
+
 def test_a_lowered_number_of_patients_is_a_notice(page, tmp_path):
     notice = "A verdict was allowed from 30 positive patients up"
     assert notice not in page.text

@@ -61,10 +61,10 @@ def test_several_folds_and_seeds_equal_the_definition():
 def test_placements_are_shares_of_pairs():
     fold = fold_of(7, 9)
     scores = scores_of(fold, seeds=2)
-    kernel = np.mean([naive_kernel(fold, each) for each in scores], axis=0)
+    kernels = np.stack([naive_kernel(fold, each) for each in scores])
     positives, negatives = placements(fold.labels, scores)
-    np.testing.assert_allclose(positives, kernel.mean(axis=1), atol=1e-12)
-    np.testing.assert_allclose(negatives, kernel.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(positives, kernels.mean(axis=2), atol=1e-12)
+    np.testing.assert_allclose(negatives, kernels.mean(axis=1), atol=1e-12)
 
 
 def test_the_same_scores_do_not_differ():

@@ -117,12 +117,22 @@ def test_exactly_the_margin_does_not_pass():
     assert verdict("transfer", flat, seeds=1, margin=0.0625)["outcome"] == "no ratio passed"
 
 
-def test_matched_needs_three_seeds():
+def test_matched_needs_five_seeds_and_is_about_these_training_patients():
     curve = {1.0: estimate(0.9), 15.0: estimate(0.9)}
-    result = verdict("matched", curve, seeds=2)
-    assert (result["outcome"], result["ratio"]) == ("not given", None)
-    assert "at least 3 training seeds, and there are 2" in verdict_sentence(result)
-    assert verdict("matched", curve, seeds=3)["ratio"] == 15.0
+    result = verdict("matched", curve, seeds=4)
+    assert (result["outcome"], result["ratio"], result["ratio_at_other_alpha"]) == ("cannot tell", None, None)
+    assert result["steps"][0]["passed"]
+    assert verdict_sentence(result) == (
+        "Cannot tell how much compression a model trained and tested at the same ratio tolerates: a matched verdict "
+        "needs 5 training seeds, and there are 4."
+    )
+    assert "and there is 1; it needs 80 positive patients" in verdict_sentence(
+        verdict("matched", curve, seeds=1, patients=((70, 700),))
+    )
+    given = verdict("matched", curve, seeds=5)
+    assert given["ratio"] == 15.0
+    assert "what other training patients would change is not known" in verdict_sentence(given)
+    assert "other training patients" not in verdict_sentence(verdict("transfer", curve, seeds=5))
 
 
 @pytest.mark.parametrize(
