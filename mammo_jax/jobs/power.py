@@ -81,13 +81,14 @@ class PowerConfig:
     woman_share: float | None = None
     positive_share: float | None = None
 
-    def __post_init__(self) -> None:
-        if not 0.05 <= self.wanted <= 0.99:
-            raise StatisticsError(f"wanted: {self.wanted:g} is not from 0.05 to 0.99, such as 0.8")
-        if self.positives is not None and not 2 <= self.positives <= MAX_POSITIVES:
-            raise StatisticsError(f"positives: {self.positives} is not from 2 to {MAX_POSITIVES}")
-        if self.predictions is None and (self.model is not None or self.ratio is not None):
-            raise StatisticsError("model and ratio name a part of --predictions; give that table too")
+
+def _check(config: PowerConfig) -> None:
+    if not 0.05 <= config.wanted <= 0.99:
+        raise StatisticsError(f"wanted: {config.wanted:g} is not from 0.05 to 0.99, such as 0.8")
+    if config.positives is not None and not 2 <= config.positives <= MAX_POSITIVES:
+        raise StatisticsError(f"positives: {config.positives} is not from 2 to {MAX_POSITIVES}")
+    if config.predictions is None and (config.model is not None or config.ratio is not None):
+        raise StatisticsError("model and ratio name a part of --predictions; give that table too")
 
 
 def assumptions(config: PowerConfig) -> tuple[Design, int]:
@@ -121,6 +122,7 @@ def describe(design: Design) -> str:
 
 def power_table(config: PowerConfig) -> str:
     """Return what is assumed, the number of positive women needed, and what so many can show, as text."""
+    _check(config)
     design, positives = assumptions(config)
     rule = Rule(config.margin, config.alpha, config.min_positive_patients)
     loss = ASSUMED_LOSS * rule.margin if config.loss is None else config.loss
