@@ -187,6 +187,11 @@ class RunFolder:
         return self.path / "source.json"
 
     @property
+    def protocol(self) -> Path:
+        """What the verdict rests on, written before anything is trained."""
+        return self.path / "protocol.json"
+
+    @property
     def folds(self) -> Path:
         """Fold of every patient."""
         return self.path / "folds.csv"
@@ -272,9 +277,14 @@ class RunFolder:
         """The saliency stage."""
         return SaliencyFolder(self.path / "saliency")
 
+    @property
+    def checkpoints(self) -> Path:
+        """All models."""
+        return self.path / "checkpoints"
+
     def models(self, seed: int, train_ratio: float | str) -> FoldModels:
         """Folder of the models of one seed and training ratio."""
-        return FoldModels(self.path / "checkpoints" / f"seed_{seed}" / split_name(train_ratio))
+        return FoldModels(self.checkpoints / f"seed_{seed}" / split_name(train_ratio))
 
     def model(self, seed: int, train_ratio: float | str, fold: int) -> ModelFolder:
         """Folder of one model."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from experiments.statistics_check.studies import Harm, Scenario
+from experiments.statistics_check.studies import Scenario
+from mammo_jax.statistics.power import Harm
 
 DROWNING: Harm = "drowning"
 

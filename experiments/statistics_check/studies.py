@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+
+from mammo_jax.statistics.power import Harm, separation
 
 VIEWS = 4
 LESION_VIEWS = 2
@@ -16,8 +16,6 @@ WOMAN_VARIANCE = 0.3
 IMAGE_VARIANCE = 0.7
 UNCOMPRESSED, COMPRESSED = 0, 1
 RATIOS = (1.0, 100.0)
-
-Harm = Literal["fading", "drowning"]
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,6 @@ class Scenario:
     def fold_of(self) -> np.ndarray:
         """The fold of each woman, int64 [women]; the women with a lesion come first, and both are dealt in turns."""
         return np.concatenate([np.arange(self.positives), np.arange(self.women - self.positives)]) % self.folds
-
-
-def separation(auroc: np.ndarray | float) -> np.ndarray:
-    """Distance between the means of two normal classes of variance 1 with this AUROC."""
-    return np.sqrt(2) * norm.ppf(auroc)
 
 
 def simulated_scores(scenario: Scenario, loss: float, studies: int, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,8 @@ JOBS = {
     "train": "the study's second stage: train on every fold and ratio, score the held-out folds",
     "saliency": "where the networks look, and what compression changes of it (study --saliency)",
     "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
+    "protocol": "fix the verdict's rule before any score exists, with a hash",
+    "power": "how many patients a study needs, and the smallest loss that it can show",
     "report": "build a run's report.html again",
     "compress": "compress files to exact ratios, DICOM to DICOM",
 }
@@ -20,6 +22,7 @@ REPOSITORY_JOBS = {
     "benchmark-training": "our training and inference beside PyTorch",
     "check-against-torch": "the same networks, weights and batches in JAX and in PyTorch: how far apart are they?",
     "check-saliency": "our integrated gradients beside captum's",
+    "check-power": "the predicted power of the verdict beside that of simulated studies",
     "check-harm": "how often harm at the operating point forbids a ratio, in simulated studies",
     "check-statistics": "how often the verdict errs, in simulated studies with a known loss",
 }

@@ -16,16 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import tyro
 
 from mammo_jax.files import sha256_file, write_json
+from mammo_jax.jobs.protocol import protocol_of_run, protocol_of_scores
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.report import build_report
+from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling
 from mammo_jax.statistics.evaluation import RESAMPLES, evaluate, verdict_text
 from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
+from mammo_jax.statistics.pilot import planned
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
@@ -74,6 +78,9 @@ class EvaluateConfig:
     prevalence : float or None
         Share of positives where the model is to be used, such as 0.006; then recalls and missed positives per 1000 are
         given.
+    protocol : Path or None
+        What was fixed before the scores existed (mammo-jax protocol); the report names every field that the evaluation
+        does not keep to. A study has its own.
     """
 
     predictions: Path
@@ -92,6 +99,7 @@ class EvaluateConfig:
     threshold: float | None = None
     validation: Path | None = None
     prevalence: float | None = None
+    protocol: Path | None = None
 
 
 def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]:
@@ -109,21 +117,35 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     validation = config.validation
     if validation is None and own.exists() and run.validation.exists():
         validation = run.validation
+    predictions = read_predictions(config.predictions)
+    protocol = _protocol(config, predictions)
+    fixed: dict[str, Any] = protocol["document"]["protocol"] if protocol else {"unit": "image", "target": ""}
     metrics = evaluate(
-        read_predictions(config.predictions),
+        predictions,
         rule=Rule(config.margin, config.alpha, config.min_positive_patients),
-        levels=AnalysisLevels(config.analysis_level, config.level_score),
+        levels=AnalysisLevels(config.analysis_level, config.level_score, fixed["unit"]),
         resamples=config.resamples,
         seed=config.bootstrap_seed,
         primary_model=config.primary_model,
-        target=config.target,
+        target=config.target or fixed["target"],
         frozen=config.frozen,
         point=OperatingPoint(config.sensitivity, config.threshold, config.prevalence),
         validation=None if validation is None else read_predictions(validation, validation=True),
     )
     metrics |= {"command": command, "predictions_sha256": sha256_file(config.predictions)}
+    metrics |= {"protocol": protocol, "power": planned(predictions, metrics)}
     write_json(run.metrics, metrics)
     return metrics
+
+
+def _protocol(config: EvaluateConfig, predictions: pd.DataFrame) -> dict[str, Any] | None:
+    """Return the protocol of a study whose own predictions these are, else the one that was given, if any."""
+    run = RunFolder(config.out)
+    if not run.predictions.exists():
+        return None if config.protocol is None else protocol_of_scores(config.protocol, predictions)
+    if config.protocol is not None:
+        raise StatisticsError(f"protocol: {config.out} is a study, which has its own or none; leave --protocol out")
+    return protocol_of_run(run)
 
 
 def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> None:
@@ -132,6 +154,7 @@ def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> None:
         metrics = evaluate_predictions(config, shlex.join(["mammo-jax", "evaluate", *flags]))
         report = build_report(RunFolder(config.out))
     print(verdict_text(metrics))
+    print(protocol_text(protocol_status(RunFolder(config.out), metrics)))
     print(f"report: {report}")
 
 

@@ -14,14 +14,17 @@ from mammo_jax.errors import UserError
 from mammo_jax.files import read_json, sha256_file, write_json
 from mammo_jax.jobs.config import StudyConfig, parse
 from mammo_jax.jobs.prepare import prepare
+from mammo_jax.jobs.protocol import protocol_of_run
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.saliency import measure
 from mammo_jax.jobs.study_run import run_started
 from mammo_jax.jobs.train import train
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
+from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.report.sections import lossy_notice
 from mammo_jax.statistics.evaluation import SCHEMA, evaluate, verdict_text
+from mammo_jax.statistics.pilot import planned
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.training.starting_weights import origin
 
@@ -39,6 +42,7 @@ def study(config: StudyConfig) -> None:
     print(verdict_text(metrics))
     if notice := lossy_notice(config.run):
         print(notice)
+    print(protocol_text(protocol_status(config.run, metrics)))
     print(f"report: {config.run.report}", flush=True)
     if config.saliency and measure(config):
         build_report(config.run)
@@ -54,8 +58,9 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         if metrics.get("predictions_sha256") == table_hash and metrics.get("schema") == SCHEMA:
             return metrics
     validation = config.run.validation
+    table = read_predictions(predictions)
     metrics = evaluate(
-        read_predictions(predictions),
+        table,
         rule=config.rule,
         levels=config.levels,
         resamples=config.resamples,
@@ -63,8 +68,10 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         point=config.operating_point,
         validation=read_predictions(validation, validation=True) if validation.exists() else None,
     )
+    metrics |= {"predictions_sha256": table_hash, "protocol": protocol_of_run(config.run)}
+    metrics |= {"power": planned(table, metrics)}
     config.run.report.unlink(missing_ok=True)
-    write_json(path, metrics | {"predictions_sha256": table_hash})
+    write_json(path, metrics)
     return metrics
 
 

@@ -12,13 +12,16 @@ from functools import partial
 from mammo_jax.dataset.input_pipeline import DatasetError, read_examples
 from mammo_jax.devices import join_processes, writes_files
 from mammo_jax.jobs.config import StudyConfig, parse
+from mammo_jax.jobs.protocol import fix_protocol
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.study_run import run_started
 from mammo_jax.training.grid import run_grid
 
 
 def train(config: StudyConfig) -> None:
-    """Train and test every model that is missing; skipped where the predictions table is there."""
+    """Fix the protocol, train and test every model that is missing; skipped where the predictions table is there."""
+    if config.run.dataset_complete.exists() and writes_files():
+        fix_protocol(config)
     if config.run.predictions.exists():
         return
     if not config.run.dataset_complete.exists():

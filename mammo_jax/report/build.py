@@ -13,12 +13,14 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
 from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
 from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure, prevalence
+from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.report.provenance import provenance
 from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import disagreement, outcome_text
 from mammo_jax.statistics.evaluation import SCHEMA
+from mammo_jax.statistics.pilot import power_sentences
 from mammo_jax.statistics.verdict import verdict_sentence
 
 
@@ -87,6 +89,7 @@ def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
     saliency = saliency_section(run)
     classes = sections.classes_by_fold(run)
     origin = provenance(run, metrics)
+    status = protocol_status(run, metrics)
     missing = {
         "the compression audit (audit.csv)": audit is None,
         "example crops (examples/)": not examples,
@@ -98,7 +101,6 @@ def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
         "metrics": metrics,
         "storage": storage_sentence(metrics["verdict"], audit),
         "models": [_model_context(model, metrics) for model in models],
-        "late_level": _late_level(metrics, origin["settings"]),
         "audit": audit,
         "left_out": sections.left_out(run),
         "lossy": sections.lossy_notice(run),
@@ -107,7 +109,8 @@ def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
         "refused_crops": refused,
         "classes": classes,
         "provenance": origin,
-        "late_margin": _late_margin(metrics, origin["settings"]),
+        "protocol": status | {"text": protocol_text(status)},
+        "power": power_sentences(metrics["power"]) if metrics.get("power") else None,
         "missing": [name for name, is_missing in missing.items() if is_missing],
         "published": published,
     }
@@ -153,18 +156,6 @@ def _kind_table(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
         if result[kind]
     ]
     return {"kind": kind, "rows": rows}
-
-
-def _late_margin(metrics: Mapping[str, Any], settings: Mapping[str, str] | None) -> str | None:
-    """Return the margin of the run's configuration if the evaluation used another one, else None."""
-    fixed = (settings or {}).get("margin")
-    return fixed if fixed is not None and fixed != ratio_text(metrics["margin"]) else None
-
-
-def _late_level(metrics: Mapping[str, Any], settings: Mapping[str, str] | None) -> str | None:
-    """Return the analysis level of the run's configuration if the evaluation used another one, else None."""
-    fixed = (settings or {}).get("analysis_level")
-    return fixed if fixed is not None and fixed != metrics["analysis_levels"]["primary"] else None
 
 
 def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | None) -> str:

@@ -13,6 +13,7 @@ from mammo_jax.statistics.analysis_levels import AnalysisLevels, disagreement, l
 from mammo_jax.statistics.bootstrap import CONFIDENCE
 from mammo_jax.statistics.model_evaluation import evaluate_model, judge_tables
 from mammo_jax.statistics.operating_point import OperatingPoint
+from mammo_jax.statistics.pilot import power_sentences
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import check_predictions
 from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, Rule
@@ -118,7 +119,8 @@ def verdict_text(metrics: Mapping[str, Any]) -> str:
     """Return the verdict and what every analysis level says, for a terminal."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
     demonstration = "Demonstration (one training seed). " if metrics["demonstration"] else ""
-    return "\n".join([demonstration + metrics["sentence"], *level_lines(model["levels"])])
+    planned = [power_sentences(metrics["power"])] if metrics.get("power") else []
+    return "\n".join([demonstration + metrics["sentence"], *planned, *level_lines(model["levels"])])
 
 
 def _thresholds(rule: Rule) -> dict[str, float]:

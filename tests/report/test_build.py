@@ -180,15 +180,6 @@ def test_three_seeds_show_the_null_and_mixed_training_is_listed(tmp_path):
     assert "Demonstration." not in page.text
 
 
-def test_a_margin_changed_after_the_run_is_reported(run, tmp_path):
-    shutil.copytree(run, tmp_path / "run")
-    config = json.loads((run / "config.json").read_text())
-    config["config"]["margin"] = 0.02
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    page = Page(build_report(RunFolder(tmp_path / "run")).read_text())
-    assert "The margin was changed. The run was configured with a margin of 0.02" in page.text
-
-
 def test_only_small_png_files_of_known_name_are_shown(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     examples = tmp_path / "run" / "examples"

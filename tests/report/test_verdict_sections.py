@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 from html_page import Page
 from prediction_tables import predictions_table, transfer_losses
@@ -83,15 +82,6 @@ def test_secondary_figures_are_shown_apart_from_the_headline(run, page, tmp_path
     model["secondary"][0]["delong"] = None
     (tmp_path / "metrics.json").write_text(json.dumps(metrics() | {"models": [model]}))
     assert "a fold has a single image of a class" in Page(build_report(RunFolder(tmp_path)).read_text()).text
-
-
-def test_a_level_changed_after_the_run_is_reported(run, tmp_path):
-    shutil.copytree(run, tmp_path / "run")
-    config = json.loads((run / "config.json").read_text())
-    config["config"]["analysis_level"] = "woman"
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    text = Page(build_report(RunFolder(tmp_path / "run")).read_text()).text
-    assert "The analysis level was changed. The run was configured for the level woman" in text
 
 
 def test_the_operating_point_shows_rates_harm_and_the_cases(run, page, tmp_path):
