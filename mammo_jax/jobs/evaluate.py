@@ -18,8 +18,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from mammo_jax.files import sha256_file, write_json
+from mammo_jax.files import read_json, sha256_file, write_json
 from mammo_jax.jobs.run_job import run_job
+from mammo_jax.jobs.scored import declared_text, scored_text
 from mammo_jax.report import build_report
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling
@@ -60,6 +61,9 @@ class EvaluateConfig:
         The model that the verdict is about; needed where the table has several.
     target : str
         What label 1 stands for, for the report.
+    scored : str
+        What was scored, in words, for scores from outside: which images, which crop, how many mm a pixel. A study's own
+        configuration says it where it is evaluated again.
     frozen : bool
         The table holds one finished model and the verdict is about that one alone, so one seed is all there can be.
     sensitivity : float
@@ -86,6 +90,7 @@ class EvaluateConfig:
     bootstrap_seed: int = 0
     primary_model: str | None = None
     target: str = ""
+    scored: str = ""
     frozen: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     sensitivity: float = SENSITIVITY
     threshold: float | None = None
@@ -120,7 +125,9 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         point=OperatingPoint(config.sensitivity, config.threshold, config.prevalence),
         validation=None if validation is None else read_predictions(validation, validation=True),
     )
-    metrics |= {"command": command, "predictions_sha256": sha256_file(config.predictions)}
+    own_study = run.config.exists()
+    scored = scored_text(read_json(run.config)["config"]) if own_study else declared_text(config.scored)
+    metrics |= {"scored": scored, "command": command, "predictions_sha256": sha256_file(config.predictions)}
     write_json(run.metrics, metrics)
     return metrics
 

@@ -16,7 +16,8 @@ from mammo_jax.jobs.config import StudyConfig, parse
 from mammo_jax.jobs.prepare import prepare
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.saliency import measure
-from mammo_jax.jobs.study_run import start_run
+from mammo_jax.jobs.scored import scored_text
+from mammo_jax.jobs.study_run import as_json, start_run
 from mammo_jax.jobs.train import train
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
@@ -64,7 +65,8 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         validation=read_predictions(validation, validation=True) if validation.exists() else None,
     )
     config.run.report.unlink(missing_ok=True)
-    write_json(path, metrics | {"predictions_sha256": table_hash})
+    metrics |= {"scored": scored_text(as_json(config)), "predictions_sha256": table_hash}
+    write_json(path, metrics)
     return metrics
 
 

@@ -168,16 +168,17 @@ def _late_level(metrics: Mapping[str, Any], settings: Mapping[str, str] | None) 
 
 
 def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | None) -> str:
-    """Return a sentence on what the verdict means for storage."""
+    """Return what the verdict means for storage, and what it does not."""
     if verdict["outcome"] != "ratio":
         return "So nothing can be said about the storage that compression would save without a loss for the model."
     ratio = verdict["ratio"]
     terabyte = f"1 TB of uncompressed images becomes {display_bytes(1e12 / ratio)}"
     row = next((row for row in audit or [] if row["ratio"] == ratio), None)
     if row is None:
-        return f"In storage: at this ratio {terabyte}."
+        return f"In storage: at this ratio {terabyte}. {published.RETENTION}"
     sizes = f"{display_bytes(row['mean_bytes'])} instead of {display_bytes(row['mean_uncompressed_bytes'])}"
-    return f"In storage: at this ratio an image of this study takes {sizes} on average, and {terabyte}."
+    saved = f"In storage: at this ratio an image of this study takes {sizes} on average, and {terabyte}."
+    return f"{saved} {published.RETENTION}"
 
 
 def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:

@@ -42,6 +42,7 @@ def test_the_verdict_comes_first_with_its_meaning_and_limits(run, page):
     sentence = page.text.index("Up to a compression ratio of 100, a model trained on uncompressed images keeps")
     assert page.text.index("CR 500 would pass by AUROC, but at the threshold of 90 % sensitivity, ") > sentence
     storage = page.text.index("26.2 kB instead of 2.62 MB on average, and 1 TB of uncompressed images becomes 10 GB")
+    assert page.text.index("prohibiting lossy compression of digital mammograms for primary interpretation") > storage
     demonstration = page.text.index("Demonstration. Each model was trained with one seed only")
     device = page.text.index("not a medical device")
     assert sentence < storage < demonstration < device < page.text.index("Result: cnn")
