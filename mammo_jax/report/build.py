@@ -11,9 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mammo_jax.files import atomic_path, read_json, write_text
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
+from mammo_jax.report.checklists import checklist_section, filled_items, read_authors, write_checklist
 from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
 from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure, prevalence
 from mammo_jax.report.provenance import provenance
+from mammo_jax.report.run_facts import methods_paragraph, run_facts
 from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
 from mammo_jax.run_folder import RunFolder
@@ -23,7 +25,7 @@ from mammo_jax.statistics.verdict import verdict_sentence
 
 
 def build_report(run: RunFolder) -> Path:
-    """Write `report.html`, a self-contained file without network access, and `figures/` for papers.
+    """Write `report.html`, a self-contained file without network access, and `figures/` and `checklist.csv` for papers.
 
     Parameters
     ----------
@@ -52,7 +54,11 @@ def build_report(run: RunFolder) -> Path:
     environment.filters |= {"ratio": display_ratio, "bytes": display_bytes, "signed": display_signed}
     environment.filters["outcome"] = outcome_text
     environment.filters["p_value"] = display_p_value
-    page = environment.get_template("template.html").render(**_context(run, metrics))
+    facts = run_facts(run, metrics)
+    items = filled_items(facts, read_authors(run))
+    papers = {"checklists": checklist_section(items), "methods": methods_paragraph(facts)}
+    page = environment.get_template("template.html").render(**_context(run, metrics), **papers)
+    write_checklist(run, items)
     _write_figures(run, metrics)
     write_text(run.report, page)
     return run.report

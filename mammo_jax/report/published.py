@@ -15,10 +15,10 @@ RESNET18_RANGE = {"auroc": (0.77, 0.87), "auprc": (0.52, 0.71)}
 """Lowest and highest over the ratios."""
 
 RETENTION = (
-    "That is no leave to store so: the FDA reads the US Mammography Quality Standards Act as prohibiting lossy "
-    "compression of digital mammograms for primary interpretation, retention and transfer (letter, AJR "
-    "2015;205:W640), and radiologists could tell JPEG 2000 at 80:1 from the original, though not at 60:1 (Clinical "
-    "Radiology 2011: at 80:1 each of four readers in 10 to 37.5 % of 80 cases)."
+    "But the FDA reads the US Mammography Quality Standards Act as prohibiting lossy compression of digital mammograms "
+    "for primary interpretation, retention and transfer (letter, AJR 2015;205:W640), and radiologists could tell JPEG "
+    "2000 at 80:1 from the original, though not at 60:1 (Clinical Radiology 2011: at 80:1 each of four readers in 10 "
+    "to 37.5 % of 80 cases)."
 )
 """What stands beside every saving of storage."""
 
