@@ -25,10 +25,12 @@ from mammo_jax.report import build_report
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling
 from mammo_jax.statistics.evaluation import RESAMPLES, evaluate, verdict_text
+from mammo_jax.statistics.marks import read_lesions, read_marks
 from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
+from mammo_jax.statistics.wafroc import localisation
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class EvaluateConfig:
         Scores of the patients that each model was validated with, at CR 1, from which its threshold is found; a study's
         own are taken where it is evaluated again. Without them, and without a threshold, it is found from the test
         scores at CR 1.
+    marks : Path or None
+        CSV file of places that the model, trained at CR 1, marked on whole views: test_ratio, image_id, row, column,
+        rating, and seed where there are several. With them the localisation (wAFROC) is given at each ratio.
+    lesions : Path or None
+        CSV file of the lesions that the marks should hit: image_id, row, column, radius, in the same pixels.
     prevalence : float or None
         Share of positives where the model is to be used, such as 0.006; then recalls and missed positives per 1000 are
         given.
@@ -95,6 +102,8 @@ class EvaluateConfig:
     sensitivity: float = SENSITIVITY
     threshold: float | None = None
     validation: Path | None = None
+    marks: Path | None = None
+    lesions: Path | None = None
     prevalence: float | None = None
 
 
@@ -110,11 +119,14 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     own = run.predictions
     if (own.exists() or run.config.exists()) and own.resolve() != config.predictions.resolve():
         raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
+    if (config.marks is None) != (config.lesions is None):
+        raise StatisticsError("marks and lesions belong together: give both --marks and --lesions, or neither")
     validation = config.validation
     if validation is None and own.exists() and run.validation.exists():
         validation = run.validation
+    predictions = read_predictions(config.predictions)
     metrics = evaluate(
-        read_predictions(config.predictions),
+        predictions,
         rule=Rule(config.margin, config.alpha, config.min_positive_patients),
         levels=AnalysisLevels(config.analysis_level, config.level_score),
         resamples=config.resamples,
@@ -125,6 +137,14 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         point=OperatingPoint(config.sensitivity, config.threshold, config.prevalence),
         validation=None if validation is None else read_predictions(validation, validation=True),
     )
+    if config.marks is not None and config.lesions is not None:
+        metrics["localisation"] = localisation(
+            predictions[predictions["model"] == metrics["primary_model"]],
+            read_marks(config.marks),
+            read_lesions(config.lesions),
+            resamples=config.resamples,
+            seed=config.bootstrap_seed,
+        )
     own_study = run.config.exists()
     scored = scored_text(read_json(run.config)["config"]) if own_study else declared_text(config.scored)
     metrics |= {"scored": scored, "command": command, "predictions_sha256": sha256_file(config.predictions)}
