@@ -268,6 +268,11 @@ class RunFolder:
         """The report."""
         return self.path / "report.html"
 
+    @property
+    def checklist(self) -> Path:
+        """Items of reporting guidelines, filled from the run; its authors write into one column."""
+        return self.path / "checklist.csv"
+
     def figure(self, name: str, kind: str) -> Path:
         """A figure of the report as a file of this kind, "svg" or "png"."""
         return self.path / "figures" / f"{name}.{kind}"

@@ -19,20 +19,23 @@ from typing import Annotated, Any
 import pandas as pd
 import tyro
 
-from mammo_jax.files import sha256_file, write_json
+from mammo_jax.files import read_json, sha256_file, write_json
 from mammo_jax.jobs.protocol import protocol_of_run, protocol_of_scores
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
+from mammo_jax.jobs.scored import declared_text, scored_text
 from mammo_jax.report import build_report
 from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling
 from mammo_jax.statistics.evaluation import RESAMPLES, evaluate, verdict_text
+from mammo_jax.statistics.marks import read_lesions, read_marks
 from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
 from mammo_jax.statistics.pilot import planned
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
+from mammo_jax.statistics.wafroc import localisation
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ class EvaluateConfig:
         The model that the verdict is about; needed where the table has several.
     target : str
         What label 1 stands for, for the report.
+    scored : str
+        What was scored, in words, for scores from outside: which images, which crop, how many mm a pixel. A study's own
+        configuration says it where it is evaluated again.
     frozen : bool
         The table holds one finished model and the verdict is about that one alone, so one seed is all there can be.
     sensitivity : float
@@ -75,6 +81,11 @@ class EvaluateConfig:
         Scores of the patients that each model was validated with, at CR 1, from which its threshold is found; a study's
         own are taken where it is evaluated again. Without them, and without a threshold, it is found from the test
         scores at CR 1.
+    marks : Path or None
+        CSV file of places that the model, trained at CR 1, marked on whole views: test_ratio, image_id, row, column,
+        rating, and seed where there are several. With them the localisation (wAFROC) is given at each ratio.
+    lesions : Path or None
+        CSV file of the lesions that the marks should hit: image_id, row, column, radius, in the same pixels.
     prevalence : float or None
         Share of positives where the model is to be used, such as 0.006; then recalls and missed positives per 1000 are
         given.
@@ -94,10 +105,13 @@ class EvaluateConfig:
     bootstrap_seed: int = 0
     primary_model: str | None = None
     target: str = ""
+    scored: str = ""
     frozen: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     sensitivity: float = SENSITIVITY
     threshold: float | None = None
     validation: Path | None = None
+    marks: Path | None = None
+    lesions: Path | None = None
     prevalence: float | None = None
     protocol: Path | None = None
 
@@ -114,6 +128,8 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     own = run.predictions
     if (own.exists() or run.config.exists()) and own.resolve() != config.predictions.resolve():
         raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
+    if (config.marks is None) != (config.lesions is None):
+        raise StatisticsError("marks and lesions belong together: give both --marks and --lesions, or neither")
     validation = config.validation
     if validation is None and own.exists() and run.validation.exists():
         validation = run.validation
@@ -132,8 +148,18 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         point=OperatingPoint(config.sensitivity, config.threshold, config.prevalence),
         validation=None if validation is None else read_predictions(validation, validation=True),
     )
-    metrics |= {"command": command, "predictions_sha256": sha256_file(config.predictions)}
     metrics |= {"protocol": protocol, "power": planned(predictions, metrics)}
+    if config.marks is not None and config.lesions is not None:
+        metrics["localisation"] = localisation(
+            predictions[predictions["model"] == metrics["primary_model"]],
+            read_marks(config.marks),
+            read_lesions(config.lesions),
+            resamples=config.resamples,
+            seed=config.bootstrap_seed,
+        )
+    own_study = run.config.exists()
+    scored = scored_text(read_json(run.config)["config"]) if own_study else declared_text(config.scored)
+    metrics |= {"scored": scored, "command": command, "predictions_sha256": sha256_file(config.predictions)}
     write_json(run.metrics, metrics)
     return metrics
 

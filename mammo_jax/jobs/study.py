@@ -17,7 +17,8 @@ from mammo_jax.jobs.prepare import prepare
 from mammo_jax.jobs.protocol import protocol_of_run
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.saliency import measure
-from mammo_jax.jobs.study_run import run_started
+from mammo_jax.jobs.scored import scored_text
+from mammo_jax.jobs.study_run import as_json, run_started
 from mammo_jax.jobs.train import train
 from mammo_jax.provenance import log_event
 from mammo_jax.report.build import build_report
@@ -69,7 +70,7 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         validation=read_predictions(validation, validation=True) if validation.exists() else None,
     )
     metrics |= {"predictions_sha256": table_hash, "protocol": protocol_of_run(config.run)}
-    metrics |= {"power": planned(table, metrics)}
+    metrics |= {"power": planned(table, metrics), "scored": scored_text(as_json(config))}
     config.run.report.unlink(missing_ok=True)
     write_json(path, metrics)
     return metrics

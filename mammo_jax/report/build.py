@@ -11,10 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mammo_jax.files import atomic_path, read_json, write_text
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
+from mammo_jax.report.checklists import checklist_section, filled_items, read_authors, write_checklist
 from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
 from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure, prevalence
 from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.report.provenance import provenance
+from mammo_jax.report.run_facts import methods_paragraph, run_facts
 from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
 from mammo_jax.run_folder import RunFolder
@@ -25,7 +27,7 @@ from mammo_jax.statistics.verdict import verdict_sentence
 
 
 def build_report(run: RunFolder) -> Path:
-    """Write `report.html`, a self-contained file without network access, and `figures/` for papers.
+    """Write `report.html`, a self-contained file without network access, and `figures/` and `checklist.csv` for papers.
 
     Parameters
     ----------
@@ -54,7 +56,11 @@ def build_report(run: RunFolder) -> Path:
     environment.filters |= {"ratio": display_ratio, "bytes": display_bytes, "signed": display_signed}
     environment.filters["outcome"] = outcome_text
     environment.filters["p_value"] = display_p_value
-    page = environment.get_template("template.html").render(**_context(run, metrics))
+    facts = run_facts(run, metrics)
+    items = filled_items(facts, read_authors(run))
+    papers = {"checklists": checklist_section(items), "methods": methods_paragraph(facts)}
+    page = environment.get_template("template.html").render(**_context(run, metrics), **papers)
+    write_checklist(run, items)
     _write_figures(run, metrics)
     write_text(run.report, page)
     return run.report
@@ -159,16 +165,17 @@ def _kind_table(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | None) -> str:
-    """Return a sentence on what the verdict means for storage."""
+    """Return what the verdict means for storage, and what it does not."""
     if verdict["outcome"] != "ratio":
         return "So nothing can be said about the storage that compression would save without a loss for the model."
     ratio = verdict["ratio"]
     terabyte = f"1 TB of uncompressed images becomes {display_bytes(1e12 / ratio)}"
     row = next((row for row in audit or [] if row["ratio"] == ratio), None)
     if row is None:
-        return f"In storage: at this ratio {terabyte}."
+        return f"In storage: at this ratio {terabyte}. {published.RETENTION}"
     sizes = f"{display_bytes(row['mean_bytes'])} instead of {display_bytes(row['mean_uncompressed_bytes'])}"
-    return f"In storage: at this ratio an image of this study takes {sizes} on average, and {terabyte}."
+    saved = f"In storage: at this ratio an image of this study takes {sizes} on average, and {terabyte}."
+    return f"{saved} {published.RETENTION}"
 
 
 def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:

@@ -116,11 +116,12 @@ def _primary(name: str | None, names: list[str]) -> str:
 
 
 def verdict_text(metrics: Mapping[str, Any]) -> str:
-    """Return the verdict and what every analysis level says, for a terminal."""
+    """Return the verdict, what was scored where that is recorded, and every analysis level, for a terminal."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
     demonstration = "Demonstration (one training seed). " if metrics["demonstration"] else ""
+    scored = [f"Scored: {metrics['scored']}."] if "scored" in metrics else []
     planned = [power_sentences(metrics["power"])] if metrics.get("power") else []
-    return "\n".join([demonstration + metrics["sentence"], *planned, *level_lines(model["levels"])])
+    return "\n".join([demonstration + metrics["sentence"], *scored, *planned, *level_lines(model["levels"])])
 
 
 def _thresholds(rule: Rule) -> dict[str, float]:

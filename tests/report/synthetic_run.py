@@ -11,6 +11,8 @@ import pandas as pd
 from PIL import Image
 from prediction_tables import predictions_table
 
+from mammo_jax.jobs.config import StudyConfig
+from mammo_jax.jobs.study_run import as_json
 from mammo_jax.ratios import LADDER, ratio_text
 from mammo_jax.statistics.evaluation import evaluate
 
@@ -72,13 +74,12 @@ def write_run(run: Path, seeds: int = 1, resamples: int = 200) -> Path:
     for name in ("phantom_000_malignant", "phantom_001_benign"):
         for ratio in (1.0, *LADDER):
             (run / "examples" / f"{name}_{ratio_text(ratio)}.png").write_bytes(png(256, 60 + len(ratio_text(ratio))))
-    settings = {
+    settings = as_json(StudyConfig(source="folder")) | {
         "out": "runs/synthetic",
-        "margin": 0.05,
         "source_dir": "/data/Jane Doe/images.csv",
         "ratios": list(LADDER),
-        "training": {"rate": 1e-3, "seed": None},
     }
+    settings["training"] |= {"rate": 1e-3, "seed": None}
     config = {"config": settings, "sha256": "c0ffee" * 8, "command": COMMAND}
     (run / "config.json").write_text(json.dumps(config))
     start = {
