@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Judge, level_rows, tables_at_level
+from mammo_jax.statistics.auprc import population_auprc
 from mammo_jax.statistics.bootstrap import Estimate, Estimates, estimates
 from mammo_jax.statistics.harm import at_operating_point, vetoes
 from mammo_jax.statistics.operating_point import OperatingPoint
@@ -79,7 +80,7 @@ def judge_tables(
         "counts": _counts(grid),
         "secondary": secondary_figures(grid, cells, rule.margin),
         "redrawn_resamples": redrawn,
-        "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
+        "results": [_result(cell, cells[cell], judged["patients"]) for cell in sorted(cells, key=_reading_order)],
         "seed_null": _seed_null(grid, cells),
         "operating_point": operating,
         "verdicts": {
@@ -112,7 +113,7 @@ def _reading_order(cell: Cell) -> tuple[float, str, float]:
         return float("inf"), train, test
 
 
-def _result(cell: Cell, areas: Estimates) -> dict[str, Any]:
+def _result(cell: Cell, areas: Estimates, patients: Sequence[tuple[int, int]]) -> dict[str, Any]:
     train, test = cell
     return {
         "train_ratio": train,
@@ -120,7 +121,8 @@ def _result(cell: Cell, areas: Estimates) -> dict[str, Any]:
         "matched": train == ratio_text(test),
         "transfer": train == "1",
         "auroc": _with_interval(areas.auroc, areas.auroc_by_fold),
-        "auprc": _with_interval(areas.auprc, areas.auprc_by_fold),
+        "auprc": {"mean": areas.auprc.value, "by_seed_and_fold": areas.auprc_by_fold.tolist()}
+        | population_auprc(areas.auprc, patients)._asdict(),
     }
 
 
