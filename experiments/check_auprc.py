@@ -29,7 +29,7 @@ COVERAGE = (0.93, 0.97)
 SCENARIOS = tuple(
     Scenario(women, positives, folds=folds, auroc=auroc)
     for (positives, women), folds, auroc in product(
-        ((12, 60), (12, 24), (20, 100), (20, 34), (60, 300), (60, 100), (100, 250), (100, 166)),
+        ((12, 60), (12, 24), (20, 100), (20, 34), (60, 300), (60, 100), (100, 500), (100, 166)),
         (1, 5),
         (0.75, 0.85, 0.97),
     )
@@ -68,8 +68,8 @@ class CheckConfig:
     """
 
     out: Path = Path("runs/check-statistics")
-    studies: int = 1000
-    resamples: int = 200
+    studies: int = 4000
+    resamples: int = 400
     workers: int = 1
 
 
@@ -143,6 +143,8 @@ def check(config: CheckConfig, _flags: Sequence[str]) -> None:
     print(text)
     beyond = []
     for scenario, of in sums.items():
+        if not of["intervals"]:
+            continue
         low, high = covering(of["intervals"], of["below"], of["above"])
         if high < COVERAGE[0] or low > COVERAGE[1]:
             beyond.append(str(scenario))

@@ -6,16 +6,16 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy.integrate import quad
 from scipy.stats import norm
 
 from experiments.statistics_check.studies import LESION_VIEWS, VIEWS, Scenario, separation, simulated_scores
 from mammo_jax.statistics.auprc import population_auprc
-from mammo_jax.statistics.bootstrap import Estimate, estimates
-from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid
+from mammo_jax.statistics.bootstrap import Estimate, averaged, drawn_in_fold, drawn_seeds
+from mammo_jax.statistics.prediction_grid import Fold
 
-STUDIES_PER_TRIAL = 100
-UNCOMPRESSED: Cell = ("1", 1.0)
+STUDIES_PER_TRIAL = 250
 OUTCOMES = ("studies", "mean", "intervals", "corrected", "below", "above", "BCa below", "BCa above")
 """What is added up: studies, and their means over the folds; studies with an interval, the AUPRC that it is around, and
 whether all of it lies below or above the truth; and the same of the bootstrap's interval, which was used before."""
@@ -61,15 +61,16 @@ class AuprcTrial:
 
 
 def covered_studies(trial: AuprcTrial) -> dict[str, float]:
-    """Add up `OUTCOMES` over the studies of a trial."""
+    """Add up `OUTCOMES` over the studies of a trial, which share the bootstrap's draws."""
     truth = true_auprc(trial.scenario)
+    draws = fold_weights(trial.scenario, trial.resamples, trial.number)
+    patients = [fold.patients_by_class for fold, _ in draws]
     sums = dict.fromkeys(OUTCOMES, 0.0)
     for scores in simulated_scores(trial.scenario, 0.0, STUDIES_PER_TRIAL, trial.random()):
-        grid = study_grid(trial.scenario, scores[0])
-        auprc: Estimate = estimates(grid, trial.resamples, trial.number)[0][UNCOMPRESSED].auprc
+        auprc = study_auprc(trial.scenario, scores[0, 0], draws, trial.resamples)
         low, high = auprc.interval()
         outcomes = {"studies": 1.0, "mean": auprc.value, "BCa below": high < truth, "BCa above": low > truth}
-        found = population_auprc(auprc, [fold.patients_by_class for fold in grid.folds])
+        found = population_auprc(auprc, patients)
         if found.corrected is not None and found.low is not None and found.high is not None:
             outcomes |= {"intervals": 1.0, "corrected": found.corrected}
             outcomes |= {"below": found.high < truth, "above": found.low > truth}
@@ -78,14 +79,70 @@ def covered_studies(trial: AuprcTrial) -> dict[str, float]:
     return sums
 
 
-def study_grid(scenario: Scenario, scores: np.ndarray) -> PredictionGrid:
-    """Return a study at one ratio as `mammo_jax.statistics.prediction_grid` does; scores float64 [1, women, views]."""
-    folds, aligned = [], []
+def fold_weights(scenario: Scenario, resamples: int, seed: int) -> list[tuple[Fold, np.ndarray]]:
+    """Return each fold, and how often each woman counts, int64 [1 + resamples + women, women].
+
+    First all of them once, then the draws of `mammo_jax.statistics.bootstrap.estimates`, then all but one.
+    """
+    draws = []
     for number in range(scenario.folds):
-        women = np.flatnonzero(scenario.fold_of == number)
-        positive = women < scenario.positives
-        patients = np.repeat(np.arange(len(women)), VIEWS)
-        labels = positive[patients] & (np.tile(np.arange(VIEWS), len(women)) < LESION_VIEWS)
-        folds.append(Fold(number, labels, patients, positive))
-        aligned.append(scores[:, women].reshape(1, -1))
-    return PredictionGrid(tuple(folds), (0,), {UNCOMPRESSED: tuple(aligned)})
+        positive = np.flatnonzero(scenario.fold_of == number) < scenario.positives
+        patients = np.repeat(np.arange(len(positive)), VIEWS)
+        labels = positive[patients] & (np.tile(np.arange(VIEWS), len(positive)) < LESION_VIEWS)
+        fold = Fold(number, labels, patients, positive)
+        counts, _ = drawn_in_fold(fold, number, resamples, seed)
+        draws.append((fold, np.concatenate([counts.T, 1 - np.eye(len(positive), dtype=np.int64)])))
+    return draws
+
+
+def study_auprc(
+    scenario: Scenario, scores: np.ndarray, draws: list[tuple[Fold, np.ndarray]], resamples: int
+) -> Estimate:
+    """Compute what `mammo_jax.statistics.bootstrap.estimates` computes of one study: the AUPRC; scores [women, views]."""
+    parts = []
+    for fold, counts in draws:
+        falling = np.argsort(-scores[scenario.fold_of == fold.number].ravel(), kind="stable")
+        parts.append(average_precisions(fold.labels[falling], fold.patients[falling], counts)[None])
+    return averaged(tuple(fold for fold, _ in draws), parts, drawn_seeds(1, resamples, 0))
+
+
+@njit(cache=True)
+def average_precisions(labels: np.ndarray, women: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Compute the average precision at the prevalence of the labels, for each row of counts.
+
+    Parameters
+    ----------
+    labels : bool [images]
+        In the order of falling scores, of which no two are equal.
+    women : int64 [images]
+    counts : int64 [rows, women]
+        How often each woman counts.
+
+    Returns
+    -------
+    float64 [rows]
+        NaN without a positive or a negative image.
+    """
+    found = np.full(len(counts), np.nan)
+    odds = np.sum(~labels) / np.sum(labels)
+    for row in range(len(counts)):
+        positives = negatives = 0
+        for image in range(len(labels)):
+            if labels[image]:
+                positives += counts[row, women[image]]
+            else:
+                negatives += counts[row, women[image]]
+        if positives == 0 or negatives == 0:
+            continue
+        worth = odds * positives / negatives
+        true = false = 0
+        area = 0.0
+        for image in range(len(labels)):
+            count = counts[row, women[image]]
+            if not labels[image]:
+                false += count
+            elif count:
+                true += count
+                area += count * true / (true + worth * false)
+        found[row] = area / positives
+    return found
