@@ -13,6 +13,7 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Judge, level_rows, tables_at_level
 from mammo_jax.statistics.auprc import population_auprc
 from mammo_jax.statistics.bootstrap import Estimate, Estimates, estimates
+from mammo_jax.statistics.calibration import calibration
 from mammo_jax.statistics.harm import at_operating_point, vetoes
 from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
@@ -36,7 +37,8 @@ def evaluate_model(
         images = prediction_grid(table)  # first of all: a missing image would not be missed in a maximum
         if frozen:
             _check_frozen(images)
-        primary = judge(*_primary_tables(table, validation, levels))
+        tables = _primary_tables(table, validation, levels)
+        primary = judge(*tables)
     except StatisticsError as error:
         raise StatisticsError(f"model {name!r}: {error}") from None
     return {
@@ -45,6 +47,7 @@ def evaluate_model(
         "demonstration": len(images.seeds) == 1 and not frozen,
         **primary,
         "counts": _counts(images),
+        "calibration": calibration(prediction_grid(tables[0]), tables[1]),
         "levels": level_rows(table, validation, levels, primary, judge),
     }
 
