@@ -17,7 +17,13 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from experiments.check_statistics import ONE_THREAD
-from experiments.statistics_check.auprc_trials import OUTCOMES, STUDIES_PER_TRIAL, AuprcTrial, covered_studies, true_auprc
+from experiments.statistics_check.auprc_trials import (
+    OUTCOMES,
+    STUDIES_PER_TRIAL,
+    AuprcTrial,
+    covered_studies,
+    true_auprc,
+)
 from experiments.statistics_check.studies import Scenario
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.files import write_text

@@ -98,7 +98,10 @@ def fold_weights(scenario: Scenario, resamples: int, seed: int) -> list[tuple[Fo
 def study_auprc(
     scenario: Scenario, scores: np.ndarray, draws: list[tuple[Fold, np.ndarray]], resamples: int
 ) -> Estimate:
-    """Compute what `mammo_jax.statistics.bootstrap.estimates` computes of one study: the AUPRC; scores [women, views]."""
+    """Compute what `mammo_jax.statistics.bootstrap.estimates` computes of one study: the AUPRC.
+
+    Scores are float64 [women, views].
+    """
     parts = []
     for fold, counts in draws:
         falling = np.argsort(-scores[scenario.fold_of == fold.number].ravel(), kind="stable")

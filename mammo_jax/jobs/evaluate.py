@@ -28,6 +28,7 @@ from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
+from mammo_jax.statistics.subgroups import read_subgroups
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ class EvaluateConfig:
     prevalence : float or None
         Share of positives where the model is to be used, such as 0.006; then recalls and missed positives per 1000 are
         given.
+    subgroups : Path or None
+        CSV or Parquet with image_id and one column for each division of the images, such as density or lesion_kind; a
+        study's own is taken where it is evaluated again.
     """
 
     predictions: Path
@@ -91,6 +95,7 @@ class EvaluateConfig:
     threshold: float | None = None
     validation: Path | None = None
     prevalence: float | None = None
+    subgroups: Path | None = None
 
 
 def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]:
@@ -108,6 +113,9 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     validation = config.validation
     if validation is None and own.exists() and run.validation.exists():
         validation = run.validation
+    subgroups = config.subgroups
+    if subgroups is None and own.exists() and run.subgroups.exists():
+        subgroups = run.subgroups
     metrics = evaluate(
         read_predictions(config.predictions),
         rule=Rule(config.margin, config.alpha, config.min_positive_patients),
@@ -119,6 +127,7 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         frozen=config.frozen,
         point=OperatingPoint(config.sensitivity, config.threshold, config.prevalence),
         validation=None if validation is None else read_predictions(validation, validation=True),
+        subgroups=None if subgroups is None else read_subgroups(subgroups),
     )
     metrics |= {"command": command, "predictions_sha256": sha256_file(config.predictions)}
     write_json(run.metrics, metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -29,8 +29,9 @@ def evaluate_model(
     levels: AnalysisLevels,
     judge: Judge,
     frozen: bool,
+    in_subgroups: Callable[[pd.DataFrame], list[dict[str, Any]]] | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a model at the primary level, with the counts of its images, and judge it at every level."""
+    """Evaluate a model at the primary level, with the counts of its images, in subgroups, and at every level."""
     table = predictions[predictions["model"] == name]
     validation = None if validation is None else validation[validation["model"] == name]
     try:
@@ -39,6 +40,7 @@ def evaluate_model(
             _check_frozen(images)
         tables = _primary_tables(table, validation, levels)
         primary = judge(*tables)
+        subgroups = None if in_subgroups is None else in_subgroups(table)
     except StatisticsError as error:
         raise StatisticsError(f"model {name!r}: {error}") from None
     return {
@@ -48,6 +50,7 @@ def evaluate_model(
         **primary,
         "counts": _counts(images),
         "calibration": calibration(prediction_grid(tables[0]), tables[1]),
+        "subgroups": subgroups,
         "levels": level_rows(table, validation, levels, primary, judge),
     }
 

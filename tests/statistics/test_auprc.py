@@ -75,7 +75,9 @@ def test_training_seeds_widen_the_interval_and_correct_nothing():
     alike, single = population_auprc(auprc_of(twice), patients), population_auprc(auprc_of(one), patients)
     assert alike[:3] == pytest.approx(single[:3], abs=1e-12)
     estimate = auprc_of(twice)
-    moved = Estimate(estimate.value, estimate.replicates, (*estimate.left_out[:-1], estimate.value + np.array([0.1, -0.1])))
+    moved = Estimate(
+        estimate.value, estimate.replicates, (*estimate.left_out[:-1], estimate.value + np.array([0.1, -0.1]))
+    )
     wider = population_auprc(moved, patients)
     assert wider.corrected == pytest.approx(single.corrected, abs=1e-12)
     assert wider.high - wider.low > 1.2 * (single.high - single.low)

@@ -136,7 +136,10 @@ def test_intervals_agree_with_a_clustered_bootstrap():
     fold, spread = grid.folds[0], {name: [] for name in found}
     for _ in range(300):
         members = np.concatenate(
-            [rng.choice(np.flatnonzero(fold.positive_patients == p), (fold.positive_patients == p).sum()) for p in (0, 1)]
+            [
+                rng.choice(np.flatnonzero(fold.positive_patients == p), (fold.positive_patients == p).sum())
+                for p in (0, 1)
+            ]
         )
         images = (members[:, None] * 4 + np.arange(4)).ravel()
         again = grid_of({1.0: logits[None, images]}, labels[images], 4)
