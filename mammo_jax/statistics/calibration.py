@@ -177,8 +177,9 @@ def measured(folds: Sequence[Fold], logits: Sequence[np.ndarray]) -> dict[str, M
     found = [[_measured_once(fold, own) for own in scores] for fold, scores in zip(folds, logits)]
     figures: dict[str, Mapping[str, float] | None] = {}
     for name in MEASURES:
-        values = [[once[name] for once in of_fold] for of_fold in found]
-        figures[name] = None if any(once is None for row in values for once in row) else _interval(folds, values)
+        values = [[value for once in of_fold if (value := once[name]) is not None] for of_fold in found]
+        complete = all(len(row) == len(of_fold) for row, of_fold in zip(values, found))
+        figures[name] = _interval(folds, values) if complete else None
     return figures
 
 

@@ -87,8 +87,9 @@ def evaluate(
     if point.threshold is not None and not frozen:
         raise StatisticsError("threshold: only a frozen model has one threshold; leave it out, or add --frozen")
     judge = partial(judge_tables, point=point, rule=rule, resamples=resamples, seed=seed)
-    fixed = {"levels": levels, "rule": rule, "resamples": resamples, "seed": seed}
-    divide = None if subgroups is None else partial(subgroup_rows, subgroups=subgroups, **fixed)
+    divide = None
+    if subgroups is not None:
+        divide = partial(subgroup_rows, subgroups=subgroups, levels=levels, rule=rule, resamples=resamples, seed=seed)
     models = [evaluate_model(name, predictions, validation, levels, judge, frozen, divide) for name in names]
     primary_metrics = models[names.index(primary)]
     transfer, noun = primary_metrics["verdicts"]["transfer"], levels.noun(levels.primary)

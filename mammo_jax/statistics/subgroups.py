@@ -142,7 +142,9 @@ def _restricted(table: pd.DataFrame, members: pd.Series, both: bool, levels: Ana
         return at_level(table[members], levels.primary, levels.pooling)
     pooled = at_level(table, levels.primary, levels.pooling)
     positives = table[members & (table["label"] == 1)]
-    own = at_level(positives, levels.primary, levels.pooling)["image_id"] if len(positives) else []
+    if positives.empty:
+        return pooled[pooled["label"] == 0]
+    own = at_level(positives, levels.primary, levels.pooling)["image_id"]
     return pooled[(pooled["label"] == 0) | pooled["image_id"].isin(own)]
 
 
@@ -152,7 +154,7 @@ def _figures(table: pd.DataFrame, rule: Rule, resamples: int, seed: int) -> dict
     positive = table.loc[table["label"] == 1, "patient_id"].nunique()
     counts = {"positive_patients": positive, "patients": table["patient_id"].nunique()}
     counts |= {"folds": table["fold"].nunique()}
-    nothing = {"results": [], "verdict": None}
+    nothing: dict[str, Any] = {"results": [], "verdict": None}
     if positive < 2:
         return counts | nothing | {"not_available": "fewer than two positive patients in folds with both classes"}
     grid = prediction_grid(table)
