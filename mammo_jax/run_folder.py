@@ -239,6 +239,11 @@ class RunFolder:
         return self.path / "images.csv"
 
     @property
+    def subgroups(self) -> Path:
+        """What is known of every example, for subgroups: view, density, kind and size of the lesion."""
+        return self.path / "subgroups.csv"
+
+    @property
     def left_out(self) -> Path:
         """Images that could not be used, and why."""
         return self.path / "left_out.csv"

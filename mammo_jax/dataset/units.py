@@ -89,6 +89,15 @@ class Unit:
     side: float | None
     zoom: float | None
 
+    @property
+    def pixels_per_model_pixel(self) -> float:
+        """Side of one pixel of the model's input in pixels of the image."""
+        if self.side is not None:
+            return self.side / self.shape[0]
+        box = self.framing.bottom - self.framing.top, self.framing.right - self.framing.left
+        fitting = max(box[0] / self.shape[0], box[1] / self.shape[1])
+        return fitting if self.zoom is None else max(1 / self.zoom, fitting)
+
     def view(self, pixels: np.ndarray) -> np.ndarray:
         """Crop and resample this unit from a whole image [rows, columns]; float32 [input_rows, input_columns]."""
         if self.site is None or self.side is None:

@@ -25,6 +25,7 @@ from mammo_jax.compression.ladder import CodecName, OtherEncoded, codec_ladder, 
 from mammo_jax.dataset.example_crops import write_example_crop
 from mammo_jax.dataset.folds import hash_pixels
 from mammo_jax.dataset.records import RecordWriter
+from mammo_jax.dataset.unit_facts import unit_facts
 from mammo_jax.dataset.units import Unit, UnitConfig, is_positive, label_number, lay_out
 from mammo_jax.files import atomic_directory, atomic_path, read_json
 from mammo_jax.preprocess import breast_mask
@@ -69,7 +70,7 @@ class DatasetPlan:
 
 
 def write_dataset(plan: DatasetPlan, workers: int) -> None:
-    """Write every part that is missing, then `audit.csv`, `left_out.csv` and `images.csv` into the run folder.
+    """Write every part that is missing, then `audit.csv`, `left_out.csv`, `images.csv` and `subgroups.csv`.
 
     Parameters
     ----------
@@ -134,22 +135,24 @@ def _write_part(plan: DatasetPlan, images_done: Any, part: int) -> None:
     audit: list[dict[str, Any]] = []
     images: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
+    facts: list[dict[str, Any]] = []
     with atomic_directory(plan.run.dataset_part(part).path) as directory:
         writer = RecordWriter(directory, (1.0, *plan.ratios), plan.units.input_rows, plan.units.input_columns)
         for index in _part_indices(plan.source, part):
             try:
                 mammogram = plan.source[index]
-                records, rows = _process(plan, mammogram, is_example=index in plan.examples)
+                records, rows, of_units = _process(plan, mammogram, is_example=index in plan.examples)
             except (SourceError, codec.CodecError) as error:
                 left_out.append(_left_out_row(plan.source, index, error))
             else:
                 writer.add(records)
                 audit += rows
                 images.append(_image_row(mammogram))
+                facts += of_units
             with images_done.get_lock():
                 images_done.value += 1
         writer.close()
-        tables = {"audit": audit, "images": images, "left_out": left_out}
+        tables = {"audit": audit, "images": images, "left_out": left_out, "subgroups": facts}
         PartFolder(directory).tables.write_text(json.dumps(tables))
 
 
@@ -187,8 +190,8 @@ def _image_row(mammogram: Mammogram) -> dict[str, Any]:
 
 def _process(
     plan: DatasetPlan, mammogram: Mammogram, *, is_example: bool
-) -> tuple[dict[str, list], list[dict[str, Any]]]:
-    """Return one image's records by split, and its audit rows."""
+) -> tuple[dict[str, list], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return one image's records by split, its audit rows, and what is known of its units."""
     breast = breast_mask(mammogram.pixels)
     units = _lay_out(plan, mammogram, breast)
     lesions = np.zeros(mammogram.pixels.shape, bool)
@@ -211,7 +214,7 @@ def _process(
         quality = compare(mammogram.pixels, reconstruction, breast, mammogram.bits_stored)
         rows.append({"codec": codec_title(plan.codec)} | _audit_row(mammogram, ratio, encoded, quality, breast))
         records[split_name(ratio)] = record_all(ratio, reconstruction, len(encoded.codestream), quality.psnr)
-    return records, rows
+    return records, rows, [unit_facts(mammogram, unit, plan.units) for unit in units]
 
 
 def _lay_out(plan: DatasetPlan, mammogram: Mammogram, breast: np.ndarray) -> list[Unit]:
@@ -262,9 +265,13 @@ def _record(
 
 
 def _merge_tables(plan: DatasetPlan) -> None:
-    """Merge the parts' tables into audit.csv, images.csv and left_out.csv in the run folder."""
+    """Merge the parts' tables into audit.csv, images.csv, left_out.csv and subgroups.csv in the run folder."""
     tables = [read_json(plan.run.dataset_part(part).tables) for part in range(part_count(plan.source))]
-    for name, path in (("audit", plan.run.audit), ("images", plan.run.images), ("left_out", plan.run.left_out)):
-        frame = pd.DataFrame([row for table in tables for row in table[name]])
+    run = plan.run
+    paths = {"audit": run.audit, "images": run.images, "left_out": run.left_out, "subgroups": run.subgroups}
+    for name, path in paths.items():
+        frame = pd.DataFrame([row for table in tables for row in table.get(name, ())])
+        if name == "subgroups" and frame.empty:
+            continue  # parts of an interrupted run from before there was this table
         with atomic_path(path) as temporary:
             frame.to_csv(temporary, index=False)

@@ -22,6 +22,7 @@ REPOSITORY_JOBS = {
     "benchmark-training": "our training and inference beside PyTorch",
     "check-against-torch": "the same networks, weights and batches in JAX and in PyTorch: how far apart are they?",
     "check-saliency": "our integrated gradients beside captum's",
+    "check-auprc": "how often the interval of AUPRC contains the population's, in simulated studies",
     "check-power": "the predicted power of the verdict beside that of simulated studies",
     "check-harm": "how often harm at the operating point forbids a ratio, in simulated studies",
     "check-statistics": "how often the verdict errs, in simulated studies with a known loss",

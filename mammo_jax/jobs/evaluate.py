@@ -35,6 +35,7 @@ from mammo_jax.statistics.pilot import planned
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
+from mammo_jax.statistics.subgroups import read_subgroups
 from mammo_jax.statistics.wafroc import localisation
 
 
@@ -92,6 +93,9 @@ class EvaluateConfig:
     protocol : Path or None
         What was fixed before the scores existed (mammo-jax protocol); the report names every field that the evaluation
         does not keep to. A study has its own.
+    subgroups : Path or None
+        CSV or Parquet with image_id and one column for each division of the images, such as density or lesion_kind; a
+        study's own is taken where it is evaluated again.
     """
 
     predictions: Path
@@ -114,6 +118,7 @@ class EvaluateConfig:
     lesions: Path | None = None
     prevalence: float | None = None
     protocol: Path | None = None
+    subgroups: Path | None = None
 
 
 def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]:
@@ -125,15 +130,9 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         If the table cannot be used, or `out` holds a run with predictions of its own.
     """
     run = RunFolder(config.out)
-    own = run.predictions
-    if (own.exists() or run.config.exists()) and own.resolve() != config.predictions.resolve():
-        raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
-    if (config.marks is None) != (config.lesions is None):
-        raise StatisticsError("marks and lesions belong together: give both --marks and --lesions, or neither")
-    validation = config.validation
-    if validation is None and own.exists() and run.validation.exists():
-        validation = run.validation
+    _check(config, run)
     predictions = read_predictions(config.predictions)
+    validation, subgroups = _tables_beside(config, run)
     protocol = _protocol(config, predictions)
     fixed: dict[str, Any] = protocol["document"]["protocol"] if protocol else {"unit": "image", "target": ""}
     metrics = evaluate(
@@ -147,21 +146,46 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         frozen=config.frozen,
         point=OperatingPoint(config.sensitivity, config.threshold, config.prevalence),
         validation=None if validation is None else read_predictions(validation, validation=True),
+        subgroups=None if subgroups is None else read_subgroups(subgroups),
     )
-    metrics |= {"protocol": protocol, "power": planned(predictions, metrics)}
-    if config.marks is not None and config.lesions is not None:
-        metrics["localisation"] = localisation(
-            predictions[predictions["model"] == metrics["primary_model"]],
-            read_marks(config.marks),
-            read_lesions(config.lesions),
-            resamples=config.resamples,
-            seed=config.bootstrap_seed,
-        )
-    own_study = run.config.exists()
-    scored = scored_text(read_json(run.config)["config"]) if own_study else declared_text(config.scored)
+    metrics |= {"protocol": protocol, "power": planned(predictions, metrics)} | _found_lesions(
+        config, predictions, metrics["primary_model"]
+    )
+    scored = scored_text(read_json(run.config)["config"]) if run.config.exists() else declared_text(config.scored)
     metrics |= {"scored": scored, "command": command, "predictions_sha256": sha256_file(config.predictions)}
     write_json(run.metrics, metrics)
     return metrics
+
+
+def _check(config: EvaluateConfig, run: RunFolder) -> None:
+    """Refuse a folder that is another study's, and marks without lesions."""
+    own = run.predictions
+    if (own.exists() or run.config.exists()) and own.resolve() != config.predictions.resolve():
+        raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
+    if (config.marks is None) != (config.lesions is None):
+        raise StatisticsError("marks and lesions belong together: give both --marks and --lesions, or neither")
+
+
+def _tables_beside(config: EvaluateConfig, run: RunFolder) -> tuple[Path | None, Path | None]:
+    """Return the validation scores and the subgroups: as given, else a study's own where it is evaluated again."""
+    study = run.predictions.exists()
+    given = ((config.validation, run.validation), (config.subgroups, run.subgroups))
+    validation, subgroups = (own if path is None and study and own.exists() else path for path, own in given)
+    return validation, subgroups
+
+
+def _found_lesions(config: EvaluateConfig, predictions: pd.DataFrame, model: str) -> dict[str, Any]:
+    """Return the wAFROC at each ratio, where marks are given."""
+    if config.marks is None or config.lesions is None:
+        return {}
+    found = localisation(
+        predictions[predictions["model"] == model],
+        read_marks(config.marks),
+        read_lesions(config.lesions),
+        resamples=config.resamples,
+        seed=config.bootstrap_seed,
+    )
+    return {"localisation": found}
 
 
 def _protocol(config: EvaluateConfig, predictions: pd.DataFrame) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ from mammo_jax.report.sections import lossy_notice
 from mammo_jax.statistics.evaluation import SCHEMA, evaluate, verdict_text
 from mammo_jax.statistics.pilot import planned
 from mammo_jax.statistics.predictions import read_predictions
+from mammo_jax.statistics.subgroups import read_subgroups
 from mammo_jax.training.starting_weights import origin
 
 
@@ -68,6 +69,7 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         target=config.units.target,
         point=config.operating_point,
         validation=read_predictions(validation, validation=True) if validation.exists() else None,
+        subgroups=read_subgroups(config.run.subgroups) if config.run.subgroups.exists() else None,
     )
     metrics |= {"predictions_sha256": table_hash, "protocol": protocol_of_run(config.run)}
     metrics |= {"power": planned(table, metrics), "scored": scored_text(as_json(config))}

@@ -31,7 +31,7 @@ GREY = "#5F5F5F"
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve: ascending ratios, each with mean and 95 % interval."""
+    """One curve: ascending ratios, each with mean and 95 % interval; for AUPRC the mean corrected for small folds."""
 
     kind: str
     ratios: tuple[float, ...]
@@ -52,9 +52,16 @@ def curves(results: Sequence[Mapping[str, Any]], metric: Metric) -> list[Curve]:
         points = sorted(points, key=lambda result: result["test_ratio"])
         if not points or (kind == "matched" and [point["test_ratio"] for point in points] == [1.0]):
             continue
-        columns = zip(*((p["test_ratio"], p[metric]["mean"], p[metric]["low"], p[metric]["high"]) for p in points))
+        columns = zip(*((point["test_ratio"], *_value_and_interval(point[metric])) for point in points))
         collected.append(Curve(kind, *(tuple(column) for column in columns)))
     return collected
+
+
+def _value_and_interval(figure: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Return what is drawn: AUPRC as it is corrected, around which its interval is; NaN where there is no interval."""
+    if figure["low"] is None:
+        return figure["mean"], float("nan"), float("nan")
+    return figure.get("corrected", figure["mean"]), figure["low"], figure["high"]
 
 
 def performance_figure(model: Mapping[str, Any], metric: Metric) -> Figure:

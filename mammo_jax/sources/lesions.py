@@ -47,11 +47,13 @@ class Stamp:
         The lesion: a mass with its spicules, or the hull of a cluster.
     label : {"normal", "benign", "malignant"}
         "normal" for a null lesion, whose exposure is 0 and whose mask is empty.
+    kind : {"mass", "calcifications"}
     """
 
     exposure: np.ndarray
     mask: np.ndarray
     label: Label
+    kind: str
 
 
 def label_at(seed: int, number: int, benign: float, malignant: float) -> Label:
@@ -90,11 +92,11 @@ def draw_lesion(
     calcification_share : float
         Probability of a cluster of calcifications; otherwise it is a mass.
     """
-    draw = _cluster if kind.uniform() < calcification_share else _mass
+    name, draw = ("calcifications", _cluster) if kind.uniform() < calcification_share else ("mass", _mass)
     exposure, mask = draw(kind, form, label, pitch)
     if label == "normal":
         contrast, mask = 0.0, np.zeros_like(mask)
-    return Stamp(np.where(mask, np.float32(contrast) * exposure, np.float32(0)), mask, label)
+    return Stamp(np.where(mask, np.float32(contrast) * exposure, np.float32(0)), mask, label, name)
 
 
 def _mass(
@@ -259,4 +261,4 @@ def plant(image: np.ndarray, stamp: Stamp, row: int, column: int, scale: float =
     mask[top:bottom, left:right] = stamp.mask[part]
     y, x = np.nonzero(mask)
     radius = float(np.hypot(y - row, x - column).max()) + 0.5
-    return Lesion(float(row), float(column), radius, stamp.label, mask)
+    return Lesion(float(row), float(column), radius, stamp.label, mask, stamp.kind)

@@ -30,6 +30,8 @@ class Lesion:
     label : {"benign", "malignant"}
     mask : bool array [rows, columns] or None
         The exact region in pixels of the whole image, if the source knows it.
+    kind : str or None
+        What it is, such as "mass" or "calcifications", if the source knows it.
     """
 
     row: float
@@ -37,6 +39,7 @@ class Lesion:
     radius: float
     label: Label
     mask: np.ndarray | None = None
+    kind: str | None = None
 
     def filled(self, shape: tuple[int, int]) -> np.ndarray:
         """Return the lesion's mask as bool [rows, columns]: the exact one, or else the filled circle."""
@@ -71,6 +74,8 @@ class Mammogram:
         normal patches. Empty if the source has none.
     already_lossy : bool
         True if the pixels were lossily compressed before they came to this source.
+    density : str or None
+        Of the breast, in the source's words, such as "fatty".
     """
 
     pixels: np.ndarray
@@ -84,6 +89,7 @@ class Mammogram:
     lesions: tuple[Lesion, ...] = field(default=())
     null_sites: tuple[tuple[float, float], ...] = ()
     already_lossy: bool = False
+    density: str | None = None
 
     def __post_init__(self) -> None:
         """Check the fields, so that later stages need not."""

@@ -15,14 +15,24 @@ from mammo_jax.sources.tables import Row, read_table
 
 PIXEL_PITCH = 0.2  # mm: digitised at 0.05 mm, reduced fourfold by MIAS
 SEVERITIES: dict[str, Label] = {"N": "normal", "B": "benign", "M": "malignant"}
+DENSITIES = {"F": "fatty", "G": "fatty-glandular", "D": "dense-glandular"}
+KINDS = {
+    "CALC": "calcifications",
+    "CIRC": "well-defined mass",
+    "SPIC": "spiculated mass",
+    "MISC": "ill-defined mass",
+    "ARCH": "architectural distortion",
+    "ASYM": "asymmetry",
+}
 _FIELDS = ("image", "patient", "severity", "x", "row_from_top", "radius")
 
 
 class Mias:
     """A source of the mini-MIAS mammograms.
 
-    The folder must have ``labels.csv`` (image, patient, severity N/B/M, x, row_from_top, radius; one row per lesion)
-    and ``images/<image>.png``. The label of an image is its most severe one. Ids are public and stay unchanged.
+    The folder must have ``labels.csv`` (image, patient, severity N/B/M, x, row_from_top, radius; one row per
+    lesion) and ``images/<image>.png``. Optional are tissue (F/G/D) and abnormality (`KINDS`), for subgroups. The
+    label of an image is its most severe one. Ids are public and stay unchanged.
 
     Four abnormal images (mdb059, 216, 233, 245) have no position, so they have a label and no lesion. The published
     circles of mdb212 and mdb214 are outside the breast; they are used as published.
@@ -52,6 +62,7 @@ class Mias:
         self._lesions = [
             tuple(lesion for row in images[image_id] if (lesion := _lesion(row))) for image_id in self._image_ids
         ]
+        self._densities = [DENSITIES.get(images[image_id][0].text("tissue")) for image_id in self._image_ids]
         self._lateralities = [_laterality(images[image_id][0]) for image_id in self._image_ids]
 
     def __len__(self) -> int:
@@ -81,6 +92,7 @@ class Mias:
             laterality=self._lateralities[index],
             view="MLO",
             lesions=self._lesions[index],
+            density=self._densities[index],
         )
 
     def patients(self) -> list[str]:
@@ -141,4 +153,4 @@ def _lesion(row: Row) -> Lesion | None:
         raise row.error("radius", "x, row_from_top and a radius above 0 belong together; give all three or none")
     if label == "normal":
         raise row.error("severity", "a normal image has no lesion; leave x, row_from_top and radius empty")
-    return Lesion(line, column, radius, label)
+    return Lesion(line, column, radius, label, kind=KINDS.get(row.text("abnormality")))

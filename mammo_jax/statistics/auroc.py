@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def auroc_and_auprc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def auroc_and_auprc(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray, prevalence: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Compute the areas under the ROC curve and the precision-recall curve for each column of weights.
 
     The images are sorted once for all weightings. This makes thousands of bootstrap resamples affordable: a resample is
@@ -21,6 +23,8 @@ def auroc_and_auprc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray)
         Higher means more positive. Equal scores form one threshold.
     weights : float [images, resamples]
         Non-negative.
+    prevalence : float, optional
+        Share of positives that precision is for; by default that of each column's weights.
 
     Returns
     -------
@@ -49,7 +53,8 @@ def auroc_and_auprc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray)
     false_above = false[np.searchsorted(-scores[negatives], thresholds, side="left")]
     false = false[np.searchsorted(-scores[negatives], thresholds, side="right")]
 
-    predicted_positive = true + false
+    share = 1.0 if prevalence is None else _negatives_worth(prevalence, all_true, all_false)
+    predicted_positive = true + share * false
     precision = np.divide(true, predicted_positive, out=np.zeros_like(true), where=predicted_positive > 0)
     ranked_pairs = np.einsum("tr,tr->r", new_true, all_false - 0.5 * (false_above + false))
     summed_precision = np.einsum("tr,tr->r", new_true, precision)
@@ -58,3 +63,9 @@ def auroc_and_auprc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray)
     auroc = np.divide(ranked_pairs, all_true * all_false, out=undefined.copy(), where=defined)
     auprc = np.divide(summed_precision, all_true, out=undefined, where=defined)
     return auroc, auprc
+
+
+def _negatives_worth(prevalence: float, all_true: np.ndarray, all_false: np.ndarray) -> np.ndarray:
+    """Return the factor of the negatives' weights that gives the prevalence, float64 [resamples]."""
+    wanted = all_true * (1 - prevalence) / prevalence
+    return np.divide(wanted, all_false, out=np.ones_like(all_false), where=all_false > 0)

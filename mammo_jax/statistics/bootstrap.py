@@ -188,8 +188,13 @@ def weightings(fold: Fold, counts: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _areas(fold: Fold, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Compute AUROC and AUPRC with all weightings, float64 [2, columns + patients]."""
-    chunks = [auroc_and_auprc(fold.labels, scores, weights) for weights in weightings(fold, counts)]
+    """Compute AUROC and AUPRC with all weightings, float64 [2, columns + patients].
+
+    AUPRC is for the fold's prevalence in each. Else the jackknife would take what a patient less does to the prevalence
+    for a bias.
+    """
+    prevalence = float(fold.labels.mean())
+    chunks = [auroc_and_auprc(fold.labels, scores, weights, prevalence) for weights in weightings(fold, counts)]
     return np.concatenate([np.stack(chunk) for chunk in chunks], axis=1)
 
 

@@ -17,6 +17,7 @@ from mammo_jax.statistics.pilot import power_sentences
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import check_predictions
 from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, Rule
+from mammo_jax.statistics.subgroups import subgroup_rows
 from mammo_jax.statistics.verdict import MIN_AUROC, verdict_sentence
 
 SCHEMA = "mammo_jax metrics 4"
@@ -35,6 +36,7 @@ def evaluate(
     frozen: bool = False,
     point: OperatingPoint = OperatingPoint(),
     validation: pd.DataFrame | None = None,
+    subgroups: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Compute all metrics and verdicts from a predictions table.
 
@@ -65,6 +67,8 @@ def evaluate(
         Where sensitivity and specificity are measured; a loss of them can forbid a ratio.
     validation : DataFrame, optional
         Scores of each model's validation patients at CR 1, from which its threshold is found.
+    subgroups : DataFrame, optional
+        See `mammo_jax.statistics.subgroups.read_subgroups`.
 
     Returns
     -------
@@ -84,7 +88,10 @@ def evaluate(
     if point.threshold is not None and not frozen:
         raise StatisticsError("threshold: only a frozen model has one threshold; leave it out, or add --frozen")
     judge = partial(judge_tables, point=point, rule=rule, resamples=resamples, seed=seed)
-    models = [evaluate_model(name, predictions, validation, levels, judge, frozen) for name in names]
+    divide = None
+    if subgroups is not None:
+        divide = partial(subgroup_rows, subgroups=subgroups, levels=levels, rule=rule, resamples=resamples, seed=seed)
+    models = [evaluate_model(name, predictions, validation, levels, judge, frozen, divide) for name in names]
     primary_metrics = models[names.index(primary)]
     transfer, noun = primary_metrics["verdicts"]["transfer"], levels.noun(levels.primary)
     sentences = [verdict_sentence(transfer, noun=noun, frozen=frozen)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -11,7 +11,9 @@ import pandas as pd
 
 from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Judge, level_rows, tables_at_level
+from mammo_jax.statistics.auprc import population_auprc
 from mammo_jax.statistics.bootstrap import Estimate, Estimates, estimates
+from mammo_jax.statistics.calibration import calibration
 from mammo_jax.statistics.harm import at_operating_point, vetoes
 from mammo_jax.statistics.matched import check_seeds_differ, matched_areas, reader_comparisons
 from mammo_jax.statistics.operating_point import OperatingPoint
@@ -28,8 +30,9 @@ def evaluate_model(
     levels: AnalysisLevels,
     judge: Judge,
     frozen: bool,
+    in_subgroups: Callable[[pd.DataFrame], list[dict[str, Any]]] | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a model at the primary level, with the counts of its images, and judge it at every level."""
+    """Evaluate a model at the primary level, with the counts of its images, in subgroups, and at every level."""
     table = predictions[predictions["model"] == name]
     validation = None if validation is None else validation[validation["model"] == name]
     try:
@@ -37,7 +40,9 @@ def evaluate_model(
         check_seeds_differ(images)
         if frozen:
             _check_frozen(images)
-        primary = judge(*_primary_tables(table, validation, levels))
+        tables = _primary_tables(table, validation, levels)
+        primary = judge(*tables)
+        subgroups = None if in_subgroups is None else in_subgroups(table)
     except StatisticsError as error:
         raise StatisticsError(f"model {name!r}: {error}") from None
     return {
@@ -46,6 +51,8 @@ def evaluate_model(
         "demonstration": len(images.seeds) == 1 and not frozen,
         **primary,
         "counts": _counts(images),
+        "calibration": calibration(prediction_grid(tables[0]), tables[1]),
+        "subgroups": subgroups,
         "levels": level_rows(table, validation, levels, primary, judge),
     }
 
@@ -81,7 +88,7 @@ def judge_tables(
         "counts": _counts(grid),
         "secondary": secondary_figures(grid, cells, rule.margin),
         "redrawn_resamples": redrawn,
-        "results": [_result(cell, cells[cell]) for cell in sorted(cells, key=_reading_order)],
+        "results": [_result(cell, cells[cell], judged["patients"]) for cell in sorted(cells, key=_reading_order)],
         "seed_null": _seed_null(grid, cells),
         "matched_readers": reader_comparisons(matched),
         "operating_point": operating,
@@ -115,7 +122,7 @@ def _reading_order(cell: Cell) -> tuple[float, str, float]:
         return float("inf"), train, test
 
 
-def _result(cell: Cell, areas: Estimates) -> dict[str, Any]:
+def _result(cell: Cell, areas: Estimates, patients: Sequence[tuple[int, int]]) -> dict[str, Any]:
     train, test = cell
     return {
         "train_ratio": train,
@@ -123,7 +130,8 @@ def _result(cell: Cell, areas: Estimates) -> dict[str, Any]:
         "matched": train == ratio_text(test),
         "transfer": train == "1",
         "auroc": _with_interval(areas.auroc, areas.auroc_by_fold),
-        "auprc": _with_interval(areas.auprc, areas.auprc_by_fold),
+        "auprc": {"mean": areas.auprc.value, "by_seed_and_fold": areas.auprc_by_fold.tolist()}
+        | population_auprc(areas.auprc, patients)._asdict(),
     }
 
 

@@ -89,23 +89,29 @@ def read_predictions(path: Path | str, *, validation: bool = False) -> pd.DataFr
     PredictionsError
         If the file is missing, unreadable, or breaks a rule of `check_predictions`.
     """
-    path = Path(path)
+    return check_predictions(read_text_table(Path(path)), str(path), validation=validation)
+
+
+def read_text_table(path: Path) -> pd.DataFrame:
+    """Read a Parquet file, or a CSV file with a header line as text, unchecked.
+
+    Raises
+    ------
+    PredictionsError
+        If the file is missing or unreadable.
+    """
     if path.is_dir():
         raise PredictionsError(f"{path}: is a folder; name a .parquet or .csv file")
     if path.suffix not in (".parquet", ".csv"):
-        raise PredictionsError(f"{path}: predictions are read from .parquet or .csv files")
+        raise PredictionsError(f"{path}: tables are read from .parquet or .csv files")
     try:
-        if path.suffix == ".parquet":
-            table = pq.read_table(path).to_pandas()
-        else:
-            table = _read_csv(path)
+        return pq.read_table(path).to_pandas() if path.suffix == ".parquet" else _read_csv(path)
     except FileNotFoundError as error:
         raise PredictionsError(f"{path}: no such file") from error
     except OSError as error:
         raise PredictionsError(f"{path}: cannot be read ({error.strerror}); name a readable file") from error
     except (pa.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise PredictionsError(f"{path}: not a readable {path.suffix[1:]} table ({error})") from error
-    return check_predictions(table, str(path), validation=validation)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -30,7 +30,7 @@ def test_the_audit_of_another_codec_names_it_and_holds_its_sizes():
         run=RunFolder(Path("never written")),
     )
     done = [dataset._process(plan, source[index], is_example=False) for index in range(8)]
-    audit = pd.DataFrame([row for _, rows in done for row in rows])
+    audit = pd.DataFrame([row for _, rows, _ in done for row in rows])
     assert len(audit) == 8 * 2
     assert audit["codec"].str.startswith("HTJ2K (openjph").all()
     assert (audit["codestream_bytes"] <= audit["target_bytes"]).all()
@@ -38,9 +38,10 @@ def test_the_audit_of_another_codec_names_it_and_holds_its_sizes():
     assert (audit["ratio_allocated"] >= audit["ratio"]).all()
     by_ratio = audit.groupby("ratio")["psnr_breast"].median()
     assert by_ratio[8] > by_ratio[60] > 20
-    for index, (records, _) in enumerate(done):
+    for index, (records, _, facts) in enumerate(done):
         assert {record["laterality"] for record in records["ratio_8"]} <= {source[index].laterality} <= {"L", "R"}
         assert set(records) == {"ratio_1", "ratio_8", "ratio_60"}
+        assert [fact["image_id"] for fact in facts] == [record["image_id"] for record in records["ratio_1"]]
         assert len(records["ratio_8"]) == len(records["ratio_1"])
 
 
@@ -52,7 +53,7 @@ def test_the_mask_holds_only_lesions_that_are_positive_for_the_target(target, ma
     mammogram = Mammogram(pixels, 12, "a", "a", "malignant", 0.1, lesions=lesions)
     units = UnitConfig(unit="whole", target=target, input_rows=160, input_columns=128)
     plan = dataset.DatasetPlan(None, (), "mammo_jax", units, {"a": 0}, {}, (), RunFolder(Path("never written")))
-    records, _ = dataset._process(plan, mammogram, is_example=False)
+    records, _, _ = dataset._process(plan, mammogram, is_example=False)
     (unit,) = lay_out(mammogram, breast_mask(pixels), units)
     cut = [unit.record_mask(lesion.filled(pixels.shape)) for lesion in lesions]
     assert all(mask.any() for mask in cut)

@@ -114,3 +114,18 @@ def test_bad_tables_are_one_clear_line(table, tmp_path, spoil, message):
 def test_a_folder_without_metrics_says_what_makes_them(tmp_path):
     with pytest.raises(SystemExit, match="mammo-jax evaluate"):
         report.main(["--run", str(tmp_path)])
+
+
+def test_subgroups_come_from_a_table_into_the_report(table, tmp_path):
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    images = table.drop_duplicates("image_id")
+    density = ["dense", "fatty"] * (len(images) // 2)
+    images.assign(density=density)[["image_id", "density"]].to_csv(tmp_path / "groups.csv", index=False)
+    given = ["--predictions", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "out"), "--frozen"]
+    evaluate.main([*given, "--resamples", "100", "--subgroups", str(tmp_path / "groups.csv")])
+    (model,) = json.loads((tmp_path / "out" / "metrics.json").read_text())["models"]
+    assert [(row["column"], row["value"], row["of"]) for row in model["subgroups"]] == [
+        ("density", "dense", "images"),
+        ("density", "fatty", "images"),
+    ]
+    assert "density: dense" in (tmp_path / "out" / "report.html").read_text()

@@ -51,8 +51,10 @@ def test_the_verdict_comes_first_with_its_meaning_and_limits(run, page):
 def test_numbers_of_the_metrics_are_in_the_tables(run, page):
     (model,) = json.loads((run / "metrics.json").read_text())["models"]
     for result in model["results"]:
-        for figure in (result["auroc"], result["auprc"]):
-            assert f"{figure['mean']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})" in page.text
+        auroc, auprc = result["auroc"], result["auprc"]
+        assert f"{auroc['mean']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f})" in page.text
+        population = f"population {auprc['corrected']:.3f}, {auprc['low']:.3f}–{auprc['high']:.3f}"
+        assert f"{auprc['mean']:.3f} ({population})" in page.text
     for kind in ("transfer", "matched"):
         for step in model["verdicts"][kind]["steps"]:
             assert f"{display_signed(step['difference'])} {display_signed(step['lower_bound'])}" in page.text

@@ -24,7 +24,18 @@ def test_curves_are_the_results(model):
     }
     by_cell = {(result["train_ratio"], result["test_ratio"]): result["auprc"] for result in model["results"]}
     for ratio, mean, low, high in zip(*(getattr(by_kind["transfer"], k) for k in ("ratios", "means", "lows", "highs"))):
-        assert (mean, low, high) == tuple(by_cell["1", ratio][key] for key in ("mean", "low", "high"))
+        assert (mean, low, high) == tuple(by_cell["1", ratio][key] for key in ("corrected", "low", "high"))
+
+
+def test_without_an_interval_the_mean_is_drawn(model):
+    few = evaluate(predictions_table(LOSSES, patients=40, folds=1), resamples=100)["models"][0]
+    (result,) = [r for r in few["results"] if (r["train_ratio"], r["test_ratio"]) == ("1", 1000.0)]
+    assert result["auprc"]["low"] is None
+    (curve,) = [curve for curve in curves(few["results"], "auprc") if curve.kind == "transfer"]
+    assert curve.means[-1] == result["auprc"]["mean"]
+    assert (str(curve.lows[-1]), str(curve.highs[-1])) == ("nan", "nan")
+    (axes,) = performance_figure(few, "auprc").axes
+    assert axes.containers[0][0].get_ydata()[-1] == result["auprc"]["mean"]
 
 
 def test_matched_is_no_curve_with_only_the_uncompressed_point(model):
