@@ -161,6 +161,28 @@ class SaliencyFolder:
 
 
 @dataclass(frozen=True)
+class ObserverFolder:
+    """The files of the observer stage.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    @property
+    def predictions(self) -> Path:
+        """Scores of every arm on the held-out folds."""
+        return self.path / "predictions.parquet"
+
+    @property
+    def summary(self) -> Path:
+        """All figures of the report; written last."""
+        return self.path / "summary.json"
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """The files of a run.
 
@@ -271,6 +293,11 @@ class RunFolder:
     def saliency(self) -> SaliencyFolder:
         """The saliency stage."""
         return SaliencyFolder(self.path / "saliency")
+
+    @property
+    def observer(self) -> ObserverFolder:
+        """The observer stage."""
+        return ObserverFolder(self.path / "observer")
 
     def models(self, seed: int, train_ratio: float | str) -> FoldModels:
         """Folder of the models of one seed and training ratio."""

@@ -12,6 +12,7 @@ from mammo_jax.files import atomic_path, read_json, write_text
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
 from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
+from mammo_jax.report.observer import observer_figures, observer_section
 from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure, prevalence
 from mammo_jax.report.provenance import provenance
 from mammo_jax.report.saliency import saliency_figures, saliency_section
@@ -28,7 +29,7 @@ def build_report(run: RunFolder) -> Path:
     Parameters
     ----------
     run : RunFolder
-        Has metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, config.json and
+        Has metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, observer/, config.json and
         log.jsonl are used if they exist; the report lists what is missing.
 
     Returns
@@ -103,6 +104,7 @@ def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
         "left_out": sections.left_out(run),
         "lossy": sections.lossy_notice(run),
         "saliency": saliency,
+        "observers": observer_section(run),
         "examples": examples,
         "refused_crops": refused,
         "classes": classes,
@@ -181,12 +183,12 @@ def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | N
 
 
 def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
-    """Write the figures of the primary model and of saliency as figures/auroc.svg, .png and so on."""
+    """Write the figures of the primary model, of saliency and of observers as figures/auroc.svg, .png and so on."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
     figures = {metric: performance_figure(model, metric) for metric in ("auroc", "auprc")}
     if is_matrix(model):
         figures["matrix"] = matrix_figure(model)
-    for name, figure in (figures | saliency_figures(run)).items():
+    for name, figure in (figures | saliency_figures(run) | observer_figures(run)).items():
         for kind in ("svg", "png"):
             with atomic_path(run.figure(name, kind)) as temporary:
                 temporary.write_bytes(figure_bytes(figure, kind))
