@@ -29,8 +29,8 @@ def build_report(run: RunFolder) -> Path:
     Parameters
     ----------
     run : RunFolder
-        Has metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, observer/, config.json and
-        log.jsonl are used if they exist; the report lists what is missing.
+        Has metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, observer/, config.json
+        and log.jsonl are used if they exist; the report lists what is missing.
 
     Returns
     -------
