@@ -85,8 +85,7 @@ def _settings(run: RunFolder) -> dict[str, Any]:
 
 
 def _plan(run: RunFolder, settings: dict[str, Any]) -> ObserverPlan:
-    ids = {"dtype": {"image_id": str}, "keep_default_na": False}  # an image may be called "NA" or "007"
-    images = pd.read_csv(run.images, na_values={"pixel_pitch": [""]}, **ids)
+    images = _read_images_table(run.images)
     pitches = images.set_index("image_id")["pixel_pitch"]
     if settings["units"]["pixel_pitch"] is not None:
         pitches = pitches.fillna(settings["units"]["pixel_pitch"])
@@ -95,9 +94,14 @@ def _plan(run: RunFolder, settings: dict[str, Any]) -> ObserverPlan:
         read=partial(read_examples, run.readable_parts(), masks=True),
         ratios=(1.0, *settings["ratios"]),
         sides=settings["units"]["patch_mm"] / pitches,
-        audit=pd.read_csv(run.audit, **ids),
+        audit=_read_images_table(run.audit),
         images=images,
     )
+
+
+def _read_images_table(path: Path) -> pd.DataFrame:
+    """Read a table with a row for each image, which may be called "NA" or "007"."""
+    return pd.read_csv(path, dtype={"image_id": str}, keep_default_na=False, na_values={"pixel_pitch": [""]})
 
 
 def observe_and_report(config: ObserverConfig, _flags: Sequence[str]) -> None:

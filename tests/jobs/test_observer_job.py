@@ -1,11 +1,9 @@
 """The job on a run folder as `prepare` and `study` leave it, without compression and without networks."""
 
-import sys
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from prediction_tables import predictions_table
+from synthetic_observer_plan import CONTRASTS, SIZE, examples, tables
 
 from mammo_jax.dataset.records import RecordWriter
 from mammo_jax.files import read_json, write_json
@@ -14,9 +12,6 @@ from mammo_jax.observer import stage
 from mammo_jax.ratios import split_name
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.predictions import read_predictions, write_predictions
-
-sys.path.append(str(Path(__file__).parents[1] / "observer"))
-from synthetic_plan import CONTRASTS, SIZE, examples, tables
 
 SETTINGS = {
     "ratios": [ratio for ratio in CONTRASTS if ratio > 1],
@@ -97,9 +92,7 @@ def test_the_side_of_a_patch_comes_from_each_images_pitch(prepared):
 
 
 def test_without_a_prepared_study_it_says_what_to_do(tmp_path):
-    with pytest.raises(
-        SystemExit, match=r"^error: .*run: no prepared study; run `mammo-jax prepare --out .*run` first$"
-    ):
+    with pytest.raises(SystemExit, match=r"^error: .*: no prepared study; run `mammo-jax prepare --out .*` first$"):
         observer.main(["--out", str(tmp_path / "run")])
     assert not (tmp_path / "run").exists()
 
@@ -108,5 +101,5 @@ def test_whole_views_are_refused(tmp_path):
     run = RunFolder(tmp_path / "run")
     write_json(run.config, {"config": SETTINGS | {"units": {"unit": "whole"}}})
     write_json(run.dataset_complete, {"data_sha256": "0"})
-    with pytest.raises(SystemExit, match="its units are whole views, .* name a study with --unit patch"):
+    with pytest.raises(SystemExit, match=r"its units are whole views, .* name a study with --unit patch"):
         run_job(run)
