@@ -18,7 +18,7 @@ STYLES: dict[tuple[str, str], dict[str, Any]] = {
     (OBSERVER, TRANSFER): {"color": "#009E73", "marker": "^", "linestyle": "-.", "label": "observer, transfer"},
     (OBSERVER, MATCHED): {"color": "#D55E00", "marker": "s", "linestyle": "--", "label": "observer, matched"},
     (RESIZED, MATCHED): {
-        "color": "#CC79A7", "marker": "D", "linestyle": ":", "label": "observer, matched; fewer pixels instead of CR",
+        "color": "#CC79A7", "marker": "D", "linestyle": ":", "label": "observer, matched; fewer pixels instead",
     },
     (STATISTICS, MATCHED): {
         "color": "#000000", "marker": "x", "linestyle": (0, (1, 3)), "label": "statistics of file and corners alone",
