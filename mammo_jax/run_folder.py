@@ -161,28 +161,6 @@ class SaliencyFolder:
 
 
 @dataclass(frozen=True)
-class ObserverFolder:
-    """The files of the observer stage.
-
-    Attributes
-    ----------
-    path : Path
-    """
-
-    path: Path
-
-    @property
-    def predictions(self) -> Path:
-        """Scores of every arm on the held-out folds."""
-        return self.path / "predictions.parquet"
-
-    @property
-    def summary(self) -> Path:
-        """All figures of the report; written last."""
-        return self.path / "summary.json"
-
-
-@dataclass(frozen=True)
 class RunFolder:
     """The files of a run.
 
@@ -295,9 +273,14 @@ class RunFolder:
         return SaliencyFolder(self.path / "saliency")
 
     @property
-    def observer(self) -> ObserverFolder:
-        """The observer stage."""
-        return ObserverFolder(self.path / "observer")
+    def observer_predictions(self) -> Path:
+        """Scores of the model observers on the held-out folds."""
+        return self.path / "observer" / "predictions.parquet"
+
+    @property
+    def observer_summary(self) -> Path:
+        """Figures of the observer stage; written last."""
+        return self.path / "observer" / "summary.json"
 
     def models(self, seed: int, train_ratio: float | str) -> FoldModels:
         """Folder of the models of one seed and training ratio."""

@@ -4,8 +4,8 @@ mammo-jax observer --out runs/study
 
 Scores the patches of a study that is prepared, trained or not, by a channelised Hotelling observer, by the same one on
 images with fewer pixels instead of JPEG 2000, by statistics of the file and the surroundings, and by an observer that
-learnt permuted labels. Nothing is compressed again. Cost: two minutes. Writes RUN/observer/ and the report anew; run
-again, it does nothing where nothing has changed.
+learnt permuted labels. Nothing is compressed again. Cost: a minute of one core. Writes RUN/observer/ and the report
+anew; run again, it does nothing where nothing has changed.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ def observe(run: RunFolder) -> bool:
         "data_sha256": data,
         "predictions_sha256": sha256_file(network) if network is not None else None,
     }
-    before = read_json(run.observer.summary) if run.observer.summary.exists() else {}
+    before = read_json(run.observer_summary) if run.observer_summary.exists() else {}
     if before.items() >= made_from.items():
         return False
-    if before.get("data_sha256") != data or before.get("schema") != SCHEMA or not run.observer.predictions.exists():
-        write_predictions(run.observer.predictions, score_observers(_plan(run, settings)))
+    if before.get("data_sha256") != data or before.get("schema") != SCHEMA or not run.observer_predictions.exists():
+        write_predictions(run.observer_predictions, score_observers(_plan(run, settings)))
     predictions = None if network is None else read_predictions(network)
-    figures = summarise(read_predictions(run.observer.predictions), predictions, resamples=settings["resamples"])
-    write_json(run.observer.summary, figures | made_from)
+    figures = summarise(read_predictions(run.observer_predictions), predictions, resamples=settings["resamples"])
+    write_json(run.observer_summary, figures | made_from)
     log_event(run, "observer", **figures["counts"])
     return True
 
@@ -110,7 +110,7 @@ def observe_and_report(config: ObserverConfig, _flags: Sequence[str]) -> None:
     if run.config.exists():
         log_event(run, "start", job="observer", **environment())
     observed = observe(run)
-    print(f"observers: {run.observer.summary}")
+    print(f"observers: {run.observer_summary}")
     if run.metrics.exists():
         print(f"report: {build_report(run) if observed or not run.report.exists() else run.report}")
 

@@ -38,7 +38,7 @@ def load_observers(run: RunFolder) -> dict[str, Any] | None:
     ReportError
         If it is damaged or has another version.
     """
-    path = run.observer.summary
+    path = run.observer_summary
     if not path.exists():
         return None
     try:

@@ -56,20 +56,20 @@ def run_job(run):
 
 def test_it_is_done_once_and_only_summarised_again_where_the_network_is_new(prepared, capsys):
     run_job(prepared)
-    assert f"observers: {prepared.observer.summary}" in capsys.readouterr().out
-    scores = read_predictions(prepared.observer.predictions)
+    assert f"observers: {prepared.observer_summary}" in capsys.readouterr().out
+    scores = read_predictions(prepared.observer_predictions)
     assert set(scores["model"]) == {"observer", "resized", "blind", "statistics", *stage.SHORTCUTS}
     assert (scores.groupby(["model", "train_ratio", "test_ratio", "seed"]).size() == 320).all()
-    first = read_json(prepared.observer.summary)
+    first = read_json(prepared.observer_summary)
     assert first["predictions_sha256"] is None
-    written = [path.stat().st_mtime_ns for path in (prepared.observer.predictions, prepared.observer.summary)]
+    written = [path.stat().st_mtime_ns for path in (prepared.observer_predictions, prepared.observer_summary)]
     assert observer.observe(prepared) is False
-    assert written == [path.stat().st_mtime_ns for path in (prepared.observer.predictions, prepared.observer.summary)]
+    assert written == [path.stat().st_mtime_ns for path in (prepared.observer_predictions, prepared.observer_summary)]
 
     write_predictions(prepared.predictions, predictions_table({("1", 1.0): 0.0, ("1", 15.0): 0.1}))
     assert observer.observe(prepared) is True
-    assert written[0] == prepared.observer.predictions.stat().st_mtime_ns
-    second = read_json(prepared.observer.summary)
+    assert written[0] == prepared.observer_predictions.stat().st_mtime_ns
+    second = read_json(prepared.observer_summary)
     network = [row for row in second["curves"] if row["arm"] == "network"]
     assert [row["ratio"] for row in network] == [1.0, 15.0]
     assert [row for row in second["curves"] if row["arm"] != "network"] == first["curves"]
@@ -77,10 +77,10 @@ def test_it_is_done_once_and_only_summarised_again_where_the_network_is_new(prep
 
 def test_other_images_are_scored_anew(prepared):
     observer.observe(prepared)
-    before = prepared.observer.predictions.stat().st_mtime_ns
+    before = prepared.observer_predictions.stat().st_mtime_ns
     write_json(prepared.dataset_complete, {"images": 160, "data_sha256": "1" * 64})
     assert observer.observe(prepared) is True
-    assert prepared.observer.predictions.stat().st_mtime_ns > before
+    assert prepared.observer_predictions.stat().st_mtime_ns > before
 
 
 def test_the_side_of_a_patch_comes_from_each_images_pitch(prepared):

@@ -70,7 +70,7 @@ def test_the_figure_has_a_curve_for_each_arm_and_one_less_before_training(folder
 
 
 def test_a_damaged_summary_and_another_version_are_named(folder):
-    path = RunFolder(folder).observer.summary
+    path = RunFolder(folder).observer_summary
     write_observers(folder)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": "another"}))
     with pytest.raises(ReportError, match=r"summary\.json: field schema is not .* run mammo-jax observer again"):
