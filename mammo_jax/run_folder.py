@@ -288,6 +288,16 @@ class RunFolder:
         return SaliencyFolder(self.path / "saliency")
 
     @property
+    def observer_predictions(self) -> Path:
+        """Scores of the model observers on the held-out folds."""
+        return self.path / "observer" / "predictions.parquet"
+
+    @property
+    def observer_summary(self) -> Path:
+        """Figures of the observer stage; written last."""
+        return self.path / "observer" / "summary.json"
+
+    @property
     def checkpoints(self) -> Path:
         """All models."""
         return self.path / "checkpoints"

@@ -11,6 +11,7 @@ JOBS = {
     "prepare": "the study's first stage: compress, cut, write the dataset and its audit",
     "train": "the study's second stage: train on every fold and ratio, score the held-out folds",
     "saliency": "where the networks look, and what compression changes of it (study --saliency)",
+    "observer": "how much of a loss is in the images: model observers, fewer pixels, and shortcuts beside the networks",
     "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
     "protocol": "fix the verdict's rule before any score exists, with a hash",
     "power": "how many patients a study needs, and the smallest loss that it can show",

@@ -13,6 +13,7 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
 from mammo_jax.report.checklists import checklist_section, filled_items, read_authors, write_checklist
 from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
+from mammo_jax.report.observer import observer_figures, observer_section
 from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure, prevalence
 from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.report.provenance import provenance
@@ -32,8 +33,8 @@ def build_report(run: RunFolder) -> Path:
     Parameters
     ----------
     run : RunFolder
-        Has metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, config.json and
-        log.jsonl are used if they exist; the report lists what is missing.
+        Has metrics.json. audit.csv, folds.csv, images.csv, left_out.csv, examples/, saliency/, observer/, config.json
+        and log.jsonl are used if they exist; the report lists what is missing.
 
     Returns
     -------
@@ -111,6 +112,7 @@ def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
         "left_out": sections.left_out(run),
         "lossy": sections.lossy_notice(run),
         "saliency": saliency,
+        "observers": observer_section(run),
         "examples": examples,
         "refused_crops": refused,
         "classes": classes,
@@ -179,12 +181,12 @@ def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | N
 
 
 def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
-    """Write the figures of the primary model and of saliency as figures/auroc.svg, .png and so on."""
+    """Write the figures of the primary model, of saliency and of observers as figures/auroc.svg, .png and so on."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
     figures = {metric: performance_figure(model, metric) for metric in ("auroc", "auprc")}
     if is_matrix(model):
         figures["matrix"] = matrix_figure(model)
-    for name, figure in (figures | saliency_figures(run)).items():
+    for name, figure in (figures | saliency_figures(run) | observer_figures(run)).items():
         for kind in ("svg", "png"):
             with atomic_path(run.figure(name, kind)) as temporary:
                 temporary.write_bytes(figure_bytes(figure, kind))
