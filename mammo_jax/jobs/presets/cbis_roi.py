@@ -18,5 +18,5 @@ CONFIG = StudyConfig(
     # The label is the lesion's, and 18 women have lesions of both kinds: a region is judged by itself.
     analysis_level="image",
     units=UnitConfig(unit="frame", target="malignant", input_rows=128, input_columns=128),
-    training=TrainingConfig(model="resnet18"),
+    training=TrainingConfig(model="resnet18", epochs=6, learning_rate=1e-3),
 )
