@@ -163,8 +163,8 @@ def _largest_ratio(source: Source, codec_name: CodecName, index: int) -> tuple[s
 def _normal_sites(
     run: RunFolder, source: Source, settings: DatasetSettings, processes: int
 ) -> dict[str, list[tuple[float, float]]]:
-    """Centres of normal patches matched to the lesions; empty for whole images and where the source plants them."""
-    if settings.units.unit == "whole" or settings.plants_sites:
+    """Centres of normal patches matched to the lesions; empty for other units and where the source plants them."""
+    if settings.units.unit != "patch" or settings.plants_sites:
         return {}
     path = run.normal_sites
     if not path.exists():

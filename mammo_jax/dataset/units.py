@@ -1,4 +1,4 @@
-"""The study's units, one per example: a whole view, or a patch around one site.
+"""The study's units, one per example: a whole view, a patch around one site, or an image that is a patch already.
 
 The positions of units are determined on the uncompressed image and are the same for every reconstruction. So a patch is
 cropped AFTER its whole image was compressed and decompressed.
@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from mammo_jax.preprocess import Framing, find_framing, patch_view, to_record, whole_view
+from mammo_jax.preprocess import Framing, breast_mask, find_framing, patch_view, to_record, whole_view
 from mammo_jax.sources import LABELS, Label, Mammogram, SourceError
 
-UnitKind = Literal["whole", "patch"]
+UnitKind = Literal["whole", "patch", "frame"]
 Target = Literal["malignant", "abnormal", "lesion"]
 
 
@@ -25,14 +25,16 @@ class UnitConfig:
 
     Attributes
     ----------
-    unit : {"whole", "patch"}
+    unit : {"whole", "patch", "frame"}
+        A whole view: the breast's bounding box, chest wall on the left. A patch around each site of a whole view. Or
+        the frame: the image is a patch already, so all of it is taken as it is, with no breast looked for.
     target : {"malignant", "abnormal", "lesion"}
         Malignant against the rest; abnormal against normal images; or, for patches, lesion against normal patch
         (then normal patches may also come from abnormal images, away from the lesions).
     input_rows, input_columns : int
         Size of the model's input in pixels.
     input_pitch : float or None
-        Whole views: mm per model pixel, the same scale for every image; None fits each breast to the canvas.
+        Whole views and frames: mm per model pixel, the same scale for every image; None fits each to the canvas.
     patch_mm : float
         Side of a patch in mm.
     pixel_pitch : float or None
@@ -52,8 +54,8 @@ class UnitConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError for combinations that make no sense."""
-        if self.unit == "whole" and self.target == "lesion":
-            raise ValueError("target 'lesion' is for patches: use 'abnormal' or 'malignant' for whole images")
+        if self.unit != "patch" and self.target == "lesion":
+            raise ValueError("target 'lesion' is for unit 'patch': use 'abnormal' or 'malignant'")
         if self.unit == "patch" and self.input_rows != self.input_columns:
             raise ValueError("patches are square: input_rows and input_columns must be equal")
 
@@ -134,6 +136,11 @@ def patch_side(mammogram: Mammogram, config: UnitConfig) -> float:
     return side
 
 
+def tissue_mask(pixels: np.ndarray, config: UnitConfig) -> np.ndarray:
+    """Return where an image [rows, columns] shows the breast: bool, and everywhere where the image is a patch."""
+    return np.ones(pixels.shape, bool) if config.unit == "frame" else breast_mask(pixels)
+
+
 def lay_out(
     mammogram: Mammogram, breast: np.ndarray, config: UnitConfig, normal_sites: Sequence[tuple[float, float]] = ()
 ) -> list[Unit]:
@@ -143,14 +150,14 @@ def lay_out(
     ----------
     mammogram : Mammogram
     breast : bool array [rows, columns]
-        Its breast mask.
+        Its breast mask, from `tissue_mask`.
     config : UnitConfig
     normal_sites : sequence of (row, column)
         Matched centres of normal patches, for sources without null sites.
     """
-    framing = find_framing(breast)
+    framing = Framing(0, 0, *breast.shape, mirrored=False) if config.unit == "frame" else find_framing(breast)
     shape = (config.input_rows, config.input_columns)
-    if config.unit == "whole":
+    if config.unit != "patch":
         zoom = None if config.input_pitch is None else pitch_of(mammogram, config) / config.input_pitch
         target = is_positive(mammogram.label, config.target)
         return [Unit(mammogram.image_id, mammogram.label, target, framing, shape, None, None, zoom)]

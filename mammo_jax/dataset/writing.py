@@ -26,9 +26,8 @@ from mammo_jax.dataset.example_crops import write_example_crop
 from mammo_jax.dataset.folds import hash_pixels
 from mammo_jax.dataset.records import RecordWriter
 from mammo_jax.dataset.unit_facts import unit_facts
-from mammo_jax.dataset.units import Unit, UnitConfig, is_positive, label_number, lay_out
+from mammo_jax.dataset.units import Unit, UnitConfig, is_positive, label_number, lay_out, tissue_mask
 from mammo_jax.files import atomic_directory, atomic_path, read_json
-from mammo_jax.preprocess import breast_mask
 from mammo_jax.processes import results_as_completed
 from mammo_jax.ratios import split_name
 from mammo_jax.run_folder import PartFolder, RunFolder
@@ -104,7 +103,7 @@ def _drop_parts_to_try_again(plan: DatasetPlan) -> None:
 def _can_be_cut(plan: DatasetPlan, index: int) -> bool:
     try:
         mammogram = plan.source[index]
-        _lay_out(plan, mammogram, breast_mask(mammogram.pixels))
+        _lay_out(plan, mammogram, tissue_mask(mammogram.pixels, plan.units))
     except SourceError:
         return False
     return True
@@ -192,7 +191,7 @@ def _process(
     plan: DatasetPlan, mammogram: Mammogram, *, is_example: bool
 ) -> tuple[dict[str, list], list[dict[str, Any]], list[dict[str, Any]]]:
     """Return one image's records by split, its audit rows, and what is known of its units."""
-    breast = breast_mask(mammogram.pixels)
+    breast = tissue_mask(mammogram.pixels, plan.units)
     units = _lay_out(plan, mammogram, breast)
     lesions = np.zeros(mammogram.pixels.shape, bool)
     for lesion in mammogram.lesions:

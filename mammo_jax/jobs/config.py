@@ -25,7 +25,7 @@ from mammo_jax.training_config import TrainingConfig
 MAX_SEED = 2**32 - 2
 """Of 32 bits; saliency may take the next one as well."""
 
-SourceName = Literal["phantom", "mias", "folder", "hybrid"]
+SourceName = Literal["phantom", "mias", "folder", "hybrid", "cbis_roi"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class StudyConfig:
         Run folder.
     source : str
     source_dir : Path or None
-        mias, hybrid: the folder with labels.csv and images/. folder: the CSV file.
+        mias, hybrid, cbis_roi: the folder with labels.csv and images/. folder: the CSV file.
     ratios : tuple of float
         The ladder; 1 is always added.
     codec : str
@@ -191,7 +191,7 @@ class StudyConfig:
     @property
     def levels(self) -> AnalysisLevels:
         """The verdict's analysis level."""
-        scored: Scored = "patch" if self.units.unit == "patch" else "image"
+        scored: Scored = "image" if self.units.unit == "whole" else "patch"
         return AnalysisLevels(self.analysis_level, self.level_score, scored)
 
     @property
@@ -214,7 +214,8 @@ class StudyConfig:
 def parse(arguments: list[str], description: str) -> StudyConfig:
     """Read flags on top of the preset that belongs to the source and unit asked for.
 
-    A preset is `mammo_jax/jobs/presets/SOURCE_UNIT.py` with a CONFIG; for `folder` it is that of `mias`.
+    A preset is `mammo_jax/jobs/presets/SOURCE_UNIT.py` with a CONFIG. For `folder` it is that of `mias`, or of
+    `cbis_roi` where each image is a patch; `cbis_roi` has one for all units, since its images are nothing else.
     """
     preset = load_preset(_flag(arguments, "source", "phantom"), _flag(arguments, "unit", "patch"))
     return tyro.cli(
@@ -228,7 +229,8 @@ def parse(arguments: list[str], description: str) -> StudyConfig:
 
 def load_preset(source: str, unit: str) -> StudyConfig:
     """Load the preset of a source and a unit."""
-    name = f"mammo_jax.jobs.presets.{'mias' if source == 'folder' else source}_{unit}"
+    like = {"folder": "cbis_roi" if unit == "frame" else "mias"}.get(source, source)
+    name = f"mammo_jax.jobs.presets.{like}" + ("" if like == "cbis_roi" else f"_{unit}")
     try:
         preset: StudyConfig = importlib.import_module(name).CONFIG
     except ModuleNotFoundError:

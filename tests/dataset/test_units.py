@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mammo_jax.dataset.units import UnitConfig, lay_out
-from mammo_jax.preprocess import breast_mask
+from mammo_jax.dataset.units import UnitConfig, lay_out, tissue_mask
+from mammo_jax.preprocess import to_record
 from mammo_jax.sources import Lesion, Mammogram, SourceError
 
 
@@ -23,7 +23,7 @@ def mammogram(**changes):
 
 
 def units_of(image, config, **sites):
-    return lay_out(image, breast_mask(image.pixels), config, **sites)
+    return lay_out(image, tissue_mask(image.pixels, config), config, **sites)
 
 
 def test_patches_have_their_size_in_mm_and_their_lesion_in_the_middle():
@@ -69,6 +69,45 @@ def test_whole_views_have_one_scale_if_the_pitch_is_given():
     assert np.flatnonzero(unit.view(mammogram().pixels).any(1)).size == pytest.approx(150, abs=3)
 
 
+FRAME = UnitConfig(unit="frame", target="malignant", input_rows=64, input_columns=64)
+
+
+def a_patch(rows=64, columns=64, label="malignant"):
+    """A bright triangle at the lower right: as a whole view it would be cut at its box, and mirrored."""
+    pixels = np.random.default_rng(0).integers(0, 20, (rows, columns)).astype(np.uint8)
+    down, right = np.ogrid[:rows, :columns]
+    pixels[down / rows + right / columns > 1.2] += 200
+    return Mammogram(pixels, 8, "a", "p", label, laterality="R")
+
+
+def test_a_frame_is_the_image_itself():
+    image = a_patch()
+    (unit,) = units_of(image, FRAME)
+    assert (unit.unit_id, unit.label, unit.target) == ("a", "malignant", 1)
+    np.testing.assert_array_equal(unit.record_image(image.pixels, 8), to_record(image.pixels, 8))
+    assert unit.record_mask(tissue_mask(image.pixels, FRAME)).all()
+    (whole,) = units_of(image, UnitConfig(unit="whole", target="malignant", input_rows=64, input_columns=64))
+    assert whole.framing.mirrored
+    assert whole.framing.right - whole.framing.left < 60
+
+
+def test_a_frame_of_another_size_is_resized_as_it_is():
+    (unit,) = units_of(a_patch(128, 96), FRAME)
+    view = unit.view(a_patch(128, 96).pixels)
+    assert view.shape == (64, 64)
+    assert view[:12].max() < 20
+    assert view[60, 40:48].min() > 190
+    assert not view[:, 48:].any(), "96 columns became 48"
+    assert not unit.record_mask(tissue_mask(a_patch(128, 96).pixels, FRAME))[:, 48:].any()
+
+
+def test_frames_have_no_lesion_of_their_own_to_be_the_target():
+    (unit,) = units_of(a_patch(label="benign"), FRAME)
+    assert unit.target == 0
+    with pytest.raises(ValueError, match="'abnormal' or 'malignant'"):
+        UnitConfig(unit="frame", target="lesion")
+
+
 def test_unknown_pitch_and_too_large_patches_are_refused():
     with pytest.raises(SourceError, match="--pixel-pitch"):
         units_of(mammogram(pixel_pitch=None), UnitConfig())
@@ -78,7 +117,7 @@ def test_unknown_pitch_and_too_large_patches_are_refused():
 
 
 def test_meaningless_configs_are_refused():
-    with pytest.raises(ValueError, match="for patches"):
+    with pytest.raises(ValueError, match="for unit 'patch'"):
         UnitConfig(unit="whole", target="lesion")
     with pytest.raises(ValueError, match="square"):
         UnitConfig(unit="patch", input_rows=32)

@@ -27,6 +27,15 @@ def test_every_source_and_unit_has_a_preset(source, unit):
     assert config == load_preset(source, unit)
 
 
+def test_images_that_are_patches_have_one_preset_for_everybody():
+    config = parse(["--source", "cbis_roi"], "")
+    assert (config.source, config.units.unit, config.units.target) == ("cbis_roi", "frame", "malignant")
+    own = parse(["--source", "folder", "--unit", "frame"], "")
+    assert (own.source, own.out) == ("folder", Path("runs/folder-frame"))
+    assert (own.units, own.ratios, own.training) == (config.units, config.ratios, config.training)
+    assert own.levels == AnalysisLevels("image", "max", "patch")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -34,7 +43,7 @@ def test_every_source_and_unit_has_a_preset(source, unit):
         (["--ratios", "0.5"], "above 1"),
         (["--ratios", "nan"], "above 1"),
         (["--ratios", "15", "--train-ratios", "16"], "train_ratios"),
-        (["--unit", "whole", "--target", "lesion"], "for patches"),
+        (["--unit", "whole", "--target", "lesion"], "for unit 'patch'"),
         (["--margin", "5"], "not between 0 and 0.5"),
         (["--resamples", "50"], "too few for a 95 % interval"),
         (["--seeds", "1", "1"], "none twice"),
