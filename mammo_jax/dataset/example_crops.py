@@ -7,7 +7,7 @@ from PIL import Image
 
 from mammo_jax.files import atomic_path
 from mammo_jax.preprocess import find_framing, patch_corner
-from mammo_jax.run_folder import PictureFolder
+from mammo_jax.run_subfolders import PictureFolder
 from mammo_jax.sources import Label, Mammogram, Source
 
 CROP_PIXELS = 256

@@ -12,7 +12,7 @@ import numpy as np
 
 from mammo_jax.errors import UserError
 from mammo_jax.ratios import MIXED, ratio_text, split_name
-from mammo_jax.run_folder import PartFolder
+from mammo_jax.run_subfolders import PartFolder
 from mammo_jax.runtime import quiet_tensorflow
 
 MASKS = ("mask", "breast")

@@ -30,7 +30,8 @@ from mammo_jax.dataset.units import Unit, UnitConfig, is_positive, label_number,
 from mammo_jax.files import atomic_directory, atomic_path, read_json
 from mammo_jax.processes import results_as_completed
 from mammo_jax.ratios import split_name
-from mammo_jax.run_folder import PartFolder, RunFolder
+from mammo_jax.run_folder import RunFolder
+from mammo_jax.run_subfolders import PartFolder
 from mammo_jax.runtime import quiet_tensorflow
 from mammo_jax.sources import Mammogram, Source, SourceError
 

@@ -21,7 +21,7 @@ from mammo_jax.jobs.config import StudyConfig
 from mammo_jax.jobs.study_run import run_study_job
 from mammo_jax.provenance import log_event
 from mammo_jax.report import build_report
-from mammo_jax.run_folder import FoldModels
+from mammo_jax.run_subfolders import FoldModels
 from mammo_jax.saliency.panels import write_panels
 from mammo_jax.saliency.randomisation import memorisation_config, read_with_permuted_targets
 from mammo_jax.saliency.stage import OTHER_SEED, RANDOM_LABELS, TRAINED, SaliencyError, SaliencyPlan, measure_saliency

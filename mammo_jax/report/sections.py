@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from mammo_jax.errors import UserError
-from mammo_jax.run_folder import PictureFolder, RunFolder
+from mammo_jax.run_folder import RunFolder
+from mammo_jax.run_subfolders import PictureFolder
 from mammo_jax.sources.mammogram import LABELS
 
 AUDIT_COLUMNS = (

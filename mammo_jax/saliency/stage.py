@@ -22,7 +22,8 @@ from mammo_jax.dataset.input_pipeline import Examples
 from mammo_jax.errors import UserError
 from mammo_jax.files import atomic_path
 from mammo_jax.models import build_model
-from mammo_jax.run_folder import FoldModels, SaliencyFolder
+from mammo_jax.run_folder import SaliencyFolder
+from mammo_jax.run_subfolders import FoldModels
 from mammo_jax.saliency.baselines import baselines_for, network_inputs
 from mammo_jax.saliency.drift import similarity
 from mammo_jax.saliency.faithfulness import FRACTIONS, insertion_and_deletion, order_by_saliency

@@ -23,7 +23,8 @@ from mammo_jax.devices import wait_for_all, writes_files
 from mammo_jax.processes import available_cores, results_as_completed
 from mammo_jax.provenance import log_event
 from mammo_jax.ratios import MIXED, ratio_text
-from mammo_jax.run_folder import ModelFolder, RunFolder
+from mammo_jax.run_folder import RunFolder
+from mammo_jax.run_subfolders import ModelFolder
 from mammo_jax.runtime import set_up_training_worker, worker_environment
 from mammo_jax.statistics.predictions import BREAST, merge_predictions, read_predictions, write_predictions
 from mammo_jax.training.checkpoints import read_metadata

@@ -14,7 +14,7 @@ from flax import serialization
 
 from mammo_jax.dataset.input_pipeline import Examples, batches, one_ratio_each, steps_per_epoch
 from mammo_jax.devices import agree, wait_for_all, writes_files
-from mammo_jax.run_folder import ModelFolder
+from mammo_jax.run_subfolders import ModelFolder
 from mammo_jax.statistics.auroc import auroc_and_auprc
 from mammo_jax.training.checkpoints import ProgressCheckpoints, save_checkpoint
 from mammo_jax.training.starting_weights import check_features, origin, starting_state

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mammo_jax.run_folder import ModelFolder
+from mammo_jax.run_subfolders import ModelFolder
 from mammo_jax.training.checkpoints import CheckpointError, load_checkpoint
 from mammo_jax.training.step import Steps, build_steps
 from mammo_jax.training_config import TrainingConfig
