@@ -43,8 +43,9 @@ def test_lossy_images_are_told_after_the_verdict(config, capsys):
     study.study(config)
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("Demonstration (one training seed). Up to a compression ratio of 15")
-    assert [line.split()[:3] for line in said[1:3]] == [["*", "per", "patch"], ["per", "breast", "(maximum)"]]
-    assert said[6] == "1 of 2 images had been lossily compressed before; for them CR 1 is not uncompressed."
+    assert said[1].startswith("Scored: drawn phantoms, 36 mm patches at known places, 64 × 64 pixels")
+    assert [line.split()[:3] for line in said[2:4]] == [["*", "per", "patch"], ["per", "breast", "(maximum)"]]
+    assert said[7] == "1 of 2 images had been lossily compressed before; for them CR 1 is not uncompressed."
 
 
 def test_the_verdict_and_the_report_do_not_wait_for_saliency(config, capsys, monkeypatch):
