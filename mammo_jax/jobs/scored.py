@@ -10,6 +10,7 @@ SOURCES = {
     "mias": "mini-MIAS film scans",
     "hybrid": "lesions drawn into mini-MIAS film scans",
     "folder": "image files of the study's own",
+    "cbis_roi": "real masses of CBIS-DDSM film mammograms",
 }
 UNKNOWN = "scores from outside; what was scored is not known here"
 
@@ -23,7 +24,7 @@ def scored_text(settings: Mapping[str, Any]) -> str:
         A study's configuration as JSON types, as config.json has it.
     """
     source, units = settings["source"], settings["units"]
-    place = {"patch": _patches, "whole": _views}[units["unit"]](units)
+    place = {"patch": _patches, "frame": _frames, "whole": _views}[units["unit"]](units)
     return ", ".join([SOURCES.get(source, source), *place])
 
 
@@ -35,6 +36,10 @@ def declared_text(words: str) -> str:
 def _patches(units: Mapping[str, Any]) -> list[str]:
     side, pixels = units["patch_mm"], units["input_rows"]
     return [f"{side:g} mm patches at known places", _pixels(units), f"{side / pixels:.2g} mm a pixel"]
+
+
+def _frames(units: Mapping[str, Any]) -> list[str]:
+    return ["each image already cut to its lesion", f"scaled to {_pixels(units)}", "of unknown size in mm"]
 
 
 def _views(units: Mapping[str, Any]) -> list[str]:

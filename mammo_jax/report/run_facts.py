@@ -7,6 +7,7 @@ from typing import Any
 
 from mammo_jax.files import read_json
 from mammo_jax.report import published
+from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.report.provenance import provenance
 from mammo_jax.report.result_facts import counted, file_facts, result_facts
 from mammo_jax.report.study_facts import study_facts
@@ -51,6 +52,9 @@ def run_facts(run: RunFolder, metrics: Mapping[str, Any]) -> dict[str, str]:
     facts = result_facts(metrics) | file_facts(run) | (study_facts(settings) if settings else {})
     origin = provenance(run, metrics)
     found = dict(origin["facts"])
+    protocol = protocol_status(run, metrics)
+    if protocol["sha256"] is not None:
+        facts["protocol"] = protocol_text(protocol)
     facts |= _origin(origin, found) | {"retention": published.RETENTION}
     facts["limitations"] = _limitations(metrics, settings)
     maps = "Saliency maps, compared with marked lesions and checked by randomisation: see the report."
@@ -73,11 +77,6 @@ def _origin(origin: Mapping[str, Any], found: Mapping[str, str]) -> dict[str, st
         facts["software"] = f"mammo_jax (Apache-2.0): {'; '.join(versions)}."
     if origin["command"]:
         facts["command"] = f"Command: {origin['command']}"
-    if "SHA-256 of the configuration" in found:
-        facts["protocol"] = (
-            "All settings, margin, level and operating point included, were written to config.json when the run "
-            f"started (SHA-256 {found['SHA-256 of the configuration']})."
-        )
     scores = found.get("SHA-256 of the predictions")
     if scores:
         facts["outputs"] = f"Every score is kept (SHA-256 of the table {scores}), and every figure in metrics.json."

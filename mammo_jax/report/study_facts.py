@@ -76,6 +76,10 @@ def _images(settings: Settings) -> dict[str, str]:
             f"{phantom['plantings']} times, with lesions of known shape and place drawn into them ({lesions})."
         },
         "folder": {"data_source": "Image files that a table of the study lists."},
+        "cbis_roi": {
+            "data_source": "Regions of masses in the film mammograms of CBIS-DDSM, with biopsy results (TCIA, "
+            "doi:10.7937/K9/TCIA.2016.7O02S9CY), as cut and reduced by Osuala et al. (arXiv:2407.12669)."
+        },
     }.get(settings["source"], {})
     if settings["source"] == "folder":
         plain = settings["folder"]["plain_ids"]
@@ -88,28 +92,39 @@ def _images(settings: Settings) -> dict[str, str]:
 
 
 def _units(units: Settings, settings: Settings) -> dict[str, str]:
-    pixels = f"{units['input_rows']} × {units['input_columns']} pixels"
-    normals = (
-        f"{units['normals_per_lesion']} matched normal patches for each, where the source has no places of its own"
-    )
-    if units["unit"] == "patch":
-        subsets = f"One patch for each marked lesion, and {normals}."
-        cut = f"squares of {units['patch_mm']:g} mm around known places are cut out and averaged to {pixels}"
-    else:
-        subsets = "One example for each view."
-        pitch = units["input_pitch"]
-        scale = "to fit" if pitch is None else f"at {pitch:g} mm a pixel, or coarser to fit"
-        cut = f"the box of the breast is averaged to {pixels}, {scale}, with the chest wall on the left"
+    subsets, cut = _cut(units)
     ratios = ", ".join(map(ratio_text, settings["ratios"]))
     ours = settings["codec"] == "mammo_jax"
     codec = "the JPEG 2000 encoder of mammo_jax to exactly" if ours else f"{settings['codec']} to the size nearest to"
     return {
         "subsets": subsets,
-        "preprocessing": f"Box and orientation of the breast are found once, on the uncompressed image, and used at "
-        f"every ratio; {cut}. Grey levels are scaled by the bits stored, then each example is standardised.",
+        "preprocessing": f"{cut} Grey levels are scaled by the bits stored, then each example is standardised.",
         "compression": f"Each whole image was compressed with {codec} ⌊uncompressed bytes ÷ CR⌋ bytes and "
         f"decompressed, at the ratios {ratios}; the uncompressed bytes are those of the bits allocated.",
     }
+
+
+def _cut(units: Settings) -> tuple[str, str]:
+    """Return what the examples are, and how they are cut from the images."""
+    pixels = f"{units['input_rows']} × {units['input_columns']} pixels"
+    if units["unit"] == "frame":
+        return (
+            "One example for each image, which is already cut to its lesion.",
+            f"The whole image is averaged to {pixels}.",
+        )
+    box = "Box and orientation of the breast are found once, on the uncompressed image, and used at every ratio"
+    if units["unit"] == "patch":
+        normals = f"{units['normals_per_lesion']} matched normal patches for each"
+        return (
+            f"One patch for each marked lesion, and {normals}, where the source has no places of its own.",
+            f"{box}; squares of {units['patch_mm']:g} mm around known places are cut out and averaged to {pixels}.",
+        )
+    pitch = units["input_pitch"]
+    scale = "to fit" if pitch is None else f"at {pitch:g} mm a pixel, or coarser to fit"
+    return (
+        "One example for each view.",
+        f"{box}; the box is averaged to {pixels}, {scale}, with the chest wall on the left.",
+    )
 
 
 def _division(settings: Settings) -> dict[str, str]:
