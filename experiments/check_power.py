@@ -53,7 +53,7 @@ class CheckConfig:
     """
 
     out: Path = Path("runs/check-power")
-    studies: int = 4000
+    studies: int = 2000
     resamples: int = RESAMPLES
     workers: int = 1
 

@@ -240,6 +240,8 @@ def needed_positives(
     design: Design, loss: float, rule: Rule = Rule(), *, wanted: float = POWER, studies: int = STUDIES, seed: int = 0
 ) -> int | None:
     """Return how many positive women give the wanted power; None if `MAX_POSITIVES` are too few."""
+    if design.auroc <= MIN_AUROC:
+        return None  # the more women, the surer it is that there is no verdict
 
     def suffices(positives: int) -> bool:
         return power(design, positives, loss, rule, studies=studies, seed=seed) >= wanted

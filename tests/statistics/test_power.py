@@ -60,7 +60,7 @@ def test_predicted_studies_are_spread_as_simulated_ones(scenario):
 
 
 def test_the_power_is_that_of_studies_judged_by_the_bootstrap():
-    """250 studies that share their draws: a standard error of 3.5 points; `check-power` has 4000."""
+    """250 studies that share their draws: a standard error of 3.5 points; `check-power` has more."""
     scenario = Scenario(240, 80)
     draws = bootstrap_draws(scenario, 1000, 3)
     patients = [(fold.positives, len(fold.women) - fold.positives) for fold in draws.folds]
