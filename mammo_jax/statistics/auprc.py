@@ -14,6 +14,8 @@ from mammo_jax.statistics.bootstrap import CONFIDENCE, Estimate
 
 MIN_PATIENTS = 12
 """Positive patients from which the interval is shown to hold; see docs/EVIDENCE.md."""
+MIN_IN_FOLD = 3
+"""Patients of each class in every fold; with two the interval is wider than it has to be."""
 
 
 class PopulationAuprc(NamedTuple):
@@ -66,6 +68,6 @@ def _obstacle(positive: int, patients: Sequence[tuple[int, int]]) -> str | None:
     """Return why there is no interval, or None."""
     if positive < MIN_PATIENTS:
         return f"it needs {MIN_PATIENTS} positive patients, and there are {positive}"
-    if min(min(fold) for fold in patients) < 2:
-        return "a fold has a single patient of a class, so that the spread between patients is not known"
+    if (fewest := min(min(fold) for fold in patients)) < MIN_IN_FOLD:
+        return f"it needs {MIN_IN_FOLD} patients of each class in every fold, and one has {fewest}; use fewer folds"
     return None

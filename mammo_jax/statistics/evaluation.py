@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -88,14 +88,10 @@ def evaluate(
     if point.threshold is not None and not frozen:
         raise StatisticsError("threshold: only a frozen model has one threshold; leave it out, or add --frozen")
     judge = partial(judge_tables, point=point, rule=rule, resamples=resamples, seed=seed)
-    divide = None
-    if subgroups is not None:
-        divide = partial(subgroup_rows, subgroups=subgroups, levels=levels, rule=rule, resamples=resamples, seed=seed)
-    models = [evaluate_model(name, predictions, validation, levels, judge, frozen, divide) for name in names]
+    fixed = (predictions, validation, levels, judge, frozen, _in_subgroups(subgroups, levels, rule, resamples, seed))
+    models = [evaluate_model(name, *fixed) for name in names]
     primary_metrics = models[names.index(primary)]
     transfer, noun = primary_metrics["verdicts"]["transfer"], levels.noun(levels.primary)
-    sentences = [verdict_sentence(transfer, noun=noun, frozen=frozen)]
-    disagreeing = disagreement(primary_metrics["levels"], levels.pooling)
     return {
         "schema": SCHEMA,
         "primary_model": primary,
@@ -108,9 +104,24 @@ def evaluate(
         "frozen": frozen,
         "demonstration": primary_metrics["demonstration"],
         "verdict": transfer,
-        "sentence": " ".join(sentences + ([disagreeing] if disagreeing else [])),
+        "sentence": _headline(primary_metrics, levels, noun, frozen),
         "models": models,
     }
+
+
+def _headline(model: Mapping[str, Any], levels: AnalysisLevels, noun: str, frozen: bool) -> str:
+    """Return the verdict as a sentence, and one more where the analysis levels disagree."""
+    sentence = verdict_sentence(model["verdicts"]["transfer"], noun=noun, frozen=frozen)
+    return " ".join(filter(None, [sentence, disagreement(model["levels"], levels.pooling)]))
+
+
+def _in_subgroups(
+    subgroups: pd.DataFrame | None, levels: AnalysisLevels, rule: Rule, resamples: int, seed: int
+) -> Callable[[pd.DataFrame], list[dict[str, Any]]] | None:
+    """Return what evaluates one model's predictions in every subgroup."""
+    if subgroups is None:
+        return None
+    return partial(subgroup_rows, subgroups=subgroups, levels=levels, rule=rule, resamples=resamples, seed=seed)
 
 
 def _primary(name: str | None, names: list[str]) -> str:

@@ -87,8 +87,11 @@ def test_no_interval_where_none_is_shown_to_hold():
     few = study(folds=1, positive=MIN_PATIENTS - 1)
     found = population_auprc(auprc_of(few), [few.folds[0].patients_by_class])
     assert found == (None, None, None, f"it needs {MIN_PATIENTS} positive patients, and there are {MIN_PATIENTS - 1}")
-    alone = study(folds=2, negative=1)
-    assert "single patient" in population_auprc(auprc_of(alone), [fold.patients_by_class for fold in alone.folds])[3]
+    alone = study(folds=2, negative=2)
+    assert (
+        "every fold, and one has 2; use fewer folds"
+        in population_auprc(auprc_of(alone), [fold.patients_by_class for fold in alone.folds])[3]
+    )
     perfect = study(folds=1, positive=20)
     scores = (perfect.folds[0].labels * 1.0)[None]
     still = auprc_of(PredictionGrid(perfect.folds, (0,), {CELL: (scores,)}))
