@@ -155,8 +155,8 @@ def lay_out(
     normal_sites : sequence of (row, column)
         Matched centres of normal patches, for sources without null sites.
     """
-    rows, columns = breast.shape
-    framing = Framing(0, 0, rows, columns, mirrored=False) if config.unit == "frame" else find_framing(breast)
+    whole_frame = Framing(0, 0, breast.shape[0], breast.shape[1], mirrored=False)
+    framing = whole_frame if config.unit == "frame" else find_framing(breast)
     shape = (config.input_rows, config.input_columns)
     if config.unit != "patch":
         zoom = None if config.input_pitch is None else pitch_of(mammogram, config) / config.input_pitch
