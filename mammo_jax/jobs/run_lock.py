@@ -15,6 +15,9 @@ from filelock import FileLock, Timeout
 from mammo_jax.errors import UserError
 
 
+LOCK = ".lock"
+
+
 class LockedError(UserError):
     """Another process works in the folder; the message says which."""
 
@@ -26,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     Parameters
     ----------
     folder : Path
-        Made where it is missing.
+        Made where it is missing, and taken away again if nothing was written to it.
 
     Raises
     ------
@@ -35,7 +38,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     holder = folder / ".lock.json"  # beside the lock: who fails to take a lock file empties it
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -47,6 +50,9 @@ def locked(folder: Path) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
 
 
 def _holder(path: Path) -> str:

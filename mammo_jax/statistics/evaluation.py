@@ -20,7 +20,7 @@ from mammo_jax.statistics.rule import MIN_HIT_PATIENTS, MIN_POSITIVE_PATIENTS, R
 from mammo_jax.statistics.subgroups import subgroup_rows
 from mammo_jax.statistics.verdict import MIN_AUROC, verdict_sentence
 
-SCHEMA = "mammo_jax metrics 4"
+SCHEMA = "mammo_jax metrics 5"
 RESAMPLES = 2000
 
 

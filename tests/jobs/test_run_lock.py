@@ -27,6 +27,7 @@ def test_a_folder_is_one_process_s_until_it_ends(tmp_path):
         holder.stdout.close()
     with locked(tmp_path / "run"):
         assert (tmp_path / "run" / ".lock.json").exists()
+        (tmp_path / "run" / "result").touch()
     assert not (tmp_path / "run" / ".lock.json").exists()
 
 
@@ -35,3 +36,12 @@ def test_the_lock_is_free_after_an_error(tmp_path):
         raise ZeroDivisionError
     with locked(tmp_path):
         pass
+
+
+def test_a_folder_that_nothing_was_written_to_is_taken_away_again(tmp_path):
+    with locked(tmp_path / "run"):
+        pass
+    assert not (tmp_path / "run").exists()
+    with locked(tmp_path / "run"):
+        (tmp_path / "run" / "result").touch()
+    assert (tmp_path / "run").exists()

@@ -32,7 +32,7 @@ def test_page_needs_no_other_file_and_no_network(run, page):
 
 def test_images_have_descriptions_and_tables_have_captions(page):
     assert all(len(attributes["alt"]) > 10 for attributes in page.attributes("img"))
-    assert len(page.attributes("table")) == len(page.attributes("caption")) == 13
+    assert len(page.attributes("table")) == len(page.attributes("caption")) == 14
     assert page.attributes("html")[0]["lang"] == "en"
     assert any(attributes.get("name") == "viewport" for attributes in page.attributes("meta"))
 

@@ -25,6 +25,7 @@ from mammo_jax.report.checklists import (
 )
 from mammo_jax.report.run_facts import METHODS, methods_paragraph, run_facts
 from mammo_jax.run_folder import RunFolder
+from mammo_jax.statistics.protocol import used_protocol
 
 ITEMS = {"CLAIM": 44, "STARD-AI": 48, "TRIPOD+AI": 52}
 
@@ -39,8 +40,10 @@ def phantom_run(tmp_path_factory):
 
 
 def facts_of(path, **changes):
-    known = {"scored": "drawn phantoms", "predictions_sha256": "f00d" * 16}
-    return run_facts(RunFolder(path), metrics_of(path) | known | changes)
+    known = metrics_of(path) | {"scored": "drawn phantoms", "predictions_sha256": "f00d" * 16} | changes
+    images = "beef" * 16
+    protocol = {"document": used_protocol(known, images).document(), "source_sha256": images, "by_run": False}
+    return run_facts(RunFolder(path), known | {"protocol": protocol})
 
 
 def metrics_of(path):
