@@ -109,12 +109,17 @@ _function: Callable[[Any], Any] | None = None  # set once in each worker process
 def _start_worker(function: Callable[[Any], Any], set_up: Callable[[], None] | None) -> None:
     global _function
     _function = function
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if set_up is not None:
         set_up()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Have this process end with the one that started it, even where that is killed."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

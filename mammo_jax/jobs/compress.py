@@ -6,8 +6,9 @@
 
 A folder is searched at any depth. Results keep the names of their files, in a folder for each ratio where there are
 several. With --layers one file holds all ratios: its first layer is the image at the largest of them, and so on.
-Beside them lie sizes.csv, a row for each image and ratio, and left_out.csv, which says why a file is missing; both know
-images and patients by keyed hashes only. A run that was interrupted goes on where it was.
+Beside them lie sizes.csv, a row for each image and ratio, and left_out.csv, which says why a file is missing. Both have
+the files' paths, and sizes.csv the SOP Instance UIDs before and after; --hashed-names hides them. Patients are known by
+keyed hashes only. No file ends the run, and a run that was interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mammo_jax.compression.batch import compress_files, list_files
+from mammo_jax.compression.batch import compress_files
 from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
+from mammo_jax.compression.listing import list_files
 from mammo_jax.jobs.run_job import run_job
+from mammo_jax.limited_processes import Limits
 from mammo_jax.sources.identifiers import load_key
 
 
@@ -50,10 +53,16 @@ class CompressConfig:
         Write JP2 files rather than bare codestreams (.j2k) where the input is no DICOM.
     plain_ids : bool
         Name files and patients in the tables as they are: only where these names identify nobody.
+    hashed_names : bool
+        Have keyed hashes in the tables in place of paths and SOP Instance UIDs.
     id_key : Path or None
         File with the key of the hashes; None makes one for this user, once.
     workers : int or None
         Processes; None takes every core.
+    max_seconds : float
+        A file that takes longer is left out.
+    max_gigabytes : float
+        A file for which a process needs more memory than this is left out.
     """
 
     inputs: tyro.conf.Positional[tuple[Path, ...]]
@@ -65,8 +74,11 @@ class CompressConfig:
     bits_stored: int | None = None
     jp2: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     plain_ids: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    hashed_names: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     id_key: Path | None = None
     workers: int | None = None
+    max_seconds: float = Limits.seconds
+    max_gigabytes: float = Limits.gigabytes
 
 
 def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
@@ -86,14 +98,17 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
         bits_stored=config.bits_stored,
         jp2=config.jp2,
         key=None if config.plain_ids else load_key(config.id_key),
+        hashed_names=config.hashed_names,
     )
-    files = list_files(config.inputs, plan)
-    left_out = compress_files(plan, files, config.workers or len(os.sched_getaffinity(0)))
-    for file, problem in left_out:
-        print(f"left out: {file.path}: {problem}")
-    if len(left_out) == len(files):
+    listing = list_files(config.inputs, plan)
+    limits = Limits(config.max_seconds, config.max_gigabytes)
+    left_out = compress_files(plan, listing, config.workers or len(os.sched_getaffinity(0)), limits)
+    for file in left_out:
+        print(f"left out: {file.name}: {file.reason}")
+    count = len(listing.files) + len(listing.left_out)
+    if len(left_out) == count:
         raise CompressionError("no file could be compressed")
-    print(f"{len(files) - len(left_out)} of {len(files)} files: {config.out / 'sizes.csv'}")
+    print(f"{count - len(left_out)} of {count} files: {config.out / 'sizes.csv'}")
 
 
 def _parse(flags: list[str]) -> CompressConfig:

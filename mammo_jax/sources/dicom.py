@@ -163,6 +163,27 @@ def _header(path: Path) -> Dataset:
     return read_header(path, syntax)
 
 
+def decode_frame(frame: bytes, syntax: str, *, max_pixels: int) -> np.ndarray:
+    """Decode a greyscale frame that stands for itself, as an icon.
+
+    Raises
+    ------
+    SourceError
+        It is damaged, has colours or more pixels than `max_pixels`, or its transfer syntax is not supported.
+    """
+    coded = frame_header(frame)
+    if syntax not in _BY_IMAGECODECS or coded is None or coded.components != 1:
+        raise SourceError("the frame is none that can be decoded")
+    if not 0 < coded.rows * coded.columns <= max_pixels:
+        raise SourceError("the frame is too large")
+    try:
+        return _BY_IMAGECODECS[syntax](frame)
+    except MemoryError:
+        raise
+    except Exception as error:  # imagecodecs has a class for each codec
+        raise SourceError(f"the frame is damaged ({type(error).__name__})") from None
+
+
 def _stored_values(path: Path, header: Dataset) -> np.ndarray:
     """Decode the samples to uint8 or uint16 [rows, columns], each below 2**BitsStored."""
     syntax = header.file_meta.TransferSyntaxUID
@@ -187,7 +208,7 @@ def _stored_values(path: Path, header: Dataset) -> np.ndarray:
     return samples.astype(dtype)
 
 
-def _decoded_by_pydicom(path: Path, header: Dataset, syntax: str) -> np.ndarray:
+def _decoded_by_pydicom(path: Path, header: Dataset, syntax: uid.UID) -> np.ndarray:
     """Decode native and RLE samples. Other bits than those stored, where older files keep overlays, are cleared."""
     shift = header.get("HighBit", header.BitsStored - 1) + 1 - header.BitsStored
     decode = get_decoder(syntax).as_array
