@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from pydicom import Dataset, uid
@@ -22,6 +27,7 @@ from mammo_jax.sources.dicom import LOSSY_COMPRESSED
 from mammo_jax.sources.mammogram import SourceError
 
 METHOD = "ISO_15444_1"  # Lossy Image Compression Method (0028,2114): JPEG 2000 Part 1
+_TAG_OF_ERROR = re.compile(r"With tag \(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
 REPLACED = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")  # of the old frames
 OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 # Attributes that are wrong after lossy compression: the range of the pixel values, and signatures over the old pixels.
@@ -30,6 +36,27 @@ INVALIDATED = (
 )  # fmt: skip
 
 
+@contextmanager
+def _damaged_elements() -> Iterator[None]:
+    """Convert the exceptions of pydicom for elements whose values are not as their VR says, to SourceError.
+
+    pydicom makes values of bytes when an element is used. Its messages may quote them, so that only the tag is kept.
+    """
+    try:
+        with disable_value_validation(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
+            yield
+    except (SourceError, MemoryError):
+        raise
+    except Exception as error:
+        tag = _TAG_OF_ERROR.match(str(error))
+        element = f"the element ({tag[1]},{tag[2]})" if tag else "an element"
+        raise SourceError(
+            f"{element} is damaged ({type(error).__name__}), and cannot be written; export the file again"
+        ) from None
+
+
+@_damaged_elements()
 def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool, ratio: float) -> Dataset:
     """Return a copy of a DICOM object whose pixel data are a codestream.
 
@@ -51,8 +78,8 @@ def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool,
     Raises
     ------
     SourceError
-        An element that every object needs is missing, the object is big-endian, or it has an overlay in unused bits of
-        its pixels, which would be lost.
+        An element that every object needs is missing, an element is damaged, the object is big-endian, or it has an
+        overlay in unused bits of its pixels, which would be lost.
     """
     _check_convertible(instance)
     compressed = copy.deepcopy(instance)
@@ -73,9 +100,18 @@ def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool,
 
 
 def write_instance(path: Path, instance: Dataset) -> None:
-    """Write a DICOM file, complete or not at all."""
-    with atomic_path(path) as temporary, disable_value_validation():
-        instance.save_as(temporary, enforce_file_format=True)
+    """Write a DICOM file, complete or not at all.
+
+    Raises
+    ------
+    SourceError
+        An element is damaged. Errors of the disk are OSErrors.
+    """
+    contents = BytesIO()
+    with _damaged_elements():
+        instance.save_as(contents, enforce_file_format=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(contents.getbuffer())
 
 
 def _check_convertible(instance: Dataset) -> None:

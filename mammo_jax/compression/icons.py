@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.encaps import get_frame
+from pydicom.tag import tag_in_exception
 
 from mammo_jax.sources.dicom import decode_frame
 from mammo_jax.sources.mammogram import SourceError
@@ -25,7 +26,7 @@ def make_icons_native(instance: Dataset, syntax: str) -> None:
     syntax : str
         UID of the transfer syntax in which the icons are.
     """
-    for element in [element for element in instance if element.VR == "SQ"]:
+    for element in _sequences(instance):
         for item in element.value:
             make_icons_native(item, syntax)
         encapsulated = [item for item in element.value if "PixelData" in item and item["PixelData"].is_undefined_length]
@@ -33,6 +34,16 @@ def make_icons_native(instance: Dataset, syntax: str) -> None:
             del instance[element.tag]
             earlier = instance.get("DerivationDescription")
             instance.DerivationDescription = f"{earlier}; {REMOVED}" if earlier else REMOVED
+
+
+def _sequences(instance: Dataset) -> list[DataElement]:
+    found = []
+    for tag in sorted(instance.keys()):
+        with tag_in_exception(tag):  # pydicom makes the value here, which fails for a damaged one
+            element = instance[tag]
+        if element.VR == "SQ":
+            found.append(element)
+    return found
 
 
 def _make_native(icon: Dataset, syntax: str) -> bool:

@@ -189,7 +189,10 @@ def _stored_values(path: Path, header: Dataset) -> np.ndarray:
     syntax = header.file_meta.TransferSyntaxUID
     dtype = np.dtype(f"u{header.BitsAllocated // 8}")
     if syntax in _BY_PYDICOM:
-        return _decoded_by_pydicom(path, header, syntax).astype(dtype)
+        samples = _decoded_by_pydicom(path, header, syntax)
+        if samples.shape != (header.Rows, header.Columns):
+            raise SourceError(f"{path}: PixelData does not hold one frame of Rows × Columns; export it again")
+        return samples.astype(dtype)
     frame = get_frame(header.PixelData, 0, number_of_frames=1)
     if syntax in _JPEG_2000 | _HTJ2K:
         frame = _checked_codestream(path, frame)

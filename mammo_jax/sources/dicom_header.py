@@ -146,7 +146,7 @@ def shown_uid(value: object) -> str:
     text = str(value)
     if text in uid.UID_dictionary:
         return uid.UID(text).name
-    return text if _UID.fullmatch(text) else "is no UID"
+    return text if _UID.fullmatch(text) else "(no valid UID)"
 
 
 def _shown(element: str, value: object) -> str:

@@ -40,7 +40,7 @@ def run(archive, *more, limits=Limits(), **settings):  # noqa: B008 - frozen
     plan = CompressionPlan(**{"out": archive.parent / "out", "ratios": (20.0,), "key": b"k" * 32, **settings})
     left_out = compress_files(plan, list_files([archive, *more], plan), 1, limits)
     assert (plan.out / "good.dcm").is_file()
-    listed = pd.read_csv(plan.out / "left_out.csv")
+    listed = pd.read_csv(plan.out / "left_out.csv", keep_default_na=False)
     reasons = {file.name: file.reason for file in left_out}
     assert dict(zip(listed["path"], listed["reason"])) == reasons
     return reasons
