@@ -22,6 +22,7 @@ from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.files import atomic_path, sha256_file
 from mammo_jax.ratios import split_name
 from mammo_jax.sources.dicom import is_dicom, read_instance
+from mammo_jax.sources.dicom_header import pydicom_errors
 from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.image_files import read_image
 
@@ -161,15 +162,16 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     """
     instance: Dataset | None = None
     pitch = None
+    patient = old_uid = ""
     if is_dicom(file.path):
         instance, pixels = read_instance(file.path)
-        bits = int(instance.BitsStored)
+        with pydicom_errors(file.path):  # values are made of bytes here
+            bits = int(instance.BitsStored)
+            patient, old_uid = (str(instance.get(name) or "") for name in ("PatientID", "SOPInstanceUID"))
     else:
         stored = read_image(file.path)
         pixels, pitch = stored.pixels, stored.pixel_pitch
         bits = stored.bits_stored or (8 if pixels.itemsize == 1 else plan.bits_stored or 16)
-    patient = str(instance.get("PatientID") or "") if instance else ""
-    old_uid = str(instance.get("SOPInstanceUID") or "") if instance else ""
     ids = {
         "image_id": file.image_id,
         "path": file.name,

@@ -14,6 +14,7 @@ JOBS = {
     "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
     "report": "build a run's report.html again",
     "compress": "compress files to exact ratios, DICOM to DICOM",
+    "verify": "check compressed files by their hashes and with other decoders",
 }
 REPOSITORY_JOBS = {
     "benchmark-codec": "our codec beside OpenJPEG",

@@ -26,6 +26,7 @@ from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import list_files
 from mammo_jax.jobs.run_job import run_job
+from mammo_jax.jobs.verify import check_results
 from mammo_jax.limited_processes import Limits
 from mammo_jax.sources.identifiers import load_key
 
@@ -63,6 +64,8 @@ class CompressConfig:
         A file that takes longer is left out.
     max_gigabytes : float
         A file for which a process needs more memory than this is left out.
+    verify : bool
+        Decode every result with two other libraries at the end and compare, as `mammo-jax verify` does.
     """
 
     inputs: tyro.conf.Positional[tuple[Path, ...]]
@@ -79,6 +82,7 @@ class CompressConfig:
     workers: int | None = None
     max_seconds: float = Limits.seconds
     max_gigabytes: float = Limits.gigabytes
+    verify: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
 
 def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
@@ -87,7 +91,7 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
     Raises
     ------
     CompressionError
-        No file could be compressed, or the folder holds results of other settings.
+        No file could be compressed, the folder holds results of other settings, or --verify found something.
     """
     plan = CompressionPlan(
         out=config.out,
@@ -109,6 +113,8 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
     if len(left_out) == count:
         raise CompressionError("no file could be compressed")
     print(f"{count - len(left_out)} of {count} files: {config.out / 'sizes.csv'}")
+    if config.verify:
+        check_results(config.out, config.workers, limits)
 
 
 def _parse(flags: list[str]) -> CompressConfig:

@@ -23,6 +23,7 @@ from mammo_jax.sources.mammogram import SourceError
 MAX_DEPTH = 24  # sequences in sequences; the deepest of PS3.3's image objects stay below 10
 MAX_ELEMENTS = 200_000  # 1000 frames with 200 each
 MAX_INFLATED = 2**30
+MAX_ABSENT = 2**24  # bytes that a length may promise beyond the end: pydicom takes memory for all of them
 PREFIX_END = 132  # PS3.10, 7.1: the preamble and "DICM"
 UNDEFINED = 0xFFFFFFFF
 PIXEL_DATA = 0x7FE00010
@@ -112,6 +113,8 @@ def _walk(path: Path, data: mmap.mmap | bytes, position: int, *, implicit: bool,
     elements = 0
     while element := _element(data, position, implicit=implicit, order=order):
         position = element.value
+        if not implicit and element.tag >> 16 != 0xFFFE and not element.representation.isalpha():
+            return  # the walk went wrong, or the file is
         if element.tag == SEQUENCE_END and open_sequences:
             implicit = open_sequences.pop().implicit_outside
         elif element.tag == PIXEL_DATA and element.length == UNDEFINED:
@@ -124,9 +127,18 @@ def _walk(path: Path, data: mmap.mmap | bytes, position: int, *, implicit: bool,
                 implicit = implicit or element.representation == b"UN"  # PS3.5, 6.2.2
             else:
                 position += element.length
+                _check_is_there(path, element, len(data))
         while open_sequences and open_sequences[-1].end is not None and position >= open_sequences[-1].end:
             implicit = open_sequences.pop().implicit_outside
         _check_limits(path, len(open_sequences), elements)
+
+
+def _check_is_there(path: Path, element: _Element, size: int) -> None:
+    if element.value + element.length > size + MAX_ABSENT:
+        raise SourceError(
+            f"{path}: the element ({element.tag >> 16:04X},{element.tag & 0xFFFF:04X}) has {element.length} bytes by "
+            "its length, but the file ends before; export it again"
+        )
 
 
 def _is_sequence(element: _Element) -> bool:

@@ -168,6 +168,13 @@ def test_the_number_of_elements_is_limited(tmp_path, monkeypatch):
     assert read_dicom(path).pixels.shape == PIXELS.shape
 
 
+def test_a_length_far_beyond_the_end_takes_no_memory(tmp_path):
+    path = with_bytes_before_the_pixels(tmp_path / "a", struct.pack("<HH2sHI", 0x0041, 0x1001, b"OB", 0, 0xFFFFFFF0))
+    assert message(path) == (
+        "the element (0041,1001) has 4294967280 bytes by its length, but the file ends before; export it again"
+    )
+
+
 def test_what_a_deflated_file_inflates_to_is_limited(tmp_path, monkeypatch):
     instance = dataset(np.zeros((500, 500), np.uint16))
     instance.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
