@@ -6,17 +6,19 @@ of another, so messages quote numbers, UIDs and defined terms only.
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread, uid
 from pydicom.config import disable_value_validation
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_dataset
 
-from mammo_jax.sources.dicom_structure import check_structure
+from mammo_jax.sources.dicom_structure import check_structure, meta_information
 from mammo_jax.sources.image_files import check_size
 from mammo_jax.sources.mammogram import SourceError
 
@@ -69,19 +71,37 @@ def transfer_syntax(path: Path) -> uid.UID:
         The file cannot be opened, or does not say its transfer syntax.
     """
     try:
-        meta = read_file_meta_info(path)
+        contents = meta_information(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    meta = read_dataset(io.BytesIO(contents), is_implicit_VR=False, is_little_endian=True)
     syntax = meta.get("TransferSyntaxUID")
     if not syntax:
         raise SourceError(f"{path}: TransferSyntaxUID is missing in the file meta information; export it again")
     return syntax
 
 
+class _BoundedFile(io.BufferedReader):
+    """A file that is not read beyond its end: `read` takes memory for all bytes that it is asked for."""
+
+    def __init__(self, path: Path):
+        super().__init__(io.FileIO(str(path)))
+        self._bytes = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, self._bytes - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
+def _read(path: Path, **options: Any) -> Dataset:
+    with _BoundedFile(path) as stream:
+        return dcmread(stream, **options)
+
+
 def read_whole(path: Path, syntax: uid.UID) -> Dataset:
     """Read all elements but PixelData, those after it included."""
     check_structure(path, syntax)
-    instance = dcmread(path)
+    instance = _read(path)
     del instance.PixelData
     return instance
 
@@ -97,7 +117,7 @@ def read_header(path: Path, syntax: uid.UID) -> Dataset:
     check_structure(path, syntax)
     # A deferred element is sought in the file as it lies on the disk, where that of a deflated one is another.
     defer = None if syntax == uid.DeflatedExplicitVRLittleEndian else _DEFERRED
-    return dcmread(path, specific_tags=_ELEMENTS, defer_size=defer)
+    return _read(path, specific_tags=_ELEMENTS, defer_size=defer)
 
 
 def check_kind(path: Path, header: Dataset, max_pixels: int) -> None:

@@ -23,6 +23,7 @@ from mammo_jax.sources.mammogram import SourceError
 MAX_DEPTH = 24  # sequences in sequences; the deepest of PS3.3's image objects stay below 10
 MAX_ELEMENTS = 200_000  # 1000 frames with 200 each
 MAX_INFLATED = 2**30
+MAX_META = 2**20
 MAX_ABSENT = 2**24  # bytes that a length may promise beyond the end: pydicom takes memory for all of them
 PREFIX_END = 132  # PS3.10, 7.1: the preamble and "DICM"
 UNDEFINED = 0xFFFFFFFF
@@ -64,6 +65,12 @@ def check_structure(path: Path, syntax: str) -> None:
         else:
             order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
             _walk(path, data, start, implicit=syntax == uid.ImplicitVRLittleEndian, order=order)
+
+
+def meta_information(path: Path) -> bytes:
+    """Return the elements of a file's meta information, in explicit VR, little-endian (PS3.10, 7.1)."""
+    with _mapped(path) as data:
+        return data[PREFIX_END : min(_end_of_meta_information(data), PREFIX_END + MAX_META)]
 
 
 @contextmanager
