@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 START_SECONDS = 600  # imports from a slow disk
+WAITING = 10
 GIBIBYTE = 2**30
 
 
@@ -32,7 +33,8 @@ class Limits:
     Attributes
     ----------
     seconds : float
-        Wall-clock time.
+        Time of computing, which does not depend on what else the machine does; its system counts in whole seconds. An
+        item that waits rather than computes, for a disk that does not answer, has `WAITING` times as long.
     gigabytes : float
         Memory of the whole process in GiB, the interpreter and its libraries (about 0.2) included.
     """
@@ -83,12 +85,12 @@ def results_within_limits(
 class _Worker:
     """A process, and the place of the item that it works on; None before the process is ready."""
 
-    def __init__(self, function: Callable[[Any], Any], gigabytes: float):
+    def __init__(self, function: Callable[[Any], Any], limits: Limits):
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.place: int | None = None
         self.deadline = time.monotonic() + START_SECONDS
-        self.process = context.Process(target=_serve, args=(theirs, function, gigabytes), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, function, limits), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -107,7 +109,7 @@ class _Pool(Generic[Item, Result]):
         self._next = 0
 
     def start(self) -> None:
-        self._workers.append(_Worker(self._function, self._limits.gigabytes))
+        self._workers.append(_Worker(self._function, self._limits))
 
     def end(self) -> None:
         for worker in self._workers:
@@ -122,7 +124,9 @@ class _Pool(Generic[Item, Result]):
             if worker.connection in ready:
                 self._receive(worker, results)
             elif time.monotonic() >= worker.deadline:
-                self._replace(worker, results, f"takes longer than {self._limits.seconds:g} s")
+                self._replace(
+                    worker, results, f"takes longer than {WAITING * self._limits.seconds:g} s, most of it waiting"
+                )
         return results
 
     def _receive(self, worker: _Worker, results: dict[int, Result | Stopped]) -> None:
@@ -143,7 +147,7 @@ class _Pool(Generic[Item, Result]):
             worker.end()
             return
         worker.place, self._next = self._next, self._next + 1
-        worker.deadline = time.monotonic() + self._limits.seconds
+        worker.deadline = time.monotonic() + WAITING * self._limits.seconds
         worker.connection.send(self._items[worker.place])
 
     def _replace(self, worker: _Worker, results: dict[int, Result | Stopped], reason: str | None) -> None:
@@ -153,34 +157,43 @@ class _Pool(Generic[Item, Result]):
         code = worker.end()
         if worker.place is None:
             raise WorkerError(f"a worker process ended while it started (exit code {code}); run again with --workers 1")
-        results[worker.place] = Stopped(reason or _reason_of(code))
+        results[worker.place] = Stopped(reason or _reason_of(code, self._limits))
         if self._next < len(self._items):
             self.start()
 
 
-def _reason_of(code: int | None) -> str:
+def _reason_of(code: int | None, limits: Limits) -> str:
+    if code == -signal.SIGXCPU:
+        return f"takes longer than {limits.seconds:g} s"
     if code == -signal.SIGKILL:
         return "its process was ended from outside, most likely for lack of memory; try it alone"
     return f"ended its process (exit code {code}); the file is damaged, or a library has a fault"
 
 
-def _serve(connection: Connection, function: Callable[[Any], Any], gigabytes: float) -> None:
+def _serve(connection: Connection, function: Callable[[Any], Any], limits: Limits) -> None:
     """Call the function with each item that comes, until the parent closes the connection or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     end_with_parent()
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = round(gigabytes * GIBIBYTE)
-    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_DATA, limits.gigabytes * GIBIBYTE)
     connection.send(None)  # ready
     while True:
         try:
             item = connection.recv()
         except EOFError:
             return
+        _lower(resource.RLIMIT_CPU, time.process_time() + limits.seconds)  # the system then sends SIGXCPU
         try:
             result = function(item)
         except MemoryError:
-            result = Stopped(f"needs more memory than {gigabytes:g} GiB")
+            result = Stopped(f"needs more memory than {limits.gigabytes:g} GiB")
         except Exception as error:
             result = error
         connection.send(result)
+
+
+def _lower(limit: int, value: float) -> None:
+    """Set a limit of this process, but none above what the system allows it."""
+    _, most = resource.getrlimit(limit)
+    wanted = math.ceil(value)
+    resource.setrlimit(limit, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))

@@ -61,7 +61,7 @@ class CompressConfig:
     workers : int or None
         Processes; None takes every core.
     max_seconds : float
-        A file that takes longer is left out.
+        A file that takes longer to compute is left out.
     max_gigabytes : float
         A file for which a process needs more memory than this is left out.
     verify : bool

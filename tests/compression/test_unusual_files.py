@@ -172,7 +172,7 @@ def test_a_file_that_takes_too_long_is_left_out(archive, monkeypatch, tmp_path):
     (tmp_path / "out").mkdir()
     plan = CompressionPlan(out=tmp_path / "out", ratios=(20.0,), key=None)
     listing = list_files([archive / "large.dcm"], plan)
-    for limits, reason in ((Limits(seconds=0.02), "takes longer than 0.02 s"), (Limits(gigabytes=0.2), "needs more")):
+    for limits, reason in ((Limits(seconds=0.1), "takes longer than"), (Limits(gigabytes=0.2), "needs more")):
         (left_out,) = compress_files(plan, listing, 1, limits)
         assert left_out.reason.startswith(reason)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["left_out.csv", "settings.json", "sizes.csv"]

@@ -184,15 +184,6 @@ def compress_mutants(folder: Path, files: list[bytes], numbers: Iterable[int], w
     return compress_files(plan, list_files([folder / "in"], plan), workers, LIMITS)
 
 
-def is_fault(file: LeftOut, files: list[bytes]) -> bool:
-    """Whether a reason must not be. What took too long is tried again alone: others may have used the cores."""
-    if file.reason.startswith("takes longer"):
-        with tempfile.TemporaryDirectory() as folder:
-            again = compress_mutants(Path(folder), files, [int(Path(file.name).stem)], 1)
-        return any(FAULTS.search(other.reason) for other in again)
-    return FAULTS.search(file.reason) is not None
-
-
 def main() -> None:
     """Compress mutants until there are enough or the time is over."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -211,7 +202,7 @@ def main() -> None:
                 left_out = compress_mutants(Path(folder), files, numbers, options.workers)
                 for file in left_out:
                     reasons[re.sub(r"\d+", "N", file.reason)[:60]] += 1
-                    if is_fault(file, files):
+                    if FAULTS.search(file.reason):
                         faults += 1
                         options.found.mkdir(exist_ok=True)
                         shutil.copy(Path(folder, "in", file.name), options.found)
