@@ -162,9 +162,14 @@ def _without_equal_results(files: Iterable[InputFile]) -> tuple[list[InputFile],
         of_result[file.result].append(file)
     alone = [group[0] for group in of_result.values() if len(group) == 1]
     same = [
-        LeftOut(file.image_id, file.name, f"would become the same file as {group[file is group[0]].name}; rename one")
+        LeftOut(file.image_id, file.name, _same_result(file, group[file is group[0]]))
         for group in of_result.values()
         if len(group) > 1
         for file in group
     ]
     return alone, same
+
+
+def _same_result(file: InputFile, other: InputFile) -> str:
+    name = other.name if other.name != file.name else "a file of the same name in another folder"
+    return f"would become the same file as {name}; rename one"

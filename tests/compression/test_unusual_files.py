@@ -86,6 +86,7 @@ def test_files_with_the_same_result_are_left_out_by_name(archive, tmp_path):
     reasons = run(archive, tmp_path / "second", archive / "good.dcm")
     assert reasons["b.png"] == "would become the same file as b.tif; rename one"
     assert reasons["b.tif"] == "would become the same file as b.png; rename one"
+    assert reasons["c.dcm"] == "would become the same file as a file of the same name in another folder; rename one"
     assert set(reasons) == {"b.png", "b.tif", "c.dcm"}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "good.dcm", "left_out.csv", "settings.json", "sizes.csv",
