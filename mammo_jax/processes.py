@@ -123,12 +123,17 @@ def _start_worker(function: Callable[[Any], Any], set_up: Callable[[], None] | N
     global _function
     _function = function
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the one that started this decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if set_up is not None:
         set_up()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Have this process end with the one that started it, even where that is killed."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

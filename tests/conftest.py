@@ -85,6 +85,15 @@ def without_processes(monkeypatch):
     monkeypatch.setattr(processes, "ProcessPoolExecutor", InThisProcess)
 
 
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real images (mini-mias, dicom, cases, png16), which are not part of the project."""
+    folder = os.environ.get("MAMMO_SHARED_DATA")
+    if not folder:
+        pytest.skip("MAMMO_SHARED_DATA is not set")
+    return Path(folder)
+
+
 @pytest.fixture(scope="session")
 def openjpeg_glymur(tmp_path_factory):
     """glymur, which brings no OpenJPEG of its own, pointed at the one inside Pillow's wheel."""

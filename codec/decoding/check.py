@@ -1,6 +1,6 @@
 """Whether a codestream is whole, by its markers and packet headers."""
 
-from codec.decoding.codestream_reader import read_codestream
+from codec.decoding.codestream_reader import WAY_OUT, read_codestream
 from codec.decoding.jp2_reader import codestream_of
 from codec.decoding.losses import Losses
 from codec.decoding.tile_layout import LayoutBudget
@@ -29,9 +29,15 @@ def check_codestream(codestream: bytes, *, max_pixels: int = 2**28) -> None:
     UnsupportedCodestreamError, LimitError, OptionError
         As `codec.decode`.
     """
-    codestream = codestream_of(codestream)
+    try:
+        _check(codestream_of(codestream), whole_number("max_pixels", max_pixels, 0))
+    except CodestreamError as error:
+        raise CodestreamError(str(error).removesuffix(WAY_OUT)) from None  # who checks does not want what is left
+
+
+def _check(codestream: bytes, max_pixels: int) -> None:
     parsed = read_codestream(codestream)
-    budget = LayoutBudget(whole_number("max_pixels", max_pixels, 0), len(codestream))
+    budget = LayoutBudget(max_pixels, len(codestream))
     left, top, right, bottom = parsed.size.component_area()
     budget.check_image(bottom - top, right - left)
     losses = Losses(parsed, strict=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Iterable, Iterator
+import errno
+import traceback
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,109 +13,81 @@ from typing import Any
 from tqdm import tqdm
 
 import codec
-from mammo_jax.compression.files import COLUMNS, CompressionPlan, InputFile, compress_file, identifier
+from mammo_jax.compression.files import COLUMNS, CompressionPlan, InputFile, compress_file
 from mammo_jax.compression.ladder import CompressionError
+from mammo_jax.compression.listing import LeftOut, Listing
 from mammo_jax.compression.resumable_csv import ResumableCsv
-from mammo_jax.files import atomic_path, read_json, write_json
-from mammo_jax.processes import results_in_order
+from mammo_jax.files import atomic_path, read_json, remove_stale_temporaries, write_json
+from mammo_jax.limited_processes import Limits, Stopped, results_within_limits
 from mammo_jax.sources import SourceError
-from mammo_jax.sources.dicom import is_dicom
 from mammo_jax.sources.identifiers import keyed_hash
 
-
-def list_files(inputs: Iterable[Path], plan: CompressionPlan) -> list[InputFile]:
-    """List the input files, and all files below the input folders except hidden ones and earlier results.
-
-    Raises
-    ------
-    SourceError
-        There is no file, two files would have the same result, or a result would overwrite a file.
-    """
-    files = [
-        InputFile(
-            path, _result(path, relative, plan), identifier(str(relative), plan.key, "image"), _version(path, plan)
-        )
-        for file_or_folder in inputs
-        for path, relative in _files_below(file_or_folder, plan.out)
-    ]
-    if not files:
-        raise SourceError(f"{', '.join(map(str, inputs))}: no file there; give image files or a folder of them")
-    paths = {file.path.resolve() for file in files}
-    path_of_result: dict[Path, Path] = {}
-    for file in files:
-        if (other := path_of_result.setdefault(file.result, file.path)) is not file.path:
-            raise SourceError(f"{other} and {file.path} would both become {file.result}; rename one")
-        for folder in plan.folders.values():
-            if (folder / file.result).resolve() in paths:
-                raise SourceError(f"{file.path}: would be overwritten by a result; choose another --out")
-    return files
+Rows = list[dict[str, Any]]
+OF_ITS_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ, errno.EINVAL}
+"""Errors of writing that come from one file's name; any other, as a full disk, would come with the next file too."""
 
 
-def _files_below(file_or_folder: Path, out: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the path of every file, and its path relative to the folder."""
-    if not file_or_folder.is_dir():
-        yield file_or_folder, Path(file_or_folder.name)
-        return
-    for walked, subfolders, names in os.walk(file_or_folder):
-        folder = Path(walked)
-        # os.walk goes only into the subfolders that stay in its list, in this order.
-        subfolders[:] = sorted(
-            name for name in subfolders if name[0] != "." and (folder / name).resolve() != out.resolve()
-        )
-        for name in sorted(names):
-            if name[0] != ".":
-                yield folder / name, (folder / name).relative_to(file_or_folder)
-
-
-def _version(path: Path, plan: CompressionPlan) -> str:
-    """`InputFile.version`."""
-    try:
-        status = path.stat()
-    except OSError:  # reading the file to compress it will raise the error that says why
-        return ""
-    return identifier(f"{status.st_size}-{status.st_mtime_ns}", plan.key, "version")
-
-
-def _result(path: Path, relative: Path, plan: CompressionPlan) -> Path:
-    """`InputFile.result`: a DICOM file keeps its name, any other gets the extension of its new format."""
-    if path.is_file() and is_dicom(path):
-        return relative
-    return relative.with_suffix(".jp2" if plan.jp2 else ".j2k")
-
-
-def compress_files(plan: CompressionPlan, files: list[InputFile], workers: int) -> list[tuple[InputFile, str]]:
+def compress_files(plan: CompressionPlan, listing: Listing, workers: int, limits: Limits) -> list[LeftOut]:
     """Compress the files that are not done yet into OUT, and write OUT/sizes.csv and OUT/left_out.csv.
 
-    A file is done if OUT/sizes.csv has its rows, all its results exist, and it has not changed since.
+    A file is done if OUT/sizes.csv has its rows, all its results exist, and it has not changed since. No file ends the
+    run: whatever is wrong with it becomes its reason in OUT/left_out.csv.
 
     Returns
     -------
-    list
-        The files that were left out, each with the reason.
+    list of LeftOut
+        Those of the listing first.
 
     Raises
     ------
     CompressionError
-        OUT holds results of other settings.
+        OUT holds results of other settings, or can't be written to.
     """
     _check_settings(plan)
-    left_out = []
+    remove_stale_temporaries(plan.out)
+    left_out = list(listing.left_out)
     with ResumableCsv(plan.out / "sizes.csv", COLUMNS, plan.rows_per_file) as table:
-        outdated = _outdated_ids(plan, files, table.rows)
+        outdated = _outdated_ids(plan, listing.files, table.rows) | {file.image_id for file in left_out}
         table.keep(lambda row: row["image_id"] not in outdated)
         done = {row["image_id"] for row in table.rows}
-        remaining = [file for file in files if file.image_id not in done]
-        with tqdm(total=len(files), initial=len(files) - len(remaining), desc="compressing", unit="image") as bar:
-            for file, (rows, reason) in zip(remaining, _compress_each(plan, remaining, workers)):
-                table.add(rows)
-                if reason is not None:
-                    left_out.append((file, reason))
-                bar.update()
+        remaining = [file for file in listing.files if file.image_id not in done]
+        try:
+            left_out += _compress_each(plan, remaining, table, workers, limits, len(listing.files))
+        finally:
+            remove_stale_temporaries(plan.out)  # of processes that were ended
+    _write_left_out(plan, left_out)
+    return left_out
+
+
+def _compress_each(
+    plan: CompressionPlan, files: list[InputFile], table: ResumableCsv, workers: int, limits: Limits, total: int
+) -> list[LeftOut]:
+    """Compress files and add their rows to the table; returns those that are left out."""
+    left_out = []
+    results = results_within_limits(partial(_compress_or_explain, plan), files, workers, limits)
+    with tqdm(total=total, initial=total - len(files), desc="compressing", unit="image") as bar:
+        for file, result in zip(files, results):
+            rows, reason = ([], result.reason) if isinstance(result, Stopped) else result
+            table.add(rows)
+            if reason is not None:
+                _remove_results(plan, file)
+                left_out.append(LeftOut(file.image_id, file.name, reason))
+            bar.update()
+    return left_out
+
+
+def _remove_results(plan: CompressionPlan, file: InputFile) -> None:
+    """Remove what was written of a file before it failed, or what is there of its older version."""
+    for folder in plan.folders.values():
+        if (folder / file.result).is_file():
+            (folder / file.result).unlink()
+
+
+def _write_left_out(plan: CompressionPlan, left_out: list[LeftOut]) -> None:
     with atomic_path(plan.out / "left_out.csv") as temporary, temporary.open("w", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("image_id", "reason"))
-        writer.writerows((file.image_id, reason) for file, reason in left_out)
-    return left_out
+        writer.writerow(("image_id", "path", "reason"))
+        writer.writerows((file.image_id, file.name, file.reason) for file in left_out)
 
 
 def _outdated_ids(plan: CompressionPlan, files: list[InputFile], rows: list[dict[str, str]]) -> set[str]:
@@ -143,20 +115,22 @@ def _check_settings(plan: CompressionPlan) -> None:
     write_json(path, settings)
 
 
-def _compress_each(
-    plan: CompressionPlan, files: list[InputFile], workers: int
-) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
-    """Yield what `_compress_or_explain` returns for each file, in order."""
-    if workers == 1 or len(files) == 1:
-        yield from map(partial(_compress_or_explain, plan), files)
-        return
-    yield from results_in_order(partial(_compress_or_explain, plan), files, workers)
-
-
-def _compress_or_explain(plan: CompressionPlan, file: InputFile) -> tuple[list[dict[str, Any]], str | None]:
+def _compress_or_explain(plan: CompressionPlan, file: InputFile) -> tuple[Rows, str | None]:
     """Compress one file: its rows and None, or no rows and the reason why it is left out."""
     try:
         return compress_file(plan, file), None
     except (SourceError, codec.CodecError) as error:
-        # A file's name may identify the patient, whom the hashed ids are to protect.
-        return [], str(error).removeprefix(f"{file.path}: ").replace(str(file.path), file.image_id)
+        return [], plan.hide(str(error), file.path, file.name)
+    except OSError as error:  # those of reading are SourceErrors
+        if error.errno in OF_ITS_NAME:
+            return [], f"its result cannot be written ({error.strerror}); rename it"
+        raise CompressionError(
+            f"{plan.out}: cannot be written to ({error.strerror}); mend that and run again, what is finished is kept"
+        ) from error
+    except MemoryError:
+        raise  # `results_within_limits` says how much there was
+    except Exception as error:
+        # Messages of other libraries may quote the header, so they are not repeated.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+        return [], f"could not be compressed, by a fault of this program or of a library ({where}); please report it"

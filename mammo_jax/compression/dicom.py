@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from pydicom import Dataset, uid
 from pydicom.config import disable_value_validation
 from pydicom.encaps import encapsulate
+from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
+from pydicom.valuerep import AMBIGUOUS_VR
 
+from mammo_jax.compression.icons import make_icons_native
 from mammo_jax.files import atomic_path
 from mammo_jax.sources.dicom import LOSSY_COMPRESSED
 from mammo_jax.sources.mammogram import SourceError
 
 METHOD = "ISO_15444_1"  # Lossy Image Compression Method (0028,2114): JPEG 2000 Part 1
+_TAG_OF_ERROR = re.compile(r"With tag \(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
+REPLACED = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")  # of the old frames
 OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 # Attributes that are wrong after lossy compression: the range of the pixel values, and signatures over the old pixels.
 INVALIDATED = (
@@ -26,6 +36,27 @@ INVALIDATED = (
 )  # fmt: skip
 
 
+@contextmanager
+def _damaged_elements() -> Iterator[None]:
+    """Convert the exceptions of pydicom for elements whose values are not as their VR says, to SourceError.
+
+    pydicom makes values of bytes when an element is used. Its messages may quote them, so that only the tag is kept.
+    """
+    try:
+        with disable_value_validation(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
+            yield
+    except (SourceError, MemoryError):
+        raise
+    except Exception as error:
+        tag = _TAG_OF_ERROR.match(str(error))
+        element = f"the element ({tag[1]},{tag[2]})" if tag else "an element"
+        raise SourceError(
+            f"{element} is damaged ({type(error).__name__}), and cannot be written; export the file again"
+        ) from None
+
+
+@_damaged_elements()
 def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool, ratio: float) -> Dataset:
     """Return a copy of a DICOM object whose pixel data are a codestream.
 
@@ -47,13 +78,20 @@ def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool,
     Raises
     ------
     SourceError
-        The object is big-endian, or has an overlay in unused bits of its pixels, which would be lost.
+        An element that every object needs is missing, an element is damaged, the object is big-endian, or it has an
+        overlay in unused bits of its pixels, which would be lost.
     """
     _check_convertible(instance)
     compressed = copy.deepcopy(instance)
     compressed.file_meta.TransferSyntaxUID = uid.JPEG2000Lossless if lossless else uid.JPEG2000
     compressed.file_meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
     compressed.file_meta.pop("ImplementationVersionName", None)
+    compressed.file_meta.MediaStorageSOPClassUID = compressed.SOPClassUID
+    compressed.file_meta.MediaStorageSOPInstanceUID = compressed.SOPInstanceUID
+    for keyword in REPLACED:
+        compressed.pop(keyword, None)
+    make_icons_native(compressed, instance.file_meta.TransferSyntaxUID)
+    _choose_representations(compressed)
     if not lossless:
         _mark_as_derived(compressed, codestream, ratio)
     compressed.PixelData = encapsulate([codestream])
@@ -62,17 +100,39 @@ def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool,
 
 
 def write_instance(path: Path, instance: Dataset) -> None:
-    """Write a DICOM file, complete or not at all."""
-    with atomic_path(path) as temporary, disable_value_validation():
-        instance.save_as(temporary, enforce_file_format=True)
+    """Write a DICOM file, complete or not at all.
+
+    Raises
+    ------
+    SourceError
+        An element is damaged. Errors of the disk are OSErrors.
+    """
+    contents = BytesIO()
+    with _damaged_elements():
+        instance.save_as(contents, enforce_file_format=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(contents.getbuffer())
 
 
 def _check_convertible(instance: Dataset) -> None:
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        if not instance.get(keyword):
+            raise SourceError(f"{keyword} is missing, which every DICOM object needs; export it again")
     if not instance.original_encoding[1]:
         raise SourceError("is big-endian, which the standard has retired; convert it to Explicit VR Little Endian")
     for group in OVERLAY_GROUPS:
         if (group, 0x0102) in instance and instance[group, 0x0102].value:
             raise SourceError("keeps an overlay in unused bits of its pixels; move it to OverlayData first")
+
+
+def _choose_representations(instance: Dataset) -> None:
+    """Choose the VR of elements that implicit VR left open, the retired curves among them (PS3.5 A.1, A.2)."""
+    if not instance.original_encoding[0]:
+        return
+    correct_ambiguous_vr(instance, is_little_endian=True)
+    for element in instance.iterall():
+        if element.VR in AMBIGUOUS_VR:
+            element.VR = "OW" if isinstance(element.value, bytes) else "US"
 
 
 def _mark_as_derived(instance: Dataset, codestream: bytes, ratio: float) -> None:

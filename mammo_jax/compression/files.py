@@ -1,6 +1,7 @@
 """Compress files to exact ratios: DICOM to DICOM; PNG, TIFF and PGM to JPEG 2000; and a table of their sizes.
 
-Results keep the names of their input files. The table identifies images and patients by keyed hashes only.
+Results keep the names of their input files, and so does the table, unless names are hashed there. Patients are known by
+keyed hashes only.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ from codec.ratio import bits_per_pixel, exact_ratio, image_bytes, ratio_of
 from mammo_jax.compression.dicom import compressed_instance, write_instance
 from mammo_jax.compression.image_quality import psnr
 from mammo_jax.compression.ladder import CompressionError
-from mammo_jax.files import atomic_path
+from mammo_jax.files import atomic_path, sha256_file
 from mammo_jax.ratios import split_name
 from mammo_jax.sources.dicom import is_dicom, read_instance
+from mammo_jax.sources.dicom_header import pydicom_errors
 from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.image_files import read_image
 
 COLUMNS = (
-    "image_id", "patient_id", "input_version", "ratio", "layer", "rows", "columns", "bits_allocated", "bits_stored",
-    "codestream_bytes", "header_bytes", "padding_bytes", "file_bytes", "ratio_allocated", "ratio_stored",
-    "bits_per_pixel", "psnr",
+    "image_id", "path", "patient_id", "sop_instance_uid", "new_sop_instance_uid", "input_version", "ratio", "layer",
+    "rows", "columns", "bits_allocated", "bits_stored", "codestream_bytes", "header_bytes", "padding_bytes",
+    "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
 )  # fmt: skip
 MAX_BITS = 16
 
@@ -53,6 +55,8 @@ class CompressionPlan:
         Write JP2 files instead of bare codestreams. In DICOM a codestream is always bare.
     key : bytes or None
         Key of the hashed ids; None keeps file names and patient ids as they are.
+    hashed_names : bool
+        Whether the tables have hashes, made with the key, in place of paths and SOP Instance UIDs.
     """
 
     out: Path
@@ -63,6 +67,7 @@ class CompressionPlan:
     bits_stored: int | None = None
     jp2: bool = False
     key: bytes | None = None
+    hashed_names: bool = False
 
     def __post_init__(self) -> None:
         """Raise `CompressionError` or `codec.InvalidRatioError` for invalid or contradictory settings."""
@@ -76,6 +81,18 @@ class CompressionPlan:
             raise CompressionError("lossless: files with ratios in them too need --layers")
         if self.bits_stored is not None and not 1 <= self.bits_stored <= MAX_BITS:
             raise CompressionError(f"bits_stored={self.bits_stored}: must be from 1 to {MAX_BITS}")
+        if self.hashed_names and self.key is None:
+            raise CompressionError(
+                "hashed_names: names are hashed with the key of the ids, which --plain-ids leaves out"
+            )
+
+    def name(self, text: str, kind: str = "image") -> str:
+        """A path relative to its input, or a UID (kind "uid"), as the tables have it."""
+        return identifier(text, self.key if self.hashed_names else None, kind)
+
+    def hide(self, message: str, path: Path, name: str) -> str:
+        """A message about a file with its name in the tables in place of its path, which may identify the patient."""
+        return shown(message.removeprefix(f"{path}: ").replace(str(path), name))
 
     @property
     def rows_per_file(self) -> int:
@@ -114,17 +131,25 @@ class InputFile:
     version : str
         Changes with the file's size or modification time. (Hashed with the key of the ids too, because that time may
         reveal a patient's visit.)
+    name : str
+        Its path relative to the input, as the tables have it: `CompressionPlan.name`.
     """
 
     path: Path
     result: Path
     image_id: str
     version: str
+    name: str
 
 
 def identifier(text: str, key: bytes | None, kind: str) -> str:
     """Hash of a name, or the name itself if there is no key."""
-    return text if key is None else keyed_hash(text, key, kind)
+    return shown(text) if key is None else keyed_hash(shown(text), key, kind)
+
+
+def shown(text: str) -> str:
+    r"""Text in one line of valid UTF-8: file names and damaged headers may hold anything; as in "a\nb", "\udcff"."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]]:
@@ -137,32 +162,38 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     """
     instance: Dataset | None = None
     pitch = None
+    patient = old_uid = ""
     if is_dicom(file.path):
         instance, pixels = read_instance(file.path)
-        bits = int(instance.BitsStored)
+        with pydicom_errors(file.path):  # values are made of bytes here
+            bits = int(instance.BitsStored)
+            patient, old_uid = (str(instance.get(name) or "") for name in ("PatientID", "SOPInstanceUID"))
     else:
         stored = read_image(file.path)
         pixels, pitch = stored.pixels, stored.pixel_pitch
         bits = stored.bits_stored or (8 if pixels.itemsize == 1 else plan.bits_stored or 16)
-    patient = str(instance.get("PatientID") or "") if instance else ""
     ids = {
         "image_id": file.image_id,
+        "path": file.name,
         "patient_id": identifier(patient, plan.key, "patient") if patient else "",
+        "sop_instance_uid": plan.name(old_uid, "uid") if old_uid else "",
         "input_version": file.version,
     }
     rows = []
     for result in (_in_layers if plan.layers or plan.lossless else _one_by_one)(plan, pixels, bits):
         path = result.folder / file.result
+        new_uid = ""
         if instance:
             ratio = ratio_of(image_bytes(pixels, bits), len(result.codestream))
-            write_instance(
-                path, compressed_instance(instance, result.codestream, lossless=result.lossless, ratio=ratio)
-            )
+            compressed = compressed_instance(instance, result.codestream, lossless=result.lossless, ratio=ratio)
+            new_uid = plan.name(compressed.SOPInstanceUID, "uid")
+            write_instance(path, compressed)
         else:
             contents = codec.wrap_jp2(result.codestream, pixel_pitch=pitch) if plan.jp2 else result.codestream
             with atomic_path(path) as temporary:
                 temporary.write_bytes(contents)
-        rows += [ids | row | {"file_bytes": path.stat().st_size} for row in result.rows]
+        of_file = {"file_bytes": path.stat().st_size, "file_sha256": sha256_file(path), "new_sop_instance_uid": new_uid}
+        rows += [ids | row | of_file for row in result.rows]
     return rows
 
 

@@ -17,6 +17,7 @@ JOBS = {
     "power": "how many patients a study needs, and the smallest loss that it can show",
     "report": "build a run's report.html again",
     "compress": "compress files to exact ratios, DICOM to DICOM",
+    "verify": "check compressed files by their hashes and with other decoders",
 }
 REPOSITORY_JOBS = {
     "benchmark-codec": "our codec beside OpenJPEG",

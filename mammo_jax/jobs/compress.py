@@ -6,8 +6,9 @@
 
 A folder is searched at any depth. Results keep the names of their files, in a folder for each ratio where there are
 several. With --layers one file holds all ratios: its first layer is the image at the largest of them, and so on.
-Beside them lie sizes.csv, a row for each image and ratio, and left_out.csv, which says why a file is missing; both know
-images and patients by keyed hashes only. A run that was interrupted goes on where it was.
+Beside them lie sizes.csv, a row for each image and ratio, and left_out.csv, which says why a file is missing. Both have
+the files' paths, and sizes.csv the SOP Instance UIDs before and after; --hashed-names hides them. Patients are known by
+keyed hashes only. No file ends the run, and a run that was interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mammo_jax.compression.batch import compress_files, list_files
+from mammo_jax.compression.batch import compress_files
 from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
+from mammo_jax.compression.listing import list_files
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
+from mammo_jax.jobs.verify import check_results
+from mammo_jax.limited_processes import Limits
 from mammo_jax.processes import available_cores
 from mammo_jax.sources.identifiers import load_key
 
@@ -51,10 +55,18 @@ class CompressConfig:
         Write JP2 files rather than bare codestreams (.j2k) where the input is no DICOM.
     plain_ids : bool
         Name files and patients in the tables as they are: only where these names identify nobody.
+    hashed_names : bool
+        Have keyed hashes in the tables in place of paths and SOP Instance UIDs.
     id_key : Path or None
         File with the key of the hashes; None makes one for this user, once.
     workers : int or None
         Processes; None takes every core.
+    max_seconds : float
+        A file that takes longer to compute is left out.
+    max_gigabytes : float
+        A file for which a process needs more memory than this is left out.
+    verify : bool
+        Decode every result with two other libraries at the end and compare, as `mammo-jax verify` does.
     """
 
     inputs: tyro.conf.Positional[tuple[Path, ...]]
@@ -66,8 +78,12 @@ class CompressConfig:
     bits_stored: int | None = None
     jp2: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     plain_ids: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    hashed_names: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     id_key: Path | None = None
     workers: int | None = None
+    max_seconds: float = Limits.seconds
+    max_gigabytes: float = Limits.gigabytes
+    verify: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
 
 def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
@@ -76,7 +92,7 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
     Raises
     ------
     CompressionError
-        No file could be compressed, or the folder holds results of other settings.
+        No file could be compressed, the folder holds results of other settings, or --verify found something.
     """
     plan = CompressionPlan(
         out=config.out,
@@ -87,15 +103,20 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
         bits_stored=config.bits_stored,
         jp2=config.jp2,
         key=None if config.plain_ids else load_key(config.id_key),
+        hashed_names=config.hashed_names,
     )
-    files = list_files(config.inputs, plan)
+    listing = list_files(config.inputs, plan)
+    limits = Limits(config.max_seconds, config.max_gigabytes)
     with locked(config.out):
-        left_out = compress_files(plan, files, config.workers or available_cores())
-    for file, problem in left_out:
-        print(f"left out: {file.path}: {problem}")
-    if len(left_out) == len(files):
+        left_out = compress_files(plan, listing, config.workers or available_cores(), limits)
+    for file in left_out:
+        print(f"left out: {file.name}: {file.reason}")
+    count = len(listing.files) + len(listing.left_out)
+    if len(left_out) == count:
         raise CompressionError("no file could be compressed")
-    print(f"{len(files) - len(left_out)} of {len(files)} files: {config.out / 'sizes.csv'}")
+    print(f"{count - len(left_out)} of {count} files: {config.out / 'sizes.csv'}")
+    if config.verify:
+        check_results(config.out, config.workers, limits)
 
 
 def _parse(flags: list[str]) -> CompressConfig:

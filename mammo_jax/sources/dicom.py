@@ -1,43 +1,42 @@
 """Mammograms in DICOM files: the stored values, which an archive would compress.
 
 No VOI window and no rescale is applied: compression works on the stored values. The only change is that MONOCHROME1 is
-inverted to the MONOCHROME2 sense. Only the header elements in `_ELEMENTS` are read, so that no name, date or
-description is loaded.
+inverted to the MONOCHROME2 sense. Of the header only the elements of an image are read (`dicom_header`), so that no
+name, date or description is loaded.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import imagecodecs
 import numpy as np
-from pydicom import Dataset, dcmread, uid
-from pydicom.config import disable_value_validation
+from pydicom import Dataset, uid
 from pydicom.encaps import get_frame
-from pydicom.filereader import read_file_meta_info
 from pydicom.pixels import get_decoder
 
 import codec
+from mammo_jax.sources.dicom_header import (
+    check_kind,
+    pydicom_errors,
+    read_header,
+    read_whole,
+    shown_uid,
+    transfer_syntax,
+)
 from mammo_jax.sources.identifiers import keyed_hash
-from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, check_size, read_start
-from mammo_jax.sources.jpeg_header import frame_header
+from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, read_start
+from mammo_jax.sources.jpeg_header import frame_header, missing_of_tile_parts
 from mammo_jax.sources.mammogram import SourceError
-
-_ELEMENTS = [
-    "PatientID", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation", "BitsAllocated",
-    "BitsStored", "HighBit", "PixelRepresentation", "ImagerPixelSpacing", "PixelSpacing", "ImageLaterality",
-    "Laterality", "ViewCodeSequence", "ViewPosition", "LossyImageCompression", "PixelData",
-]  # fmt: skip
 
 _BY_PYDICOM = {
     uid.ImplicitVRLittleEndian: "",
     uid.ExplicitVRLittleEndian: "",
     uid.ExplicitVRBigEndian: "",
+    uid.DeflatedExplicitVRLittleEndian: "",
     uid.RLELossless: "pydicom",
 }
 _BY_IMAGECODECS: dict[str, Callable[[bytes], np.ndarray]] = {
@@ -54,6 +53,8 @@ _BY_IMAGECODECS: dict[str, Callable[[bytes], np.ndarray]] = {
     uid.HTJ2K: imagecodecs.jpeg2k_decode,
 }
 _JPEG_2000 = {uid.JPEG2000Lossless, uid.JPEG2000}
+_JP2_SIGNATURE = b"jP  "  # the type of the first box, T.800 I.5.1
+_HTJ2K = {uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K}
 LOSSY_COMPRESSED = "01"  # Lossy Image Compression (0028,2110); once set, it is never reset
 _LOSSY_SYNTAXES = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K}
 
@@ -79,8 +80,8 @@ def is_dicom(path: Path) -> bool:
 
 def read_patient_id(path: Path, key: bytes) -> str | None:
     """Return the keyed hash of a file's PatientID, or None if it has none, without reading pixels."""
-    with _pydicom_errors(path):
-        return _hashed_patient_id(_read_header(path), key)
+    with pydicom_errors(path):
+        return _hashed_patient_id(_header(path), key)
 
 
 def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Dataset, np.ndarray]:
@@ -89,7 +90,7 @@ def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Da
     Returns
     -------
     instance : pydicom.Dataset
-        Without PixelData.
+        Without PixelData. HighBit is that of the pixels returned.
     pixels : uint8 or uint16 array [rows, columns]
         The stored values; MONOCHROME1 is not inverted.
 
@@ -99,11 +100,13 @@ def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Da
         As `read_dicom`.
     """
     path = Path(path)
-    with _pydicom_errors(path):
-        header = _read_header(path)
-        _check_kind(path, header, max_pixels)
+    with pydicom_errors(path):
+        header = _header(path)
+        check_kind(path, header, max_pixels)
         pixels = _stored_values(path, header)
-        return dcmread(path, stop_before_pixels=True), pixels
+        instance = read_whole(path, header.file_meta.TransferSyntaxUID)
+        instance.HighBit = instance.BitsStored - 1  # where the pixels are now
+        return instance, pixels
 
 
 def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = MAX_PIXELS) -> StoredImage:
@@ -127,9 +130,9 @@ def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = 
         The file is damaged, too large, or not supported; the message names the element.
     """
     path = Path(path)
-    with _pydicom_errors(path):
-        header = _read_header(path)
-        _check_kind(path, header, max_pixels)
+    with pydicom_errors(path):
+        header = _header(path)
+        check_kind(path, header, max_pixels)
         pixels = _stored_values(path, header)
         if header.PhotometricInterpretation == "MONOCHROME1":
             pixels = pixels.dtype.type(2**header.BitsStored - 1) - pixels
@@ -144,27 +147,6 @@ def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = 
         )
 
 
-@contextmanager
-def _pydicom_errors(path: Path) -> Iterator[None]:
-    """Convert any exception of pydicom or a decoder to SourceError.
-
-    Damaged files can cause nearly any exception class. Messages and warnings may quote header values, so they are
-    dropped and only the class is named. In a damaged header any element may contain the text of another, so our
-    messages quote numbers only.
-    """
-    try:
-        with warnings.catch_warnings(), disable_value_validation():
-            warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
-            yield
-    except SourceError:
-        raise
-    except Exception as error:
-        raise SourceError(
-            f"{path}: is a damaged DICOM file or lacks an element that an image needs ({type(error).__name__}); "
-            "export it again"
-        ) from None
-
-
 def _is_already_lossy(header: Dataset) -> bool:
     """Whether the attribute says so, or the way in which the file is compressed."""
     return (
@@ -172,43 +154,34 @@ def _is_already_lossy(header: Dataset) -> bool:
     )
 
 
-def _read_header(path: Path) -> Dataset:
-    try:
-        syntax = read_file_meta_info(path).TransferSyntaxUID
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+def _header(path: Path) -> Dataset:
+    syntax = transfer_syntax(path)
     if syntax not in _BY_PYDICOM and syntax not in _BY_IMAGECODECS:
-        name = syntax.name if syntax in uid.UID_dictionary else "in the header"
         raise SourceError(
-            f"{path}: the transfer syntax {name} is not supported; convert it to Explicit VR Little Endian"
+            f"{path}: the transfer syntax {shown_uid(syntax)} is not supported; convert it to Explicit VR Little Endian"
         )
-    return dcmread(path, specific_tags=_ELEMENTS, defer_size=2**16)
+    return read_header(path, syntax)
 
 
-def _check_kind(path: Path, header: Dataset, max_pixels: int) -> None:
-    accepted: dict[str, tuple[object, ...]] = {
-        "SamplesPerPixel": (1,),
-        "NumberOfFrames": (1, None),
-        "PhotometricInterpretation": ("MONOCHROME1", "MONOCHROME2"),
-        "BitsAllocated": (8, 16),
-        "PixelRepresentation": (0,),
-    }
-    for element, values in accepted.items():
-        value = header.get(element)
-        if value not in values:
-            actual = int(value) if isinstance(value, int) else "missing or another"
-            raise SourceError(
-                f"{path}: {element} is {actual}, but {' or '.join(map(str, values))} is needed "
-                "(unsigned single-frame greyscale); convert it"
-            )
-    check_size(path, int(header.get("Rows") or 0), int(header.get("Columns") or 0), max_pixels)
-    stored = header.get("BitsStored")
-    if stored is None or not 1 <= stored <= header.BitsAllocated:
-        raise SourceError(f"{path}: BitsStored {stored} does not fit BitsAllocated {header.BitsAllocated}; correct it")
-    if header.get("HighBit", stored - 1) != stored - 1:
-        raise SourceError(f"{path}: HighBit is not BitsStored − 1 = {stored - 1}; correct it")
-    if "PixelData" not in header:
-        raise SourceError(f"{path}: has no PixelData; it is not an image")
+def decode_frame(frame: bytes, syntax: str, *, max_pixels: int) -> np.ndarray:
+    """Decode a greyscale frame that stands for itself, as an icon.
+
+    Raises
+    ------
+    SourceError
+        It is damaged, has colours or more pixels than `max_pixels`, or its transfer syntax is not supported.
+    """
+    coded = frame_header(frame)
+    if syntax not in _BY_IMAGECODECS or coded is None or coded.components != 1:
+        raise SourceError("the frame is none that can be decoded")
+    if not 0 < coded.rows * coded.columns <= max_pixels:
+        raise SourceError("the frame is too large")
+    try:
+        return _BY_IMAGECODECS[syntax](frame)
+    except MemoryError:
+        raise
+    except Exception as error:  # imagecodecs has a class for each codec
+        raise SourceError(f"the frame is damaged ({type(error).__name__})") from None
 
 
 def _stored_values(path: Path, header: Dataset) -> np.ndarray:
@@ -216,17 +189,18 @@ def _stored_values(path: Path, header: Dataset) -> np.ndarray:
     syntax = header.file_meta.TransferSyntaxUID
     dtype = np.dtype(f"u{header.BitsAllocated // 8}")
     if syntax in _BY_PYDICOM:
-        # Bits above BitsStored, where older files keep overlays, are cleared by the decoder.
-        samples, _ = get_decoder(syntax).as_array(header, raw=True, decoding_plugin=_BY_PYDICOM[syntax])
+        samples = _decoded_by_pydicom(path, header, syntax)
+        if samples.shape != (header.Rows, header.Columns):
+            raise SourceError(f"{path}: PixelData does not hold one frame of Rows × Columns; export it again")
         return samples.astype(dtype)
     frame = get_frame(header.PixelData, 0, number_of_frames=1)
+    if syntax in _JPEG_2000 | _HTJ2K:
+        frame = _checked_codestream(path, frame)
     coded = frame_header(frame)
     if coded is None or coded.components != 1 or (coded.rows, coded.columns) != (header.Rows, header.Columns):
         raise SourceError(
             f"{path}: the compressed PixelData does not hold one greyscale frame of Rows × Columns; export it again"
         )
-    if syntax in _JPEG_2000:
-        _check_is_whole(path, frame)
     samples = _BY_IMAGECODECS[syntax](frame)
     fits = samples.dtype.kind == "u" and int(samples.max()) < 2**header.BitsStored
     if not fits or samples.shape != (header.Rows, header.Columns):
@@ -237,16 +211,43 @@ def _stored_values(path: Path, header: Dataset) -> np.ndarray:
     return samples.astype(dtype)
 
 
-def _check_is_whole(path: Path, frame: bytes) -> None:
-    """Raise SourceError for a JPEG 2000 frame that is damaged or ends early, which OpenJPEG may pass over."""
+def _decoded_by_pydicom(path: Path, header: Dataset, syntax: uid.UID) -> np.ndarray:
+    """Decode native and RLE samples. Other bits than those stored, where older files keep overlays, are cleared."""
+    shift = header.get("HighBit", header.BitsStored - 1) + 1 - header.BitsStored
+    decode = get_decoder(syntax).as_array
+    if not shift:
+        return decode(header, raw=True, decoding_plugin=_BY_PYDICOM[syntax])[0]
+    # Left-justified. The decoder clears the bits above BitsStored, so it gets them all.
+    stored = header.BitsStored
+    header.BitsStored, header.HighBit = header.BitsAllocated, header.BitsAllocated - 1
+    samples = decode(header, raw=True, decoding_plugin=_BY_PYDICOM[syntax])[0]
+    header.BitsStored, header.HighBit = stored, stored - 1
+    if (samples & (2**shift - 1)).any():
+        raise SourceError(
+            f"{path}: HighBit says that the lowest {shift} bits of each sample are unused, but they are not 0: either "
+            f"HighBit is wrong, and should be BitsStored − 1 = {stored - 1}, or overlays are there; export it again"
+        )
+    return samples >> shift & (2**stored - 1)
+
+
+def _checked_codestream(path: Path, frame: bytes) -> bytes:
+    """Return the JPEG 2000 codestream of a frame, which is in a JP2 file in objects of some makers.
+
+    Raises SourceError where it is damaged or ends early, which OpenJPEG may pass over. Of HTJ2K, and of other kinds
+    that our decoder does not read, only the markers are checked: that every tile-part is there as long as it says.
+    """
+    codestream = codec.unwrap_jp2(frame) if frame[4:8] == _JP2_SIGNATURE else frame
     try:
-        codec.check_codestream(frame)
+        codec.check_codestream(codestream)
     except codec.UnsupportedCodestreamError:
-        return  # by our decoder; this is no matter of wholeness
+        missing = missing_of_tile_parts(codestream)
+        if missing:
+            raise SourceError(f"{path}: the JPEG 2000 PixelData are not whole ({missing}); export it again") from None
     except codec.LimitError as error:
         raise SourceError(f"{path}: the JPEG 2000 PixelData need too much memory ({error})") from None
     except codec.CodestreamError as error:
         raise SourceError(f"{path}: the JPEG 2000 PixelData are not whole ({error}); export it again") from None
+    return codestream
 
 
 def _hashed_patient_id(header: Dataset, key: bytes) -> str | None:

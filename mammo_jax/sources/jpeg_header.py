@@ -1,7 +1,7 @@
-"""The frame size in the header of a JPEG, JPEG-LS or JPEG 2000 codestream, read without decoding.
+"""What the markers of a JPEG, JPEG-LS or JPEG 2000 codestream say, read without decoding.
 
 A compressed frame states its own size, besides that in the DICOM header. It is checked first, because a decoder would
-allocate memory for any size.
+allocate memory for any size. A JPEG 2000 codestream says how long each of its tile-parts is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import struct
 from typing import NamedTuple
 
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC, SIZ: ITU-T T.800 A.4.1, A.5.1
+_SOT, _EOC = 0xFF90, b"\xff\xd9"
+_SOT_BYTES = 12  # T.800 A.4.2
 _JPEG_START = b"\xff\xd8"  # SOI: ITU-T T.81 B.2.1
 # SOF0 … SOF15 without DHT, JPG and DAC (T.81 table B.1), and SOF55 of JPEG-LS (T.87 C.1.1).
 _JPEG_FRAMES = (set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
@@ -48,3 +50,27 @@ def _jpeg_frame_header(codestream: bytes) -> FrameHeader | None:
         if marker & 0xFF in _JPEG_FRAMES:
             return FrameHeader(*struct.unpack_from(">HHB", codestream, position + 5))
         position += 2 + length
+
+
+def missing_of_tile_parts(codestream: bytes) -> str:
+    """Say what is missing of a JPEG 2000 codestream by the lengths of its tile-parts (T.800 A.4.2); "" for nothing.
+
+    This is the same for HTJ2K (T.814). Damage within a tile-part is not seen.
+    """
+    position, parts = 2, 0
+    try:
+        while struct.unpack_from(">H", codestream, position)[0] != _SOT:
+            position += 2 + struct.unpack_from(">H", codestream, position + 2)[0]
+        while struct.unpack_from(">H", codestream, position)[0] == _SOT:
+            (length,) = struct.unpack_from(">I", codestream, position + 6)
+            parts += 1
+            if length == 0:  # the last one reaches to the end
+                return "" if codestream.rstrip(b"\0").endswith(_EOC) else "the marker of the end is missing"
+            if length < _SOT_BYTES or position + length > len(codestream):
+                return f"tile-part {parts} ends early"
+            position += length
+    except struct.error:
+        return "it ends early" if parts == 0 else "the marker of the end is missing"
+    if codestream[position : position + 2] != _EOC:
+        return f"no tile-part begins at byte {position}, after tile-part {parts}"
+    return ""

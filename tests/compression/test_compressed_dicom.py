@@ -1,11 +1,13 @@
 """DICOM objects that carry our codestreams, read back by pydicom, decoded by OpenJPEG (Pillow, imagecodecs)."""
 
+import struct
+
 import imagecodecs
 import numpy as np
 import pytest
-from dicom_files import SECRETS, dataset, write
+from dicom_files import SECRETS, dataset, encapsulated, write
 from pydicom import Dataset, dcmread, uid
-from pydicom.encaps import get_frame
+from pydicom.encaps import encapsulate, encapsulate_extended, get_frame
 from pydicom.sequence import Sequence
 
 import codec
@@ -122,3 +124,119 @@ def test_what_would_be_lost_is_refused(tmp_path):
     original.PixelData = PIXELS.astype(">u2").tobytes()
     with pytest.raises(SourceError, match="big-endian"):
         compressed(tmp_path, original)
+
+
+def test_what_follows_the_pixels_stays(tmp_path):
+    original = dataset(PIXELS)
+    original.add_new((0x7FE1, 0x0010), "LO", "SOMEONE")
+    original.add_new((0x7FE1, 0x1001), "OB", b"abcd")
+    original.DataSetTrailingPadding = b"\0\0"
+    for lossless in (False, True):
+        _, after, _ = compressed(tmp_path, original, lossless=lossless)
+        assert after[0x7FE1, 0x1001].value == b"abcd"
+        assert after.DataSetTrailingPadding == b"\0\0"
+
+
+def test_offset_tables_of_the_old_frames_go(tmp_path):
+    original = encapsulated(dataset(PIXELS), uid.JPEG2000Lossless, b"ab")
+    codestream = codec.encode_lossless(PIXELS, bits_stored=12).codestream
+    original.PixelData, original.ExtendedOffsetTable, original.ExtendedOffsetTableLengths = encapsulate_extended(
+        [codestream]
+    )
+    _, after, _ = compressed(tmp_path, original)
+    assert "ExtendedOffsetTable" not in after
+    assert "ExtendedOffsetTableLengths" not in after
+    assert get_frame(after.PixelData, 0, number_of_frames=1).startswith(b"\xff\x4f")
+
+
+def with_icon(coded, **elements):
+    original = encapsulated(dataset(PIXELS), uid.JPEGLosslessSV1, imagecodecs.ljpeg_encode(PIXELS, bitspersample=12))
+    icon = Dataset()
+    values = {
+        "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "Rows": 8, "Columns": 9, "BitsAllocated": 8,
+        "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0, "PixelData": encapsulate([coded]),
+    }  # fmt: skip
+    for name, value in (values | elements).items():
+        setattr(icon, name, value)
+    icon["PixelData"].VR, icon["PixelData"].is_undefined_length = "OB", True
+    original.IconImageSequence = Sequence([icon])
+    return original
+
+
+def test_an_icon_gets_out_of_the_old_transfer_syntax_without_loss(tmp_path):
+    small = (PIXELS[:8, :9] >> 4).astype(np.uint8)
+    _, after, _ = compressed(tmp_path, with_icon(imagecodecs.ljpeg_encode(small)))
+    (icon,) = after.IconImageSequence
+    assert icon.PixelData == small.tobytes()
+    assert not icon["PixelData"].is_undefined_length
+    assert "icon" not in after.DerivationDescription
+
+
+@pytest.mark.parametrize("damage", [{"Rows": 7}, {"BitsAllocated": 16}, {"PixelData": encapsulate([b"no image"])}])
+def test_an_icon_that_cannot_be_decoded_is_removed_with_a_note(tmp_path, damage):
+    coded = imagecodecs.ljpeg_encode((PIXELS[:8, :9] >> 4).astype(np.uint8))
+    _, after, _ = compressed(tmp_path, with_icon(coded, **damage))
+    assert "IconImageSequence" not in after
+    assert "icon removed" in after.DerivationDescription
+
+
+def test_native_icons_stay(tmp_path):
+    icon = Dataset()
+    icon.Rows, icon.Columns, icon.BitsAllocated, icon.PixelData = 2, 2, 8, b"abcd"
+    icon["PixelData"].VR = "OB"
+    _, after, _ = compressed(tmp_path, dataset(PIXELS, IconImageSequence=Sequence([icon])))
+    assert after.IconImageSequence[0].PixelData == b"abcd"
+
+
+def test_retired_curves_and_other_ambiguous_elements_of_implicit_vr_stay(tmp_path):
+    original = dataset(PIXELS, SmallestImagePixelValue=3)
+    original.add_new((0x5000, 0x0103), "US", 0)
+    original.add_new((0x5000, 0x3000), "OW", b"abcdefgh")
+    original.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
+    for lossless in (False, True):
+        _, after, _ = compressed(tmp_path, original, lossless=lossless)
+        assert after[0x5000, 0x3000].value == b"abcdefgh"
+        assert after[0x5000, 0x3000].VR == "OW"
+    assert after.SmallestImagePixelValue == 3
+
+
+@pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID"])
+@pytest.mark.parametrize("lossless", [False, True])
+def test_an_object_without_its_uids_is_refused_by_name(tmp_path, keyword, lossless):
+    path = write(tmp_path / "before.dcm", dataset(PIXELS))
+    instance, pixels = read_instance(path)
+    delattr(instance, keyword)
+    codestream = codec.encode(pixels, 20, bits_stored=12).codestream
+    with pytest.raises(SourceError, match=f"{keyword} is missing"):
+        compressed_instance(instance, codestream, lossless=lossless, ratio=20.0)
+
+
+def test_a_damaged_element_is_one_error_that_quotes_nothing(tmp_path):
+    contents = write(tmp_path / "a.dcm", dataset(PIXELS)).read_bytes()
+    place = contents.index(struct.pack("<HH2s", 0x0028, 0x0002, b"US"))
+    no_whole_double = struct.pack("<HH2sH", 0x0018, 0x9073, b"FD", 6) + b"Gerda!"
+    (tmp_path / "a.dcm").write_bytes(contents[:place] + no_whole_double + contents[place:])
+    instance, pixels = read_instance(tmp_path / "a.dcm")
+    codestream = codec.encode(pixels, 20, bits_stored=12).codestream
+    with pytest.raises(SourceError, match=r"the element \(0018,9073\) is damaged") as raised:
+        write_instance(tmp_path / "b.dcm", compressed_instance(instance, codestream, lossless=False, ratio=20.0))
+    assert "Gerda" not in str(raised.value)
+    assert not (tmp_path / "b.dcm").exists()
+
+
+def test_the_small_files_that_failed_once(shared_data, tmp_path):
+    reasons = {}
+    for path in sorted((shared_data / "cases" / "dicom").glob("*.dcm")):
+        try:
+            instance, pixels = read_instance(path)
+            codestream = codec.encode(pixels, 20, bits_stored=int(instance.BitsStored)).codestream
+            after = compressed_instance(instance, codestream, lossless=False, ratio=20.0)
+            write_instance(tmp_path / path.name, after)
+            assert dcmread(tmp_path / path.name).pixel_array.shape == pixels.shape
+        except SourceError as error:
+            reasons[path.name] = str(error)
+    assert set(reasons) == {"02_meta_without_ts.dcm", "07_no_sopclass.dcm", "hang_nest300.dcm", "r15_tomo.dcm"}
+    assert "TransferSyntaxUID is missing" in reasons["02_meta_without_ts.dcm"]
+    assert "SOPClassUID is missing" in reasons["07_no_sopclass.dcm"]
+    assert "nested more than" in reasons["hang_nest300.dcm"]
+    assert "NumberOfFrames is 4" in reasons["r15_tomo.dcm"]

@@ -1,0 +1,159 @@
+"""Whether results are still as they were written, and decode alike elsewhere.
+
+The hashes in sizes.csv find any change of a file. Files that have not changed are decoded by our codec, imagecodecs and
+pylibjpeg-openjpeg, and compared. (Both others have OpenJPEG inside, each a build of its own.)
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import openjpeg
+from pydicom import dcmread
+from pydicom.encaps import get_frame
+from tqdm import tqdm
+
+import codec
+from mammo_jax.compression.files import shown
+from mammo_jax.compression.ladder import CompressionError
+from mammo_jax.compression.listing import TABLES
+from mammo_jax.files import sha256_file
+from mammo_jax.limited_processes import Limits, Stopped, results_within_limits
+from mammo_jax.sources.dicom import is_dicom
+
+OTHER_DECODERS = {
+    "imagecodecs": imagecodecs.jpeg2k_decode,
+    "pylibjpeg-openjpeg": lambda codestream: openjpeg.decode(io.BytesIO(codestream)),
+}
+ROUNDING = 1  # grey levels between decoders whose 9/7 transforms compute in other precisions; T.803 allows more
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """What sizes.csv says of one result.
+
+    Attributes
+    ----------
+    name : str
+        Path of its input as in the table, with the ratio.
+    sha256 : str
+    codestream_bytes : int
+    lossless : bool
+    """
+
+    name: str
+    sha256: str
+    codestream_bytes: int
+    lossless: bool
+
+
+def read_written_files(out: Path) -> list[WrittenFile]:
+    """Read sizes.csv; the layers of one file, which are rows of their own, become one.
+
+    Raises
+    ------
+    CompressionError
+        There is no such table, or it has no hashes.
+    """
+    table = out / "sizes.csv"
+    if not table.is_file():
+        raise CompressionError(f"{table}: is missing; give the folder that `mammo-jax compress --out` wrote")
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    written: dict[tuple[str, str], WrittenFile] = {}
+    try:
+        for row in rows:  # the last layer is the whole file
+            ratio = "" if row["layer"] else row["ratio"]
+            name = f"{row['path']} at ratio {ratio}" if ratio else row["path"]
+            written[row["image_id"], ratio] = WrittenFile(
+                name, row["file_sha256"], int(row["codestream_bytes"]), math.isinf(float(row["psnr"]))
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CompressionError(f"{table}: is damaged, or of a version without hashes; compress again") from error
+    return list(written.values())
+
+
+def changed_files(out: Path, written: list[WrittenFile]) -> tuple[list[str], dict[Path, WrittenFile]]:
+    """Compare all files below a folder with the hashes in its table.
+
+    Returns
+    -------
+    problems : list of str
+        A line for each file that the table does not have, and for each row whose file is not there.
+    unchanged : dict
+        The other files.
+    """
+    problems = []
+    unchanged = {}
+    of_hash = {file.sha256: file for file in written}
+    left = Counter(file.sha256 for file in written)  # equal results of equal inputs are several files
+    for path in _results(out):
+        digest = sha256_file(path)
+        if digest in of_hash:
+            unchanged[path] = of_hash[digest]
+            left[digest] -= 1
+        else:
+            problems.append(f"{shown(str(path.relative_to(out)))}: has changed, or is no result of this run")
+    problems += [f"{file.name}: its result is missing or has changed" for file in written if left[file.sha256] > 0]
+    return problems, unchanged
+
+
+def _results(out: Path) -> Iterator[Path]:
+    for path in sorted(out.rglob("*")):
+        if path.is_file() and path.name[0] != "." and str(path.relative_to(out)) not in TABLES:
+            yield path
+
+
+def verify_results(out: Path, workers: int, limits: Limits) -> list[str]:
+    """Check all results in a folder by their hashes, and decode those that are unchanged.
+
+    Returns
+    -------
+    list of str
+        What is wrong, a line each.
+
+    Raises
+    ------
+    CompressionError
+        As `read_written_files`.
+    """
+    problems, unchanged = changed_files(out, read_written_files(out))
+    results = results_within_limits(_difference, list(unchanged.items()), workers, limits)
+    for path, result in zip(unchanged, tqdm(results, "verifying", len(unchanged), unit="file")):
+        problem = result.reason if isinstance(result, Stopped) else result
+        if problem:
+            problems.append(f"{shown(str(path.relative_to(out)))}: {problem}")
+    return problems
+
+
+def _difference(item: tuple[Path, WrittenFile]) -> str | None:
+    """Say how a result differs between decoders; None where it does not."""
+    path, written = item
+    contents = path.read_bytes()
+    if is_dicom(path):
+        instance = dcmread(path)
+        frame = get_frame(instance.PixelData, 0, number_of_frames=1)
+        codestream = frame[: written.codestream_bytes]
+        if len(frame) != written.codestream_bytes + written.codestream_bytes % 2:
+            return f"its frame has {len(frame)} bytes, but its codestream {written.codestream_bytes}"
+    else:
+        codestream = codec.unwrap_jp2(contents) if path.suffix == ".jp2" else contents
+        if len(codestream) != written.codestream_bytes:
+            return f"its codestream has {len(codestream)} bytes, and not {written.codestream_bytes}"
+    ours = codec.decode(codestream)
+    for name, decode in OTHER_DECODERS.items():
+        theirs = decode(codestream)
+        if theirs.shape != ours.shape:
+            return f"{name} decodes {theirs.shape} and not {ours.shape} pixels"
+        most = int(np.abs(theirs.astype(np.int32) - ours.astype(np.int32)).max())
+        if most > (0 if written.lossless else ROUNDING):
+            return f"{name} decodes pixels that differ by up to {most} grey levels from ours"
+    return None

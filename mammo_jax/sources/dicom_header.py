@@ -1,0 +1,177 @@
+"""Headers of DICOM files: read within limits, and checked to be those of an image that can be compressed.
+
+Every error is one SourceError that names the file and the element. In a damaged header any element may contain the text
+of another, so messages quote numbers, UIDs and defined terms only.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset, dcmread, uid
+from pydicom.config import disable_value_validation
+from pydicom.filereader import read_dataset
+
+from mammo_jax.sources.dicom_structure import check_structure, meta_information
+from mammo_jax.sources.image_files import check_size
+from mammo_jax.sources.mammogram import SourceError
+
+_ELEMENTS = [
+    "SOPClassUID", "PatientID", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ImagerPixelSpacing", "PixelSpacing",
+    "ImageLaterality", "Laterality", "ViewCodeSequence", "ViewPosition", "LossyImageCompression", "PixelData",
+]  # fmt: skip
+_DEFERRED = 2**16  # larger elements are read from the file when they are needed
+_UID = re.compile(r"[0-9.]{1,64}")
+# PS3.3 C.7.6.3.1.2, the retired ones too.
+_PHOTOMETRIC_TERMS = {
+    "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "XYB", "YBR_FULL", "YBR_FULL_422",
+    "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT",
+}  # fmt: skip
+_ACCEPTED: dict[str, tuple[object, ...]] = {
+    "SamplesPerPixel": (1,),
+    "NumberOfFrames": (1, None),
+    "PhotometricInterpretation": ("MONOCHROME1", "MONOCHROME2"),
+    "BitsAllocated": (8, 16),
+    "PixelRepresentation": (0,),
+}
+# They have pixel data, but what a pixel shows is no image: labels, doses.
+_NO_IMAGES = {uid.SegmentationStorage, uid.UID("1.2.840.10008.5.1.4.1.1.66.7"), uid.RTDoseStorage}
+
+
+@contextmanager
+def pydicom_errors(path: Path) -> Iterator[None]:
+    """Convert any exception of pydicom or a decoder to SourceError, except those of memory.
+
+    Damaged files can cause nearly any exception class. Messages and warnings may quote header values, so they are
+    dropped and only the class is named.
+    """
+    try:
+        with warnings.catch_warnings(), disable_value_validation():
+            warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
+            yield
+    except (SourceError, MemoryError):
+        raise
+    except Exception as error:
+        raise SourceError(f"{path}: is a damaged DICOM file ({type(error).__name__}); export it again") from None
+
+
+def transfer_syntax(path: Path) -> uid.UID:
+    """Return the UID of the transfer syntax.
+
+    Raises
+    ------
+    SourceError
+        The file cannot be opened, or does not say its transfer syntax.
+    """
+    try:
+        contents = meta_information(path)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    meta = read_dataset(io.BytesIO(contents), is_implicit_VR=False, is_little_endian=True)
+    syntax = meta.get("TransferSyntaxUID")
+    if not syntax:
+        raise SourceError(f"{path}: TransferSyntaxUID is missing in the file meta information; export it again")
+    return syntax
+
+
+class _BoundedFile(io.BufferedReader):
+    """A file that is not read beyond its end: `read` takes memory for all bytes that it is asked for."""
+
+    def __init__(self, path: Path):
+        super().__init__(io.FileIO(str(path)))
+        self._bytes = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, self._bytes - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
+def _read(path: Path, **options: Any) -> Dataset:
+    with _BoundedFile(path) as stream:
+        return dcmread(stream, **options)
+
+
+def read_whole(path: Path, syntax: uid.UID) -> Dataset:
+    """Read all elements but PixelData, those after it included."""
+    check_structure(path, syntax)
+    instance = _read(path)
+    del instance.PixelData
+    return instance
+
+
+def read_header(path: Path, syntax: uid.UID) -> Dataset:
+    """Read the elements that an image needs.
+
+    Raises
+    ------
+    SourceError
+        The file has too many elements, or too deep sequences.
+    """
+    check_structure(path, syntax)
+    # A deferred element is sought in the file as it lies on the disk, where that of a deflated one is another.
+    defer = None if syntax == uid.DeflatedExplicitVRLittleEndian else _DEFERRED
+    return _read(path, specific_tags=_ELEMENTS, defer_size=defer)
+
+
+def check_kind(path: Path, header: Dataset, max_pixels: int) -> None:
+    """Raise SourceError unless the header is that of a single-frame, unsigned, 8- or 16-bit greyscale image."""
+    _check_is_image(path, header)
+    for element, values in _ACCEPTED.items():
+        value = header.get(element)
+        if value not in values:
+            raise SourceError(
+                f"{path}: {element} is {_shown(element, value)}"
+                + (
+                    "; export it again"
+                    if value is None
+                    else f", but {' or '.join(map(str, values))} is needed "
+                    "(unsigned single-frame greyscale); convert it"
+                )
+            )
+    for element in ("Rows", "Columns", "BitsStored"):
+        if header.get(element) is None:
+            raise SourceError(f"{path}: {element} is missing; export it again")
+    check_size(path, int(header.Rows), int(header.Columns), max_pixels)
+    if not 1 <= header.BitsStored <= header.BitsAllocated:
+        raise SourceError(
+            f"{path}: BitsStored {header.BitsStored} does not fit BitsAllocated {header.BitsAllocated}; correct it"
+        )
+    if not header.BitsStored - 1 <= header.get("HighBit", header.BitsStored - 1) < header.BitsAllocated:
+        raise SourceError(
+            f"{path}: HighBit {header.HighBit} fits neither BitsStored {header.BitsStored} nor BitsAllocated "
+            f"{header.BitsAllocated}; export it again"
+        )
+
+
+def _check_is_image(path: Path, header: Dataset) -> None:
+    sop_class = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    name = shown_uid(sop_class)
+    if sop_class in _NO_IMAGES or ("PixelData" not in header and "Image Storage" not in name):
+        raise SourceError(f"{path}: no image (SOP class {name}); there is nothing to compress")
+    if "PixelData" not in header:
+        raise SourceError(f"{path}: PixelData is missing (SOP class {name}); export it again")
+
+
+def shown_uid(value: object) -> str:
+    """Return the name of a UID of the standard, another UID itself, and no text that is none."""
+    if not value:
+        return "missing"
+    text = str(value)
+    if text in uid.UID_dictionary:
+        return uid.UID(text).name
+    return text if _UID.fullmatch(text) else "(no valid UID)"
+
+
+def _shown(element: str, value: object) -> str:
+    if value is None:
+        return "missing"
+    if isinstance(value, int):
+        return str(int(value))
+    return str(value) if element == "PhotometricInterpretation" and value in _PHOTOMETRIC_TERMS else "another"
