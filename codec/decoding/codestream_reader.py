@@ -40,6 +40,7 @@ SOT_START = SOT.to_bytes(2) + (SOT_BYTES - 2).to_bytes(2)  # marker and Lsot; ca
 END = EOC.to_bytes(2)
 PART_NUMBERS = 256  # TPsot is a byte
 MAX_PADDING = 64
+MAX_REREADINGS = 8  # how often a byte of damaged data may be read as part of a header; overlapping headers could be endless
 WAY_OUT = "; codec.decode(…, strict=False) reads what is left"
 
 
@@ -78,6 +79,7 @@ class _Parser:
         self.tiles: dict[int, Tile] = {}
         self.packed: dict[int, bytes] = {}
         self.tile_parts = 0
+        self.header_bytes = 0
         self.last_tile = 0
         self.ends_early = False
         self.cut_tile: int | None = None
@@ -102,6 +104,9 @@ class _Parser:
             self.tile_parts += 1
             if self.strict and self.damage:
                 raise CodestreamError(self.damage[0] + WAY_OUT)
+            if position is not None and self.header_bytes > MAX_REREADINGS * len(self.data):
+                self.damage.append(f"from byte {position} on: not read, as headers overlap too often")
+                position = None
         if not self.tiles:
             raise CodestreamError("the codestream holds no tile-part")
         return Codestream(
@@ -141,6 +146,7 @@ class _Parser:
             if tile is not None and header is NO_PARAMETERS:
                 header = tile.header = Header()
             self._segment(marker, self.data[position + 4 : end], header, packed)
+            self.header_bytes += end - position
             position = end
         return None
 

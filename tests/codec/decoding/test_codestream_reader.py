@@ -192,3 +192,13 @@ def test_tile_parts_without_sod_hold_nothing(openjpeg_glymur, tmp_path):
     with pytest.warns(codec.DamageWarning) as caught:
         assert (codec.decode(only_stubs, strict=False) == 128).all()
     assert sorted(caught[0].message.lost_tiles) == [0, 1, 2]
+
+
+def test_headers_that_overlap_are_not_read_without_end():
+    """Each of many SOT marker segments begins a header that leads to the end of the data, over all the others."""
+    part = segment(0xFF90, "HIBB", 0, 0, 1, 2) + struct.pack(">HH", 0xFF64, 4094)  # a COM over 256 such parts
+    forged = stream(parts=tile_part(parts=2) + part * 20_000)
+    parsed = read_codestream(forged, strict=False)
+    assert len(parsed.damage) < 200
+    assert "overlap" in parsed.damage[-1]
+    assert len(parsed.tiles[0].bodies) == 1
