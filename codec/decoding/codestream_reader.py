@@ -40,7 +40,9 @@ SOT_START = SOT.to_bytes(2) + (SOT_BYTES - 2).to_bytes(2)  # marker and Lsot; ca
 END = EOC.to_bytes(2)
 PART_NUMBERS = 256  # TPsot is a byte
 MAX_PADDING = 64
-MAX_REREADINGS = 8  # how often a byte of damaged data may be read as part of a header; overlapping headers could be endless
+MAX_REREADINGS = (
+    8  # how often a byte of damaged data may be read as part of a header; overlapping headers could be endless
+)
 WAY_OUT = "; codec.decode(…, strict=False) reads what is left"
 
 

@@ -14,7 +14,6 @@ from filelock import FileLock, Timeout
 
 from mammo_jax.errors import UserError
 
-
 LOCK = ".lock"
 
 
