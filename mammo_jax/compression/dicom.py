@@ -81,7 +81,7 @@ def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool,
         An element that every object needs is missing, an element is damaged, the object is big-endian, or it has an
         overlay in unused bits of its pixels, which would be lost.
     """
-    _check_convertible(instance)
+    check_convertible(instance)
     compressed = copy.deepcopy(instance)
     compressed.file_meta.TransferSyntaxUID = uid.JPEG2000Lossless if lossless else uid.JPEG2000
     compressed.file_meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
@@ -114,7 +114,8 @@ def write_instance(path: Path, instance: Dataset) -> None:
         temporary.write_bytes(contents.getbuffer())
 
 
-def _check_convertible(instance: Dataset) -> None:
+def check_convertible(instance: Dataset) -> None:
+    """Raise SourceError for an object that cannot be written again with compressed pixel data."""
     for keyword in ("SOPClassUID", "SOPInstanceUID"):
         if not instance.get(keyword):
             raise SourceError(f"{keyword} is missing, which every DICOM object needs; export it again")

@@ -81,7 +81,7 @@ def is_dicom(path: Path) -> bool:
 def read_patient_id(path: Path, key: bytes) -> str | None:
     """Return the keyed hash of a file's PatientID, or None if it has none, without reading pixels."""
     with pydicom_errors(path):
-        return _hashed_patient_id(_header(path), key)
+        return hashed_patient_id(_header(path), key)
 
 
 def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Dataset, np.ndarray]:
@@ -140,15 +140,15 @@ def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = 
             pixels=pixels,
             bits_stored=int(header.BitsStored),
             pixel_pitch=_pixel_pitch(header),
-            laterality=_laterality(header),
-            view=_view(header),
-            already_lossy=_is_already_lossy(header),
-            patient_id=None if key is None else _hashed_patient_id(header, key),
+            laterality=laterality(header),
+            view=view(header),
+            already_lossy=is_already_lossy(header),
+            patient_id=None if key is None else hashed_patient_id(header, key),
         )
 
 
-def _is_already_lossy(header: Dataset) -> bool:
-    """Whether the attribute says so, or the way in which the file is compressed."""
+def is_already_lossy(header: Dataset) -> bool:
+    """Return whether the attribute says so, or the way in which the file is compressed."""
     return (
         header.get("LossyImageCompression") == LOSSY_COMPRESSED or header.file_meta.TransferSyntaxUID in _LOSSY_SYNTAXES
     )
@@ -156,11 +156,16 @@ def _is_already_lossy(header: Dataset) -> bool:
 
 def _header(path: Path) -> Dataset:
     syntax = transfer_syntax(path)
+    check_syntax(path, syntax)
+    return read_header(path, syntax)
+
+
+def check_syntax(path: Path, syntax: str) -> None:
+    """Raise SourceError for a transfer syntax that no decoder here reads."""
     if syntax not in _BY_PYDICOM and syntax not in _BY_IMAGECODECS:
         raise SourceError(
             f"{path}: the transfer syntax {shown_uid(syntax)} is not supported; convert it to Explicit VR Little Endian"
         )
-    return read_header(path, syntax)
 
 
 def decode_frame(frame: bytes, syntax: str, *, max_pixels: int) -> np.ndarray:
@@ -250,7 +255,8 @@ def _checked_codestream(path: Path, frame: bytes) -> bytes:
     return codestream
 
 
-def _hashed_patient_id(header: Dataset, key: bytes) -> str | None:
+def hashed_patient_id(header: Dataset, key: bytes) -> str | None:
+    """Return the keyed hash of PatientID, or None without one."""
     patient_id = str(header.get("PatientID") or "").strip()
     return keyed_hash(patient_id, key, "patient") if patient_id else None
 
@@ -264,12 +270,14 @@ def _pixel_pitch(header: Dataset) -> float | None:
     return rows if usable else None
 
 
-def _laterality(header: Dataset) -> Literal["L", "R"] | None:
+def laterality(header: Dataset) -> Literal["L", "R"] | None:
+    """Return the breast's side."""
     value = header.get("ImageLaterality") or header.get("Laterality")
     return value if value in ("L", "R") else None
 
 
-def _view(header: Dataset) -> str | None:
+def view(header: Dataset) -> str | None:
+    """Return the view's abbreviation in CID 4014 of PS3.16, or None for another."""
     codes = header.get("ViewCodeSequence")
     if codes and (view := _VIEW_CODES.get(codes[0].get("CodeValue", ""))):
         return view

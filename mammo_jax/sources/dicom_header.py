@@ -22,7 +22,7 @@ from mammo_jax.sources.dicom_structure import check_structure, meta_information
 from mammo_jax.sources.image_files import check_size
 from mammo_jax.sources.mammogram import SourceError
 
-_ELEMENTS = [
+ELEMENTS = [
     "SOPClassUID", "PatientID", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ImagerPixelSpacing", "PixelSpacing",
     "ImageLaterality", "Laterality", "ViewCodeSequence", "ViewPosition", "LossyImageCompression", "PixelData",
@@ -81,7 +81,7 @@ def transfer_syntax(path: Path) -> uid.UID:
     return syntax
 
 
-class _BoundedFile(io.BufferedReader):
+class BoundedFile(io.BufferedReader):
     """A file that is not read beyond its end: `read` takes memory for all bytes that it is asked for."""
 
     def __init__(self, path: Path):
@@ -94,7 +94,7 @@ class _BoundedFile(io.BufferedReader):
 
 
 def _read(path: Path, **options: Any) -> Dataset:
-    with _BoundedFile(path) as stream:
+    with BoundedFile(path) as stream:
         return dcmread(stream, **options)
 
 
@@ -117,7 +117,7 @@ def read_header(path: Path, syntax: uid.UID) -> Dataset:
     check_structure(path, syntax)
     # A deferred element is sought in the file as it lies on the disk, where that of a deflated one is another.
     defer = None if syntax == uid.DeflatedExplicitVRLittleEndian else _DEFERRED
-    return _read(path, specific_tags=_ELEMENTS, defer_size=defer)
+    return _read(path, specific_tags=ELEMENTS, defer_size=defer)
 
 
 def check_kind(path: Path, header: Dataset, max_pixels: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL.ImageFile import ImageFile
@@ -55,6 +55,28 @@ class StoredImage:
     patient_id: str | None = None
 
 
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the header of an image file says.
+
+    Attributes
+    ----------
+    kind : {"PNG", "TIFF", "PGM"}
+    rows, columns : int
+    bits_allocated : {8, 16}
+    bits_stored : int or None
+        None if the format does not have it (PNG, TIFF).
+    already_lossy : bool
+    """
+
+    kind: Literal["PNG", "TIFF", "PGM"]
+    rows: int
+    columns: int
+    bits_allocated: int
+    bits_stored: int | None = None
+    already_lossy: bool = False
+
+
 def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> StoredImage:
     """Read an 8- or 16-bit greyscale PNG, TIFF or binary PGM; the format is detected from the first bytes.
 
@@ -64,13 +86,38 @@ def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> StoredImage
         The file cannot be read, has another format, is damaged, or has more pixels than `max_pixels`.
     """
     path = Path(path)
+    readers = {"PNG": _read_png, "TIFF": _read_tiff, "PGM": _read_pgm}
+    return readers[image_kind(path)](path, max_pixels)
+
+
+def read_image_header(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+    """Read the header of a file that `read_image` reads, and no pixels.
+
+    Raises
+    ------
+    SourceError
+        As `read_image`, as far as the header shows it.
+    """
+    path = Path(path)
+    kind = image_kind(path)
+    if kind == "PGM":
+        pgm = _pgm_layout(path, max_pixels)
+        return ImageHeader(kind, pgm.rows, pgm.columns, 8 * pgm.dtype.itemsize, pgm.maxval.bit_length())
+    with (_open_png if kind == "PNG" else _open_tiff)(path, max_pixels) as image:
+        lossy = isinstance(image, TiffImageFile) and _is_lossy_tiff(image)
+        bits = 8 if image.mode == "L" else 16
+        return ImageHeader(kind, image.height, image.width, bits, already_lossy=lossy)
+
+
+def image_kind(path: Path) -> Literal["PNG", "TIFF", "PGM"]:
+    """Return a file's format by its first bytes; SourceError if it is none of these."""
     start = read_start(path, 16)
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _read_png(path, max_pixels)
+        return "PNG"
     if start.startswith(_TIFF_SIGNATURES):
-        return _read_tiff(path, max_pixels)
+        return "TIFF"
     if start.startswith(b"P5"):
-        return _read_pgm(path, max_pixels)
+        return "PGM"
     raise SourceError(f"{path}: is neither PNG, TIFF, binary PGM (P5) nor DICOM; convert it to one of these")
 
 
@@ -96,13 +143,16 @@ def check_size(path: Path, rows: int, columns: int, max_pixels: int) -> None:
 
 @contextmanager
 def _pillow_errors(path: Path) -> Iterator[None]:
-    # Pillow raises nearly any exception class for damaged files, so all of them are converted to SourceError.
+    # Pillow raises nearly any exception class for damaged files, so all of them are converted to SourceError. What it
+    # raises itself says what is damaged; any other may quote a text of the file.
     try:
         yield
     except SourceError:
         raise
     except Exception as error:
-        raise SourceError(f"{path}: is damaged or has an unsupported format ({error}); save it again") from error
+        own = isinstance(error, SyntaxError | OSError)
+        detail = getattr(error, "strerror", None) or (str(error) if own else type(error).__name__)
+        raise SourceError(f"{path}: is damaged or has an unsupported format ({detail}); save it again") from error
 
 
 def _pixels(path: Path, image: ImageFile) -> np.ndarray:
@@ -113,36 +163,66 @@ def _pixels(path: Path, image: ImageFile) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=np.uint8 if array.itemsize == 1 else np.uint16)
 
 
-def _read_png(path: Path, max_pixels: int) -> StoredImage:
+@contextmanager
+def _open_png(path: Path, max_pixels: int) -> Iterator[PngImageFile]:
+    """Open a PNG that can be read, without its pixels."""
     with _pillow_errors(path), PngImageFile(path) as image:
         check_size(path, image.height, image.width, max_pixels)
         if not image.tile or image.tile[0].args not in ("L", "I;16B"):
             raise SourceError(f"{path}: is a PNG of mode {image.mode}; 8- or 16-bit greyscale is needed, convert it")
+        yield image
+
+
+def _read_png(path: Path, max_pixels: int) -> StoredImage:
+    with _open_png(path, max_pixels) as image:
         return StoredImage(_pixels(path, image), bits_stored=None)
 
 
-def _read_tiff(path: Path, max_pixels: int) -> StoredImage:
+@contextmanager
+def _open_tiff(path: Path, max_pixels: int) -> Iterator[TiffImageFile]:
+    """Open a TIFF that can be read, without its pixels."""
     with _pillow_errors(path), TiffImageFile(path) as image:
         check_size(path, image.height, image.width, max_pixels)
         tags = image.tag_v2
         # The header may declare tiles that are far larger than the image.
         check_size(path, tags.get(_TIFF_TILE_LENGTH, 1), tags.get(_TIFF_TILE_WIDTH, 1), max_pixels)
         grey = image.mode in ("L", "I;16", "I;16B")
-        if not grey or tags.get(_TIFF_BITS) not in ((8,), (16,)) or tags.get(_TIFF_SAMPLE_FORMAT, (1,)) != (1,):
+        bits = tags.get(_TIFF_BITS)
+        if not grey or bits not in ((8,), (16,)) or tags.get(_TIFF_SAMPLE_FORMAT, (1,)) != (1,):
+            numbers = isinstance(bits, tuple) and all(isinstance(number, int) for number in bits)
             raise SourceError(
-                f"{path}: is a TIFF of mode {image.mode}, bits {tags.get(_TIFF_BITS)}; "
+                f"{path}: is a TIFF of mode {image.mode}, bits {bits if numbers else 'not numbers'}; "
                 "8- or 16-bit unsigned greyscale is needed, convert it"
             )
         if image.n_frames != 1:
             raise SourceError(f"{path}: has {image.n_frames} pages; save each as a file of its own")
+        yield image
+
+
+def _is_lossy_tiff(image: TiffImageFile) -> bool:
+    return image.tag_v2[_TIFF_COMPRESSION] in _TIFF_JPEG
+
+
+def _read_tiff(path: Path, max_pixels: int) -> StoredImage:
+    with _open_tiff(path, max_pixels) as image:
         pixels = _pixels(path, image)
-        if tags[_TIFF_PHOTOMETRIC] == 0 and image.mode != "L":
+        if image.tag_v2[_TIFF_PHOTOMETRIC] == 0 and image.mode != "L":
             pixels = ~pixels  # WhiteIsZero, which Pillow inverts for 8 bits only
-        return StoredImage(pixels, bits_stored=None, already_lossy=tags[_TIFF_COMPRESSION] in _TIFF_JPEG)
+        return StoredImage(pixels, bits_stored=None, already_lossy=_is_lossy_tiff(image))
 
 
-def _read_pgm(path: Path, max_pixels: int) -> StoredImage:
-    """Read a binary PGM as netpbm's pgm(5) defines it: 16-bit samples are big-endian."""
+class _PgmLayout(NamedTuple):
+    """The header of a PGM file: its size, the largest value allowed, a sample's type, and where the samples begin."""
+
+    rows: int
+    columns: int
+    maxval: int
+    dtype: np.dtype
+    offset: int
+
+
+def _pgm_layout(path: Path, max_pixels: int) -> _PgmLayout:
+    """Read the header of a binary PGM as netpbm's pgm(5) defines it: 16-bit samples are big-endian."""
     header = _PGM_HEADER.match(read_start(path, _PGM_MAX_HEADER))
     if header is None:
         raise SourceError(f"{path}: the PGM header is damaged; it must be P5, width, height, maxval")
@@ -157,7 +237,14 @@ def _read_pgm(path: Path, max_pixels: int) -> StoredImage:
             f"{path}: has {path.stat().st_size} bytes, but {expected} by its header; "
             "it is truncated or contains several images"
         )
-    pixels = np.fromfile(path, dtype, offset=header.end()).reshape(rows, columns)
-    if pixels.max() > maxval:
-        raise SourceError(f"{path}: has a pixel of {pixels.max()} above the header's maxval {maxval}; save it again")
-    return StoredImage(pixels.astype(dtype.newbyteorder("=")), bits_stored=maxval.bit_length())
+    return _PgmLayout(rows, columns, maxval, dtype, header.end())
+
+
+def _read_pgm(path: Path, max_pixels: int) -> StoredImage:
+    pgm = _pgm_layout(path, max_pixels)
+    pixels = np.fromfile(path, pgm.dtype, offset=pgm.offset).reshape(pgm.rows, pgm.columns)
+    if pixels.max() > pgm.maxval:
+        raise SourceError(
+            f"{path}: has a pixel of {pixels.max()} above the header's maxval {pgm.maxval}; save it again"
+        )
+    return StoredImage(pixels.astype(pgm.dtype.newbyteorder("=")), bits_stored=pgm.maxval.bit_length())
