@@ -16,11 +16,13 @@ JOBS = {
     "protocol": "fix the verdict's rule before any score exists, with a hash",
     "power": "how many patients a study needs, and the smallest loss that it can show",
     "report": "build a run's report.html again",
+    "scan": "what a folder of images holds, and what compress and study would leave out of it",
     "compress": "compress files to exact ratios, DICOM to DICOM",
     "verify": "check compressed files by their hashes and with other decoders",
 }
 REPOSITORY_JOBS = {
     "benchmark-codec": "our codec beside OpenJPEG",
+    "benchmark-scan": "headers of a generated archive, per second",
     "benchmark-training": "our training and inference beside PyTorch",
     "check-against-torch": "the same networks, weights and batches in JAX and in PyTorch: how far apart are they?",
     "check-saliency": "our integrated gradients beside captum's",

@@ -102,13 +102,13 @@ def _describe(file: ScannedFile, key: bytes, check: Check, row: dict[str, Any]) 
         row["kind"] = DICOM
         header = read_header_only(file.path, _MORE_ELEMENTS)
         row |= _dicom_facts(header, key)
+        if header.pixel_bytes and (header.problem or check == "headers"):
+            shape = [row[name] for name in ("rows", "columns", "bits_allocated")]
+            row |= _hash_of_part(file.path, header.pixel_bytes, (_is_encapsulated(header), *shape), key)
         if header.problem:
             raise header.problem
         if check == "pixels":
             row |= _hash_of_pixels(read_dicom(file.path).pixels, key)
-        elif header.pixel_bytes:
-            shape = (str(header.syntax.is_encapsulated), *(row[name] for name in ("rows", "columns", "bits_allocated")))
-            row |= _hash_of_part(file.path, header.pixel_bytes, shape, key)
         row["left_out_of"] = COMPRESS
         check_convertible(header.elements)
         row["left_out_of"] = ""
@@ -147,7 +147,9 @@ def _dicom_facts(header: HeaderOnly, key: bytes) -> dict[str, Any]:
         "bits_stored": lambda: int(elements.BitsStored),
         "transfer_syntax": lambda: terms.uid_name(header.syntax),
         "already_lossy": lambda: _yes(is_already_lossy(elements)),
-        "lossy_ratios": lambda: " ".join(f"{float(ratio):g}" for ratio in _values(elements, "LossyImageCompressionRatio")),
+        "lossy_ratios": lambda: " ".join(
+            f"{float(ratio):g}" for ratio in _values(elements, "LossyImageCompressionRatio")
+        ),
         "lossy_methods": lambda: " ".join(
             terms.term(method, terms.LOSSY_METHODS) for method in _values(elements, "LossyImageCompressionMethod")
         ),
@@ -178,6 +180,21 @@ def _values(elements: Dataset, keyword: str) -> list[Any]:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def _is_encapsulated(header: HeaderOnly) -> bool:
+    return header.syntax.is_transfer_syntax and not header.syntax.is_private and header.syntax.is_encapsulated
+
+
+def whole_hash(file: ScannedFile) -> str:
+    """Hash all bytes of the pixel data of a DICOM file, or of another file; "" if it cannot be read any more."""
+    try:
+        if not is_dicom(file.path):
+            return hash_of_bytes(file.path, PixelBytes(0, file.size))
+        place = read_header_only(file.path, ()).pixel_bytes
+        return hash_of_bytes(file.path, place) if place else ""
+    except (SourceError, OSError):
+        return ""
 
 
 def _hash_of_part(path: Path, place: PixelBytes, more: tuple[Any, ...], key: bytes) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pydicom import Dataset, uid
 from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag, Tag
 
 from mammo_jax.sources.dicom import check_syntax
 from mammo_jax.sources.dicom_header import ELEMENTS, check_kind, pydicom_errors, transfer_syntax
@@ -79,7 +80,7 @@ def read_header_only(path: Path, more_elements: Iterable[str | tuple[int, int]])
     """
     with pydicom_errors(path):
         syntax = transfer_syntax(path)
-        elements, pixel_bytes = _elements(path, syntax, [*ELEMENTS, *more_elements])
+        elements, pixel_bytes = _elements(path, syntax, [Tag(element) for element in (*ELEMENTS, *more_elements)])
     try:
         with pydicom_errors(path):
             check_syntax(path, syntax)
@@ -89,7 +90,7 @@ def read_header_only(path: Path, more_elements: Iterable[str | tuple[int, int]])
     return HeaderOnly(syntax, elements, pixel_bytes, None)
 
 
-def _elements(path: Path, syntax: uid.UID, wanted: list) -> tuple[Dataset, PixelBytes | None]:
+def _elements(path: Path, syntax: uid.UID, wanted: list[BaseTag]) -> tuple[Dataset, PixelBytes | None]:
     """Read the wanted elements up to the pixel data, and say where these are."""
     found: list[tuple[int, int, int]] = []  # tag, length, start of the value
 

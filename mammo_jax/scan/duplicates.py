@@ -1,0 +1,96 @@
+"""Images that are there more than once: the same pixels under another name, or even another patient.
+
+A row's hash is of 64 KiB in the middle of the pixel data. Rows that share one are only candidates; their data are
+hashed as a whole here. So nearly every file of an archive is read in one small part, and the answer is exact.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from mammo_jax.compression.resumable_csv import ResumableCsv
+from mammo_jax.scan.facts import PART, ScannedFile, whole_hash
+from mammo_jax.scan.inventory import ScanPlan, in_processes, read_rows, write_rows
+
+COLUMNS = (
+    "group", "relation", "image_id", "file", "kind", "file_bytes", "patient_id", "study_id", "instance_id",
+    "laterality", "view", "hash_of",
+)  # fmt: skip
+SAME_PATIENT, ANOTHER_PATIENT, UNKNOWN = "same patient", "another patient", "patient not known"
+_DIGEST_COLUMNS = ("image_id", "input_version", "digest")
+_FILES_AT_A_TIME = 4
+
+
+def find_duplicates(plan: ScanPlan, files: Sequence[ScannedFile], workers: int) -> list[list[dict[str, str]]]:
+    """Find the groups of equal images, and write OUT/duplicates.csv.
+
+    Equal are, with the pixels checked, decoded pixels in the MONOCHROME2 sense; without, the bytes of the pixel data of
+    one size and kind of encoding, or those of a whole PNG, TIFF or PGM file.
+
+    Parameters
+    ----------
+    plan : ScanPlan
+        Its table is complete.
+    files : sequence of ScannedFile
+        As `scan_files` returns.
+    workers : int
+
+    Returns
+    -------
+    list of list of dict
+        The rows of each group, with the column `relation`.
+    """
+    counts = Counter(row["pixels_hash"] for row in read_rows(plan.table) if row["pixels_hash"])
+    candidates = [row for row in read_rows(plan.table) if counts[row["pixels_hash"]] > 1]
+    digests = _whole_digests(plan, files, {row["image_id"] for row in candidates if row["hash_of"] == PART}, workers)
+    by_hash: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in candidates:
+        digest = digests.get(row["image_id"]) if row["hash_of"] == PART else row["hash_of"]
+        if digest:
+            by_hash[f"{row['pixels_hash']} {digest}"].append(row)
+    groups = [rows for rows in by_hash.values() if len(rows) > 1]
+    named = [[row | {"group": str(number), "relation": _relation(rows)} for row in rows]
+             for number, rows in enumerate(groups, 1)]  # fmt: skip
+    table = [{column: row[column] for column in COLUMNS} for rows in named for row in rows]
+    write_rows(plan.out / "duplicates.csv", COLUMNS, table)
+    return named
+
+
+def _relation(rows: Sequence[dict[str, str]]) -> str:
+    patients = {row["patient_id"] for row in rows}
+    if len(patients - {""}) > 1:
+        return ANOTHER_PATIENT
+    return UNKNOWN if "" in patients else SAME_PATIENT
+
+
+def _whole_digests(plan: ScanPlan, files: Sequence[ScannedFile], candidates: set[str], workers: int) -> dict[str, str]:
+    """Return the hash of the whole pixel data of each candidate; OUT/digests.csv keeps them for the next run."""
+    wanted = {file.image_id: file for file in files if file.image_id in candidates}
+    with ResumableCsv(plan.out / "digests.csv", _DIGEST_COLUMNS, 1) as table:
+        table.keep(lambda row: row["image_id"] in wanted and wanted[row["image_id"]].version == row["input_version"])
+        digests = {row["image_id"]: row["digest"] for row in table.rows}
+        remaining = [file for file in wanted.values() if file.image_id not in digests]
+        if not remaining:
+            return digests
+        with tqdm(total=len(wanted), initial=len(digests), desc="comparing", unit="file") as bar:
+            for rows in _digest_all(remaining, workers):
+                table.add(rows)
+                digests |= {row["image_id"]: row["digest"] for row in rows}
+                bar.update(len(rows))
+    return digests
+
+
+def _digest_all(files: list[ScannedFile], workers: int) -> Iterator[list[dict[str, Any]]]:
+    chunks = [files[first : first + _FILES_AT_A_TIME] for first in range(0, len(files), _FILES_AT_A_TIME)]
+    if workers == 1 or len(chunks) <= workers:
+        yield from map(_digest_chunk, chunks)
+        return
+    yield from in_processes(_digest_chunk, chunks, workers)
+
+
+def _digest_chunk(files: list[ScannedFile]) -> list[dict[str, str]]:
+    return [{"image_id": file.image_id, "input_version": file.version, "digest": whole_hash(file)} for file in files]

@@ -1,0 +1,165 @@
+"""Scan a folder into OUT/scan.csv in several processes; an interrupted scan goes on, changed files are read again."""
+
+from __future__ import annotations
+
+import csv
+import signal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from mammo_jax.compression.resumable_csv import ResumableCsv
+from mammo_jax.errors import UserError
+from mammo_jax.files import atomic_path, read_json, write_json, write_text
+from mammo_jax.processes import results_as_completed
+from mammo_jax.scan.facts import COLUMNS, Check, ScannedFile, describe
+from mammo_jax.scan.tree import files_below, printable
+from mammo_jax.sources.identifiers import keyed_hash
+
+FILES_AT_A_TIME: dict[Check, int] = {"headers": 100, "pixels": 4}
+"""Files that a process takes: enough that handing them over costs little, few enough that little is lost."""
+IN_THIS_PROCESS = 200  # headers that are read sooner than another process starts
+
+
+class ScanError(UserError):
+    """A scan that cannot begin; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """What is scanned, and how.
+
+    Attributes
+    ----------
+    folder : Path
+    out : Path
+        Folder of the results.
+    key : bytes
+        Key of the hashed ids.
+    check : {"headers", "pixels"}
+        Read the headers alone, or decode the pixels too.
+    hashed_names : bool
+        Show hashes instead of file names in the tables.
+    """
+
+    folder: Path
+    out: Path
+    key: bytes
+    check: Check = "headers"
+    hashed_names: bool = False
+
+    @property
+    def table(self) -> Path:
+        """The table with a row for each file."""
+        return self.out / "scan.csv"
+
+
+def scan_files(plan: ScanPlan, workers: int) -> list[ScannedFile]:
+    """Describe the files that are not in the table yet; rows of files that are gone or have changed are dropped.
+
+    Returns
+    -------
+    list of ScannedFile
+        All files, in the order of the rows.
+
+    Raises
+    ------
+    SourceError
+        The folder cannot be read.
+    ScanError
+        The folder is empty, or OUT holds a table of other settings.
+    """
+    files = [_scanned(plan, file) for file in files_below(plan.folder, plan.out)]
+    if not files:
+        raise ScanError(f"{plan.folder}: no file there; give a folder of images")
+    _check_settings(plan)
+    current = {file.image_id: (file.version, plan.check) for file in files}
+    with ResumableCsv(plan.table, COLUMNS, 1) as table:
+        table.keep(lambda row: current.get(row["image_id"]) == (row["input_version"], row["checked"]))
+        done = {row["image_id"] for row in table.rows}
+        resumed = bool(table.rows)
+        table.rows = []  # of a large archive they take much memory
+        remaining = [file for file in files if file.image_id not in done]
+        with tqdm(total=len(files), initial=len(done), desc="scanning", unit="file") as bar:
+            for rows in _describe_all(plan, remaining, workers):
+                table.add(rows)
+                bar.update(len(rows))
+    if remaining and (resumed or workers > 1):
+        _sort(plan.table, [file.image_id for file in files])
+    return files
+
+
+def read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a table one by one."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        yield from csv.DictReader(stream)
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a table, complete or not at all."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def in_processes(function: Any, chunks: Sequence[Any], workers: int) -> Iterator[Any]:
+    """Yield the results of a function as they come; Ctrl-C ends this process, and the others with it."""
+    for _, result in results_as_completed(function, chunks, workers, set_up=_ignore_interrupts):
+        yield result
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _scanned(plan: ScanPlan, file: Any) -> ScannedFile:
+    image_id = keyed_hash(file.relative, plan.key, "image")
+    return ScannedFile(
+        path=file.path,
+        image_id=image_id,
+        shown=image_id if plan.hashed_names else printable(file.relative),
+        version=keyed_hash(f"{file.size}-{file.modified}", plan.key, "version"),
+        size=file.size,
+        problem=file.problem,
+    )
+
+
+def _check_settings(plan: ScanPlan) -> None:
+    """Write settings.json, or refuse a folder with a table of other settings."""
+    settings = {
+        "hashed_names": plan.hashed_names,
+        "id_key": keyed_hash("", plan.key, "key"),
+        "columns": list(COLUMNS),
+    }
+    path = plan.out / "settings.json"
+    if path.exists() and (before := read_json(path)) != settings:
+        changed = ", ".join(name for name in settings if settings[name] != before.get(name))
+        raise ScanError(f"{plan.out} holds results made with another {changed}; choose another --out")
+    write_json(path, settings)
+
+
+def _describe_all(plan: ScanPlan, files: list[ScannedFile], workers: int) -> Iterator[list[dict[str, Any]]]:
+    size = FILES_AT_A_TIME[plan.check]
+    chunks = [files[first : first + size] for first in range(0, len(files), size)]
+    function = partial(_describe_chunk, plan.key, plan.check)
+    if workers == 1 or len(chunks) <= 1 or (plan.check == "headers" and len(files) <= IN_THIS_PROCESS):
+        yield from map(function, chunks)
+        return
+    yield from in_processes(function, chunks, workers)
+
+
+def _describe_chunk(key: bytes, check: Check, files: list[ScannedFile]) -> list[dict[str, Any]]:
+    return [describe(file, key, check) for file in files]
+
+
+def _sort(path: Path, order: Sequence[str]) -> None:
+    """Put the rows in the order of the files, since processes end in any order. Each row is a line."""
+    places = {image_id: place for place, image_id in enumerate(order)}
+    header, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines.sort(key=lambda line: places[line.partition(",")[0]])
+    write_text(path, "".join([header, *lines]))
