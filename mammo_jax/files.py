@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp", re.DOTALL)
+PAGE_STYLE = Path(__file__).with_name("page_style.html")
+"""The style of every HTML page, to be included by their templates."""
 
 
 @contextmanager
@@ -104,3 +106,12 @@ def sha256_json(value: Any) -> str:
     """Return the SHA-256 of a JSON-serialisable value in canonical form (sorted keys, no blanks)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def display_bytes(size: float) -> str:
+    """Format a size in SI units with three digits: 54321 becomes "54.3 kB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 99.95 else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"

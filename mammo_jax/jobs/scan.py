@@ -23,9 +23,9 @@ from typing import Annotated, Literal
 import tyro
 
 from mammo_jax.jobs.run_job import run_job
-from mammo_jax.report.scan_page import write_scan_page
 from mammo_jax.scan.duplicates import find_duplicates
 from mammo_jax.scan.inventory import ScanPlan, read_rows, scan_files, write_rows
+from mammo_jax.scan.page import write_scan_page
 from mammo_jax.scan.summary import STUDY_COLUMNS, count_rows, study_rows, summarise
 from mammo_jax.scan.terminal import lines
 from mammo_jax.sources.identifiers import load_key

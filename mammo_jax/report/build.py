@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mammo_jax.files import atomic_path, read_json, write_text
+from mammo_jax.files import PAGE_STYLE, atomic_path, display_bytes, read_json, write_text
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report import published, sections
 from mammo_jax.report.checklists import checklist_section, filled_items, read_authors, write_checklist
@@ -48,7 +48,7 @@ def build_report(run: RunFolder) -> Path:
     """
     metrics = load_metrics(run)
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, PAGE_STYLE.parent]),
         autoescape=True,  # ids and names are untrusted text
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -195,15 +195,6 @@ def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
 def display_ratio(ratio: float) -> str:
     """Format a ratio: 11000.0 becomes "11 000" with a narrow no-break space."""
     return f"{ratio:,.0f}".replace(",", "\u202f") if float(ratio).is_integer() else ratio_text(ratio)
-
-
-def display_bytes(size: float) -> str:
-    """Format a size in SI units with three digits: 54321 becomes "54.3 kB"."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 99.95 else f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"
 
 
 def display_signed(value: float) -> str:

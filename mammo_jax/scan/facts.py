@@ -17,7 +17,7 @@ import codec
 from mammo_jax.compression.dicom import OVERLAY_GROUPS, check_convertible
 from mammo_jax.scan import terms
 from mammo_jax.sources.dicom import hashed_patient_id, is_already_lossy, is_dicom, laterality, read_dicom, view
-from mammo_jax.sources.header_only import HeaderOnly, PixelBytes, read_header_only
+from mammo_jax.sources.header_only import HeaderOnly, PixelBytes, element_tags, read_header_only
 from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.image_files import read_image, read_image_header
 from mammo_jax.sources.mammogram import SourceError
@@ -33,11 +33,11 @@ DICOM, OTHER_FILE = "DICOM", "other"
 BOTH, COMPRESS = "compress, study", "compress"
 PART_BYTES = 2**16
 WHOLE, PART, PIXELS = "bytes", "part", "pixels"  # of what pixels_hash is the hash
-_MORE_ELEMENTS: list[str | tuple[int, int]] = [
+_TAGS = element_tags((
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "Manufacturer",
     "PresentationIntentType", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
     *((group, 0x0102) for group in OVERLAY_GROUPS),
-]  # fmt: skip
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _describe(file: ScannedFile, key: bytes, check: Check, row: dict[str, Any]) 
     """Fill the row; raise what compress or study would raise."""
     if is_dicom(file.path):
         row["kind"] = DICOM
-        header = read_header_only(file.path, _MORE_ELEMENTS)
+        header = read_header_only(file.path, _TAGS)
         row |= _dicom_facts(header, key)
         if header.pixel_bytes and (header.problem or check == "headers"):
             shape = [row[name] for name in ("rows", "columns", "bits_allocated")]
@@ -191,7 +191,7 @@ def whole_hash(file: ScannedFile) -> str:
     try:
         if not is_dicom(file.path):
             return hash_of_bytes(file.path, PixelBytes(0, file.size))
-        place = read_header_only(file.path, ()).pixel_bytes
+        place = read_header_only(file.path, element_tags()).pixel_bytes
         return hash_of_bytes(file.path, place) if place else ""
     except (SourceError, OSError):
         return ""

@@ -130,8 +130,7 @@ def summarise(counts: Counts, groups: Sequence[Sequence[Mapping[str, str]]]) -> 
     numbers, kinds = counts.numbers, counts.values["kind"]
     left_out = Counter({key: count for key, count in counts.reasons.items() if key[1]})
     return Summary(
-        sentence=f"{numbers['taken']:,} of {numbers['images']:,} images can be compressed"
-        f" and studied, by their headers.",
+        sentence=f"{numbers['taken']:,} of {numbers['images']:,} images can be compressed and studied.",
         notices=_notices(counts, groups),
         facts=[
             ("files", numbers["files"]),
@@ -241,12 +240,12 @@ def _notices(counts: Counts, groups: Sequence[Sequence[Mapping[str, str]]]) -> l
     other_patients = sum(1 for group in groups if group[0]["relation"] == ANOTHER_PATIENT)
     others = len(groups) - other_patients
     notices = [
-        (other_patients, "{} groups of equal images belong to different patients: correct the ids before a study"),
-        (others, "{} groups of equal images: keep one of each"),
-        (both, "{} views are there FOR PROCESSING and FOR PRESENTATION: choose one of these before a study"),
-        (numbers["lossy"], "{} images were compressed with loss before: CR 1 is not uncompressed for them"),
-        (numbers["cut short"], "{} files end before their pixel data do: copy them again"),
-        (shared, "{} SOP Instance UIDs are those of more than one file"),
-        (numbers["without patient"], "{} DICOM images have no PatientID"),
+        ("Groups of equal images with different patients", other_patients, "correct the ids before a study"),
+        ("Other groups of equal images", others, "keep one image of each"),
+        ("Views both FOR PROCESSING and FOR PRESENTATION", both, "choose one of these before a study"),
+        ("Images compressed with loss before", numbers["lossy"], "CR 1 is not uncompressed for them"),
+        ("Files that end before their pixel data do", numbers["cut short"], "copy them again"),
+        ("SOP Instance UIDs of more than one file", shared, "a PACS keeps one of these files"),
+        ("DICOM images without PatientID", numbers["without patient"], "name their patients in a study's table"),
     ]
-    return [text.format(f"{count:,}") for count, text in notices if count]
+    return [f"{what}: {count:,}; {advice}." for what, count, advice in notices if count]

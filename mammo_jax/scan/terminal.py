@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mammo_jax.scan.facts import BOTH
 from mammo_jax.scan.summary import Summary, Table
 
 MOST_ROWS = 8
@@ -14,8 +15,10 @@ def lines(summary: Summary) -> list[str]:
     for table in summary.tables:
         said += [*_table(table), ""]
     if summary.reasons:
-        reasons = [(f"[{jobs}] {reason}", count) for jobs, reason, count in summary.reasons]
-        said += [*_table(Table("Left out of compress or study", "Reason", "files", reasons)), ""]
+        reasons = [
+            (reason if jobs == BOTH else f"{jobs} alone: {reason}", count) for jobs, reason, count in summary.reasons
+        ]
+        said += [*_table(Table("Left out of compress and study", "Reason", "files", reasons)), ""]
     return [*said, *(f"note: {notice}" for notice in summary.notices), summary.sentence]
 
 

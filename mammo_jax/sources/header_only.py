@@ -6,10 +6,10 @@ the pixel data show, such as an end that is missing, is not seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydicom import Dataset, uid
 from pydicom.filereader import read_partial
@@ -65,13 +65,19 @@ class HeaderOnly:
     problem: SourceError | None
 
 
-def read_header_only(path: Path, more_elements: Iterable[str | tuple[int, int]]) -> HeaderOnly:
+def element_tags(more_elements: Iterable[str | tuple[int, int]] = ()) -> list[BaseTag]:
+    """Return the tags of the elements that an image needs, and of more, given by keyword or number."""
+    return [Tag(element) for element in (*ELEMENTS, *more_elements)]
+
+
+def read_header_only(path: Path, tags: list[BaseTag]) -> HeaderOnly:
     """Read the elements that an image needs, and more of them.
 
     Parameters
     ----------
     path : path of a file with DICOM prefix
-    more_elements : keywords or tags
+    tags : list of BaseTag
+        Of `element_tags`.
 
     Raises
     ------
@@ -80,28 +86,39 @@ def read_header_only(path: Path, more_elements: Iterable[str | tuple[int, int]])
     """
     with pydicom_errors(path):
         syntax = transfer_syntax(path)
-        elements, pixel_bytes = _elements(path, syntax, [Tag(element) for element in (*ELEMENTS, *more_elements)])
+    problem = _problem(path, check_syntax, syntax)
     try:
         with pydicom_errors(path):
-            check_syntax(path, syntax)
-            check_kind(path, elements, MAX_PIXELS)
+            check_structure(path, syntax)
+            elements, pixel_bytes = _elements(path, syntax, tags)
     except SourceError as error:
-        return HeaderOnly(syntax, elements, pixel_bytes, error)
-    return HeaderOnly(syntax, elements, pixel_bytes, None)
+        raise problem or error from None
+    return HeaderOnly(syntax, elements, pixel_bytes, problem or _problem(path, check_kind, elements, MAX_PIXELS))
 
 
-def _elements(path: Path, syntax: uid.UID, wanted: list[BaseTag]) -> tuple[Dataset, PixelBytes | None]:
-    """Read the wanted elements up to the pixel data, and say where these are."""
+def _problem(path: Path, check: Callable[..., None], *arguments: Any) -> SourceError | None:
+    """Return the error that a check of the file raises."""
+    try:
+        with pydicom_errors(path):
+            check(path, *arguments)
+    except SourceError as error:
+        return error
+    return None
+
+
+def _elements(path: Path, syntax: uid.UID, tags: list[BaseTag]) -> tuple[Dataset, PixelBytes | None]:
+    """Read the elements with these tags up to the pixel data, and say where these are."""
     found: list[tuple[int, int, int]] = []  # tag, length, start of the value
 
     with path.open("rb") as stream:
 
         def stop(tag: int, _representation: str | None, length: int) -> bool:
-            if tag >= _PIXEL_ELEMENTS:
+            stops = int(tag) >= _PIXEL_ELEMENTS  # an int is compared much faster than pydicom's tag
+            if stops:
                 found.append((tag, length, stream.tell()))
-            return tag >= _PIXEL_ELEMENTS
+            return stops
 
-        elements = read_partial(stream, stop, specific_tags=wanted, defer_size=_DEFERRED)
+        elements = read_partial(stream, stop, specific_tags=tags, defer_size=_DEFERRED)
         size = path.stat().st_size
     if not found or found[0][0] != _PIXEL_DATA:
         return elements, None

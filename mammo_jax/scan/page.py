@@ -8,8 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mammo_jax.files import write_text
-from mammo_jax.report.build import display_bytes
+from mammo_jax.files import PAGE_STYLE, display_bytes, write_text
 from mammo_jax.scan.duplicates import ANOTHER_PATIENT
 from mammo_jax.scan.summary import Summary
 
@@ -37,14 +36,14 @@ def write_scan_page(
         The page's path.
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, PAGE_STYLE.parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"bytes": display_bytes, "count": display_count}
-    page = environment.get_template("scan.html").render(
+    page = environment.get_template("page.html").render(
         summary=summary,
         tables=[table for table in summary.tables if table.rows],
         shown_groups=_first_groups(groups),
