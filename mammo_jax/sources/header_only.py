@@ -118,7 +118,7 @@ def _elements(path: Path, syntax: uid.UID, tags: list[BaseTag]) -> tuple[Dataset
                 found.append((tag, length, stream.tell()))
             return stops
 
-        elements = read_partial(stream, stop, specific_tags=tags, defer_size=_DEFERRED)
+        elements = read_partial(stream, stop, specific_tags=[*tags], defer_size=_DEFERRED)
         size = path.stat().st_size
     if not found or found[0][0] != _PIXEL_DATA:
         return elements, None
