@@ -40,7 +40,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class _Found:
+class FoundFile:
     """A path below an input, its path relative to that, and why it can't be compressed; None where it may be."""
 
     path: Path
@@ -62,7 +62,7 @@ def list_files(inputs: Iterable[Path], plan: CompressionPlan) -> Listing:
     files: dict[tuple[str, Path], InputFile] = {}  # a file may be given twice, by its folder and by itself
     left_out = []
     for file_or_folder in inputs:
-        for found in _files_below(file_or_folder, plan.out):
+        for found in files_below(file_or_folder, plan.out):
             name = str(found.relative)
             image_id, name_shown = identifier(name, plan.key, "image"), plan.name(name)
             try:
@@ -82,10 +82,10 @@ def list_files(inputs: Iterable[Path], plan: CompressionPlan) -> Listing:
     return Listing(alone, left_out + same)
 
 
-def _files_below(file_or_folder: Path, out: Path) -> Iterator[_Found]:
+def files_below(file_or_folder: Path, out: Path) -> Iterator[FoundFile]:
     """Yield every file, and why it can't be compressed where that is seen without opening it."""
     if not file_or_folder.is_dir():
-        yield _Found(file_or_folder, Path(file_or_folder.name), _problem(file_or_folder))
+        yield FoundFile(file_or_folder, Path(file_or_folder.name), _problem(file_or_folder))
         return
     root, results = file_or_folder.resolve(), out.resolve()
     errors: list[OSError] = []
@@ -100,10 +100,10 @@ def _files_below(file_or_folder: Path, out: Path) -> Iterator[_Found]:
             if name[0] != ".":
                 path = folder / name
                 problem = _problem_of_link(path, root, results) if path.is_symlink() else None
-                yield _Found(path, path.relative_to(file_or_folder), problem or _problem(path))
+                yield FoundFile(path, path.relative_to(file_or_folder), problem or _problem(path))
     for error in errors:
         path = Path(error.filename)
-        yield _Found(path, path.relative_to(file_or_folder), f"the folder cannot be listed ({error.strerror})")
+        yield FoundFile(path, path.relative_to(file_or_folder), f"the folder cannot be listed ({error.strerror})")
 
 
 def _problem_of_link(link: Path, root: Path, results: Path) -> str | None:
@@ -138,7 +138,7 @@ def _version(path: Path, plan: CompressionPlan) -> str:
     return identifier(f"{status.st_size}-{status.st_mtime_ns}", plan.key, "version")
 
 
-def _result(found: _Found, plan: CompressionPlan) -> Path:
+def _result(found: FoundFile, plan: CompressionPlan) -> Path:
     """`InputFile.result`: a DICOM file keeps its name, any other gets the extension of its new format."""
     if not is_dicom(found.path):
         return found.relative.with_suffix(".jp2" if plan.jp2 else ".j2k")

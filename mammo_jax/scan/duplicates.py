@@ -7,22 +7,21 @@ hashed as a whole here. So nearly every file of an archive is read in one small 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
 from mammo_jax.compression.resumable_csv import ResumableCsv
+from mammo_jax.limited_processes import Stopped, results_within_limits
 from mammo_jax.scan.facts import PART, ScannedFile, whole_hash
-from mammo_jax.scan.inventory import ScanPlan, in_processes, read_rows, write_rows
+from mammo_jax.scan.inventory import LIMITS, ScanPlan, read_rows, write_rows
 
 COLUMNS = (
-    "group", "relation", "image_id", "file", "kind", "file_bytes", "patient_id", "study_id", "instance_id",
+    "group", "relation", "image_id", "path", "kind", "file_bytes", "patient_id", "study_id", "instance_id",
     "laterality", "view", "hash_of",
 )  # fmt: skip
 SAME_PATIENT, ANOTHER_PATIENT, UNKNOWN = "same patient", "another patient", "patient not known"
 _DIGEST_COLUMNS = ("image_id", "input_version", "digest")
-_FILES_AT_A_TIME = 4
 
 
 def find_duplicates(plan: ScanPlan, files: Sequence[ScannedFile], workers: int) -> list[list[dict[str, str]]]:
@@ -76,21 +75,11 @@ def _whole_digests(plan: ScanPlan, files: Sequence[ScannedFile], candidates: set
         remaining = [file for file in wanted.values() if file.image_id not in digests]
         if not remaining:
             return digests
+        results = results_within_limits(whole_hash, remaining, workers, LIMITS)
         with tqdm(total=len(wanted), initial=len(digests), desc="comparing", unit="file") as bar:
-            for rows in _digest_all(remaining, workers):
-                table.add(rows)
-                digests |= {row["image_id"]: row["digest"] for row in rows}
-                bar.update(len(rows))
+            for file, result in zip(remaining, results):
+                digest = "" if isinstance(result, Stopped) else result
+                table.add([{"image_id": file.image_id, "input_version": file.version, "digest": digest}])
+                digests[file.image_id] = digest
+                bar.update()
     return digests
-
-
-def _digest_all(files: list[ScannedFile], workers: int) -> Iterator[list[dict[str, Any]]]:
-    chunks = [files[first : first + _FILES_AT_A_TIME] for first in range(0, len(files), _FILES_AT_A_TIME)]
-    if workers == 1 or len(chunks) <= workers:
-        yield from map(_digest_chunk, chunks)
-        return
-    yield from in_processes(_digest_chunk, chunks, workers)
-
-
-def _digest_chunk(files: list[ScannedFile]) -> list[dict[str, str]]:
-    return [{"image_id": file.image_id, "input_version": file.version, "digest": whole_hash(file)} for file in files]

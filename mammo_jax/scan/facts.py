@@ -15,6 +15,7 @@ from pydicom.config import disable_value_validation
 
 import codec
 from mammo_jax.compression.dicom import OVERLAY_GROUPS, check_convertible
+from mammo_jax.compression.files import identifier, shown
 from mammo_jax.scan import terms
 from mammo_jax.sources.dicom import hashed_patient_id, is_already_lossy, is_dicom, laterality, read_dicom, view
 from mammo_jax.sources.header_only import HeaderOnly, PixelBytes, element_tags, read_header_only
@@ -24,7 +25,7 @@ from mammo_jax.sources.mammogram import SourceError
 
 Check = Literal["headers", "pixels"]
 COLUMNS = (
-    "image_id", "file", "input_version", "checked", "kind", "file_bytes", "patient_id", "study_id", "series_id",
+    "image_id", "path", "input_version", "checked", "kind", "file_bytes", "patient_id", "study_id", "series_id",
     "instance_id", "sop_class", "modality", "vendor", "intent", "laterality", "view", "rows", "columns", "frames",
     "photometric", "bits_allocated", "bits_stored", "transfer_syntax", "already_lossy", "lossy_ratios",
     "lossy_methods", "missing_bytes", "pixels_hash", "hash_of", "left_out_of", "left_out",
@@ -49,22 +50,22 @@ class ScannedFile:
     path : Path
     image_id : str
         Keyed hash of its path below the folder, as in the tables of `compress`.
-    shown : str
-        What the table says in the column "file".
+    name : str
+        Its path below the folder as the table has it.
     version : str
         Changes with the file's size or modification time.
     size : int
         Bytes.
-    problem : str
-        Why it must not be opened, or "".
+    problem : str or None
+        Why it must not be opened.
     """
 
     path: Path
     image_id: str
-    shown: str
+    name: str
     version: str
     size: int
-    problem: str
+    problem: str | None = None
 
 
 def describe(file: ScannedFile, key: bytes, check: Check) -> dict[str, Any]:
@@ -78,10 +79,7 @@ def describe(file: ScannedFile, key: bytes, check: Check) -> dict[str, Any]:
     check : {"headers", "pixels"}
         Whether the pixels are decoded too.
     """
-    row = dict.fromkeys(COLUMNS, "") | {
-        "image_id": file.image_id, "file": file.shown, "input_version": file.version, "checked": check,
-        "kind": OTHER_FILE, "file_bytes": file.size,
-    }  # fmt: skip
+    row = row_without_facts(file, check, "")
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore")  # of pydicom and Pillow, and quotes what is in the file
         try:
@@ -90,10 +88,18 @@ def describe(file: ScannedFile, key: bytes, check: Check) -> dict[str, Any]:
             _describe(file, key, check, row)
         except (SourceError, codec.CodecError) as error:
             reason = str(error).removeprefix(f"{file.path}: ").replace(str(file.path), file.image_id)
-            row |= {"left_out": reason, "left_out_of": row["left_out_of"] or BOTH}
+            row |= {"left_out": shown(reason), "left_out_of": row["left_out_of"] or BOTH}
         except Exception as error:  # no file can stop the scan
             row |= {"left_out": f"cannot be read ({type(error).__name__}); export it again", "left_out_of": BOTH}
     return row
+
+
+def row_without_facts(file: ScannedFile, check: Check, reason: str) -> dict[str, Any]:
+    """Return the row of a file of which nothing is known but why it would be left out."""
+    return dict.fromkeys(COLUMNS, "") | {
+        "image_id": file.image_id, "path": file.name, "input_version": file.version, "checked": check,
+        "kind": OTHER_FILE, "file_bytes": file.size, "left_out_of": BOTH if reason else "", "left_out": reason,
+    }  # fmt: skip
 
 
 def _describe(file: ScannedFile, key: bytes, check: Check, row: dict[str, Any]) -> None:
@@ -130,9 +136,9 @@ def _dicom_facts(header: HeaderOnly, key: bytes) -> dict[str, Any]:
     elements = header.elements
     facts: Mapping[str, Callable[[], Any]] = {
         "patient_id": lambda: hashed_patient_id(elements, key) or "",
-        "study_id": lambda: _hashed_uid(elements, "StudyInstanceUID", key, "study"),
-        "series_id": lambda: _hashed_uid(elements, "SeriesInstanceUID", key, "series"),
-        "instance_id": lambda: _hashed_uid(elements, "SOPInstanceUID", key, "instance"),
+        "study_id": lambda: _hashed_uid(elements, "StudyInstanceUID", key),
+        "series_id": lambda: _hashed_uid(elements, "SeriesInstanceUID", key),
+        "instance_id": lambda: _hashed_uid(elements, "SOPInstanceUID", key),
         "sop_class": lambda: terms.uid_name(elements.get("SOPClassUID")),
         "modality": lambda: terms.term(elements.get("Modality"), terms.MODALITIES),
         "vendor": lambda: terms.vendor(elements.get("Manufacturer")),
@@ -166,9 +172,10 @@ def _value(fact: Callable[[], Any]) -> Any:
         return ""
 
 
-def _hashed_uid(elements: Dataset, keyword: str, key: bytes, kind: str) -> str:
-    value = str(elements.get(keyword) or "").strip()
-    return keyed_hash(value, key, kind) if value else ""
+def _hashed_uid(elements: Dataset, keyword: str, key: bytes) -> str:
+    """Return the same hash as compress has for hashed names."""
+    value = str(elements.get(keyword) or "")
+    return identifier(value, key, "uid") if value.strip() else ""
 
 
 def _values(elements: Dataset, keyword: str) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,17 +11,18 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mammo_jax.compression.files import identifier
+from mammo_jax.compression.listing import FoundFile, files_below
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.errors import UserError
-from mammo_jax.files import atomic_path, read_json, write_json, write_text
-from mammo_jax.processes import results_as_completed
-from mammo_jax.scan.facts import COLUMNS, Check, ScannedFile, describe
-from mammo_jax.scan.tree import files_below, printable
+from mammo_jax.files import atomic_path, read_json, remove_stale_temporaries, write_json, write_text
+from mammo_jax.limited_processes import Limits, Stopped, results_within_limits
+from mammo_jax.scan.facts import COLUMNS, Check, ScannedFile, describe, row_without_facts
 from mammo_jax.sources.identifiers import keyed_hash
 
 FILES_AT_A_TIME: dict[Check, int] = {"headers": 100, "pixels": 4}
 """Files that a process takes: enough that handing them over costs little, few enough that little is lost."""
-IN_THIS_PROCESS = 200  # headers that are read sooner than another process starts
+LIMITS = Limits()
 
 
 class ScanError(UserError):
@@ -68,27 +68,27 @@ def scan_files(plan: ScanPlan, workers: int) -> list[ScannedFile]:
 
     Raises
     ------
-    SourceError
-        The folder cannot be read.
     ScanError
-        The folder is empty, or OUT holds a table of other settings.
+        The folder is none or empty, or OUT holds a table of other settings.
     """
-    files = [_scanned(plan, file) for file in files_below(plan.folder, plan.out)]
+    if not plan.folder.is_dir():
+        raise ScanError(f"{plan.folder}: is no folder that can be read; give a folder of images")
+    files = [_scanned(plan, found) for found in files_below(plan.folder, plan.out)]
     if not files:
         raise ScanError(f"{plan.folder}: no file there; give a folder of images")
     _check_settings(plan)
+    remove_stale_temporaries(plan.out)
     current = {file.image_id: (file.version, plan.check) for file in files}
     with ResumableCsv(plan.table, COLUMNS, 1) as table:
         table.keep(lambda row: current.get(row["image_id"]) == (row["input_version"], row["checked"]))
         done = {row["image_id"] for row in table.rows}
-        resumed = bool(table.rows)
         table.rows = []  # of a large archive they take much memory
         remaining = [file for file in files if file.image_id not in done]
         with tqdm(total=len(files), initial=len(done), desc="scanning", unit="file") as bar:
             for rows in _describe_all(plan, remaining, workers):
                 table.add(rows)
                 bar.update(len(rows))
-    if remaining and (resumed or workers > 1):
+    if remaining:
         _sort(plan.table, [file.image_id for file in files])
     return files
 
@@ -107,25 +107,20 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, A
         writer.writerows(rows)
 
 
-def in_processes(function: Any, chunks: Sequence[Any], workers: int) -> Iterator[Any]:
-    """Yield the results of a function as they come; Ctrl-C ends this process, and the others with it."""
-    for _, result in results_as_completed(function, chunks, workers, set_up=_ignore_interrupts):
-        yield result
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _scanned(plan: ScanPlan, file: Any) -> ScannedFile:
-    image_id = keyed_hash(file.relative, plan.key, "image")
+def _scanned(plan: ScanPlan, found: FoundFile) -> ScannedFile:
+    name = str(found.relative)
+    try:
+        status = found.path.stat()
+        size, modified = status.st_size, status.st_mtime_ns
+    except OSError:  # `found.problem` says so
+        size, modified = 0, 0
     return ScannedFile(
-        path=file.path,
-        image_id=image_id,
-        shown=image_id if plan.hashed_names else printable(file.relative),
-        version=keyed_hash(f"{file.size}-{file.modified}", plan.key, "version"),
-        size=file.size,
-        problem=file.problem,
+        path=found.path,
+        image_id=identifier(name, plan.key, "image"),
+        name=identifier(name, plan.key if plan.hashed_names else None, "image"),
+        version=identifier(f"{size}-{modified}", plan.key, "version"),
+        size=size,
+        problem=found.problem,
     )
 
 
@@ -144,13 +139,19 @@ def _check_settings(plan: ScanPlan) -> None:
 
 
 def _describe_all(plan: ScanPlan, files: list[ScannedFile], workers: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of some files at a time; those that were stopped together are tried again, each alone."""
     size = FILES_AT_A_TIME[plan.check]
-    chunks = [files[first : first + size] for first in range(0, len(files), size)]
     function = partial(_describe_chunk, plan.key, plan.check)
-    if workers == 1 or len(chunks) <= 1 or (plan.check == "headers" and len(files) <= IN_THIS_PROCESS):
-        yield from map(function, chunks)
-        return
-    yield from in_processes(function, chunks, workers)
+    stopped: list[ScannedFile] = []
+    chunks = [files[first : first + size] for first in range(0, len(files), size)]
+    for chunk, rows in zip(chunks, results_within_limits(function, chunks, workers, LIMITS)):
+        if isinstance(rows, Stopped):
+            stopped += chunk
+        else:
+            yield rows
+    alone = [[file] for file in stopped]
+    for (file,), rows in zip(alone, results_within_limits(function, alone, workers, LIMITS)):
+        yield [row_without_facts(file, plan.check, rows.reason)] if isinstance(rows, Stopped) else rows
 
 
 def _describe_chunk(key: bytes, check: Check, files: list[ScannedFile]) -> list[dict[str, Any]]:
@@ -158,8 +159,9 @@ def _describe_chunk(key: bytes, check: Check, files: list[ScannedFile]) -> list[
 
 
 def _sort(path: Path, order: Sequence[str]) -> None:
-    """Put the rows in the order of the files, since processes end in any order. Each row is a line."""
+    """Put the rows, each of which is a line, in the order of the files: some may have come later than their turn."""
     places = {image_id: place for place, image_id in enumerate(order)}
     header, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    lines.sort(key=lambda line: places[line.partition(",")[0]])
-    write_text(path, "".join([header, *lines]))
+    in_order = sorted(lines, key=lambda line: places[line.partition(",")[0]])
+    if in_order != lines:
+        write_text(path, "".join([header, *in_order]))

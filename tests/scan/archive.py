@@ -37,7 +37,7 @@ def save(path: Path, instance: Dataset) -> Path:
 
 
 def scanned(path: Path) -> ScannedFile:
-    return ScannedFile(path, "0123456789abcdef", path.name, "v", path.stat().st_size if path.exists() else 0, "")
+    return ScannedFile(path, "0123456789abcdef", path.name, "v", path.stat().st_size if path.exists() else 0)
 
 
 def row_of(path: Path, check="headers") -> dict:

@@ -17,10 +17,10 @@ def groups_of(folder, out, **options) -> dict[str, str]:
     """Relation of each group by the names of its files."""
     plan = ScanPlan(folder, out, KEY, **options)
     groups = find_duplicates(plan, scan_files(plan, 1), 1)
-    assert [row["file"] for group in groups for row in group] == [
-        row["file"] for row in read_rows(out / "duplicates.csv")
+    assert [row["path"] for group in groups for row in group] == [
+        row["path"] for row in read_rows(out / "duplicates.csv")
     ]
-    return {" ".join(row["file"] for row in group): group[0]["relation"] for group in groups}
+    return {" ".join(row["path"] for row in group): group[0]["relation"] for group in groups}
 
 
 def test_relations(tmp_path):

@@ -6,10 +6,9 @@ import socket
 import pytest
 from archive import KEY, mammogram, save, scan
 
+from mammo_jax.limited_processes import Stopped
 from mammo_jax.scan import inventory
 from mammo_jax.scan.inventory import ScanError, ScanPlan, read_rows, scan_files
-from mammo_jax.scan.tree import files_below
-from mammo_jax.sources.mammogram import SourceError
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def read(monkeypatch):
 
 def test_only_new_and_changed_files_are_read_again_and_rows_of_files_that_are_gone_go(folder, tmp_path, read):
     first = scan(folder, tmp_path / "out")
-    assert [row["file"] for row in first] == ["0/0.dcm", "0/2.dcm", "0/4.dcm", "1/1.dcm", "1/3.dcm", "1/5.dcm"]
+    assert [row["path"] for row in first] == ["0/0.dcm", "0/2.dcm", "0/4.dcm", "1/1.dcm", "1/3.dcm", "1/5.dcm"]
     assert scan(folder, tmp_path / "out") == first
     assert len(read) == 6
     os.utime(folder / "0" / "2.dcm", ns=(1, 1))
@@ -43,7 +42,7 @@ def test_only_new_and_changed_files_are_read_again_and_rows_of_files_that_are_go
     (folder / "1" / "1.dcm").unlink()
     again = scan(folder, tmp_path / "out")
     assert read[6:] == ["2.dcm", "3.dcm"]
-    assert [row["file"] for row in again] == ["0/0.dcm", "0/2.dcm", "0/3.dcm", "0/4.dcm", "1/3.dcm", "1/5.dcm"]
+    assert [row["path"] for row in again] == ["0/0.dcm", "0/2.dcm", "0/3.dcm", "0/4.dcm", "1/3.dcm", "1/5.dcm"]
     assert scan(folder, tmp_path / "new") == again
     assert (tmp_path / "new" / "scan.csv").read_bytes() == (tmp_path / "out" / "scan.csv").read_bytes()
 
@@ -65,13 +64,26 @@ def test_a_table_that_was_cut_anywhere_goes_on_to_the_same_bytes(folder, tmp_pat
     assert table.read_bytes() == whole
 
 
-def test_several_processes_give_the_same_table(folder, tmp_path, without_processes, monkeypatch):
+def test_processes_give_the_same_table(folder, tmp_path, monkeypatch):
     rows = scan(folder, tmp_path / "out")
-    monkeypatch.setattr(inventory, "IN_THIS_PROCESS", 0)
+    monkeypatch.undo()
     monkeypatch.setitem(inventory.FILES_AT_A_TIME, "headers", 2)
     plan = ScanPlan(folder, tmp_path / "two", KEY)
     scan_files(plan, 2)
     assert list(read_rows(plan.table)) == rows
+
+
+def test_a_file_that_stops_its_process_takes_no_other_with_it(folder, tmp_path, monkeypatch):
+    def stop_one(function, items, *_):
+        for files in items:
+            stops = any(file.path.name == "3.dcm" for file in files)
+            yield Stopped("takes longer than 600 s") if stops else function(files)
+
+    expected = scan(folder, tmp_path / "whole")
+    monkeypatch.setattr(inventory, "results_within_limits", stop_one)
+    rows = scan(folder, tmp_path / "out")
+    assert [row["left_out"] for row in rows] == ["", "", "", "", "takes longer than 600 s", ""]
+    assert [row for row in rows if not row["left_out"]] == [row for row in expected if row["path"] != "1/3.dcm"]
 
 
 def test_what_is_no_regular_file_is_a_row_and_not_opened(folder, tmp_path):
@@ -85,7 +97,7 @@ def test_what_is_no_regular_file_is_a_row_and_not_opened(folder, tmp_path):
     (folder / "folder").symlink_to(folder / "1")
     (folder / ".hidden").write_text("hidden")
     os.mkdir(folder / "out")
-    rows = {row["file"]: row for row in scan(folder, folder / "out")}
+    rows = {row["path"]: row for row in scan(folder, folder / "out")}
     for name in ("fifo", "socket", "leads_out", "circle", "folder"):
         assert rows.pop(name)["left_out"], name
     assert rows.pop("leads_in")["left_out"] == ""
@@ -113,13 +125,13 @@ def test_a_folder_that_cannot_be_read_is_a_row(folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     rows = scan(folder, tmp_path / "out")
-    assert [row["file"] for row in rows if row["left_out"]] == ["1"]
+    assert [row["path"] for row in rows if row["left_out"]] == ["1"]
     assert "Permission denied" in next(row["left_out"] for row in rows if row["left_out"])
 
 
 def test_errors_say_what_to_do(folder, tmp_path):
-    with pytest.raises(SourceError, match="nowhere: cannot be read"):
-        list(files_below(tmp_path / "nowhere", tmp_path / "out"))
+    with pytest.raises(ScanError, match="nowhere: is no folder that can be read"):
+        scan(tmp_path / "nowhere", tmp_path / "out")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ScanError, match="no file there"):
         scan(tmp_path / "empty", tmp_path / "out")
