@@ -63,8 +63,8 @@ def scan(config: ScanConfig, _flags: Sequence[str]) -> None:
 
     Raises
     ------
-    SourceError, ScanError
-        The folder cannot be read, is empty, or OUT holds a table of other settings.
+    ScanError
+        The folder is none or empty, or OUT holds a table of other settings.
     """
     plan = ScanPlan(config.folder, config.out, load_key(config.id_key), config.check, config.hashed_names)
     workers = config.workers or len(os.sched_getaffinity(0))
@@ -78,6 +78,8 @@ def scan(config: ScanConfig, _flags: Sequence[str]) -> None:
     summary = summarise(counts, groups)
     page = write_scan_page(plan.out / "scan.html", summary, groups, pixels=config.check == "pixels")
     print("\n".join(lines(summary)))
+    if config.check == "headers":
+        print("Only headers were read; --check pixels decodes every image, and so finds damage too.")
     print(f"{plan.table}, {page}")
 
 

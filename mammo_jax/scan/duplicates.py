@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.limited_processes import Stopped, results_within_limits
-from mammo_jax.scan.facts import PART, ScannedFile, whole_hash
+from mammo_jax.scan.facts import PART, WHOLE, ScannedFile, whole_hash
 from mammo_jax.scan.inventory import LIMITS, ScanPlan, read_rows, write_rows
 
 COLUMNS = (
@@ -52,8 +52,10 @@ def find_duplicates(plan: ScanPlan, files: Sequence[ScannedFile], workers: int) 
         if digest:
             by_hash[f"{row['pixels_hash']} {digest}"].append(row)
     groups = [rows for rows in by_hash.values() if len(rows) > 1]
-    named = [[row | {"group": str(number), "relation": _relation(rows)} for row in rows]
-             for number, rows in enumerate(groups, 1)]  # fmt: skip
+    named = [
+        [row | {"group": str(number), "relation": _relation(rows), "hash_of": _compared(row)} for row in rows]
+        for number, rows in enumerate(groups, 1)
+    ]
     table = [{column: row[column] for column in COLUMNS} for rows in named for row in rows]
     write_rows(plan.out / "duplicates.csv", COLUMNS, table)
     return named
@@ -66,11 +68,17 @@ def _relation(rows: Sequence[dict[str, str]]) -> str:
     return UNKNOWN if "" in patients else SAME_PATIENT
 
 
+def _compared(row: dict[str, str]) -> str:
+    """Return what of a row in a group is equal: never a part, which only made it a candidate."""
+    return WHOLE if row["hash_of"] == PART else row["hash_of"]
+
+
 def _whole_digests(plan: ScanPlan, files: Sequence[ScannedFile], candidates: set[str], workers: int) -> dict[str, str]:
     """Return the hash of the whole pixel data of each candidate; OUT/digests.csv keeps them for the next run."""
     wanted = {file.image_id: file for file in files if file.image_id in candidates}
     with ResumableCsv(plan.out / "digests.csv", _DIGEST_COLUMNS, 1) as table:
-        table.keep(lambda row: row["image_id"] in wanted and wanted[row["image_id"]].version == row["input_version"])
+        versions = {image_id: file.version for image_id, file in wanted.items()}
+        table.keep(lambda row: bool(row["digest"]) and versions.get(row["image_id"]) == row["input_version"])
         digests = {row["image_id"]: row["digest"] for row in table.rows}
         remaining = [file for file in wanted.values() if file.image_id not in digests]
         if not remaining:

@@ -241,7 +241,7 @@ def _notices(counts: Counts, groups: Sequence[Sequence[Mapping[str, str]]]) -> l
     others = len(groups) - other_patients
     notices = [
         ("Groups of equal images with different patients", other_patients, "correct the ids before a study"),
-        ("Other groups of equal images", others, "keep one image of each"),
+        ("Groups of equal images of one patient, or of none named", others, "keep one image of each"),
         ("Views both FOR PROCESSING and FOR PRESENTATION", both, "choose one of these before a study"),
         ("Images compressed with loss before", numbers["lossy"], "CR 1 is not uncompressed for them"),
         ("Files that end before their pixel data do", numbers["cut short"], "copy them again"),

@@ -20,6 +20,7 @@ def groups_of(folder, out, **options) -> dict[str, str]:
     assert [row["path"] for group in groups for row in group] == [
         row["path"] for row in read_rows(out / "duplicates.csv")
     ]
+    assert {row["hash_of"] for group in groups for row in group} <= {"bytes", "pixels"}
     return {" ".join(row["path"] for row in group): group[0]["relation"] for group in groups}
 
 
