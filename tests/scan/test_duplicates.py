@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from archive import KEY, mammogram, pixels, save
 from PIL import Image
 from pydicom import uid
+from scan_archive import KEY, mammogram, pixels, save
 
 from mammo_jax.scan import duplicates
 from mammo_jax.scan.duplicates import find_duplicates

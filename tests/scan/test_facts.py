@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from archive import KEY, mammogram, pixels, row_of, save, scanned
 from PIL import Image
 from pydicom import uid
+from scan_archive import KEY, mammogram, pixels, row_of, save, scanned
 
 import codec
 from mammo_jax.compression.dicom import compressed_instance

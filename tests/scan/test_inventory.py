@@ -4,7 +4,7 @@ import os
 import socket
 
 import pytest
-from archive import KEY, mammogram, save, scan
+from scan_archive import KEY, mammogram, save, scan
 
 from mammo_jax.limited_processes import Stopped
 from mammo_jax.scan import inventory

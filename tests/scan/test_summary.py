@@ -1,7 +1,7 @@
 """The counts: studies and their views, what is there twice, what would be left out."""
 
-from archive import mammogram, save, scan
 from PIL import Image
+from scan_archive import mammogram, save, scan
 
 from mammo_jax.scan.summary import count_rows, study_rows, summarise
 from mammo_jax.scan.terminal import lines
