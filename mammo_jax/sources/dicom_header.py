@@ -81,7 +81,7 @@ def transfer_syntax(path: Path) -> uid.UID:
     return syntax
 
 
-class BoundedFile(io.BufferedReader):
+class _BoundedFile(io.BufferedReader):
     """A file that is not read beyond its end: `read` takes memory for all bytes that it is asked for."""
 
     def __init__(self, path: Path):
@@ -89,13 +89,12 @@ class BoundedFile(io.BufferedReader):
         self._bytes = path.stat().st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read bytes, not more than there are."""
         left = max(0, self._bytes - self.tell())
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def _read(path: Path, **options: Any) -> Dataset:
-    with BoundedFile(path) as stream:
+    with _BoundedFile(path) as stream:
         return dcmread(stream, **options)
 
 

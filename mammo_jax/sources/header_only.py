@@ -16,7 +16,7 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
 from mammo_jax.sources.dicom import check_syntax
-from mammo_jax.sources.dicom_header import ELEMENTS, BoundedFile, check_kind, pydicom_errors, transfer_syntax
+from mammo_jax.sources.dicom_header import ELEMENTS, check_kind, pydicom_errors, transfer_syntax
 from mammo_jax.sources.dicom_structure import check_structure
 from mammo_jax.sources.image_files import MAX_PIXELS
 from mammo_jax.sources.mammogram import SourceError
@@ -110,7 +110,7 @@ def _elements(path: Path, syntax: uid.UID, tags: list[BaseTag]) -> tuple[Dataset
     """Read the elements with these tags up to the pixel data, and say where these are."""
     found: list[tuple[int, int, int]] = []  # tag, length, start of the value
 
-    with BoundedFile(path) as stream:
+    with path.open("rb") as stream:  # its lengths are checked, and long values deferred
 
         def stop(tag: int, _representation: str | None, length: int) -> bool:
             stops = int(tag) >= _PIXEL_ELEMENTS  # an int is compared much faster than pydicom's tag
