@@ -89,6 +89,8 @@ def describe(file: ScannedFile, key: bytes, check: Check) -> dict[str, Any]:
         except (SourceError, codec.CodecError) as error:
             reason = str(error).removeprefix(f"{file.path}: ").replace(str(file.path), file.image_id)
             row |= {"left_out": shown(reason), "left_out_of": row["left_out_of"] or BOTH}
+        except MemoryError:
+            raise  # `results_within_limits` says how much there was
         except Exception as error:  # no file can stop the scan
             row |= {"left_out": f"cannot be read ({type(error).__name__}); export it again", "left_out_of": BOTH}
     return row

@@ -69,10 +69,12 @@ def scan_files(plan: ScanPlan, workers: int) -> list[ScannedFile]:
     Raises
     ------
     ScanError
-        The folder is none or empty, or OUT holds a table of other settings.
+        The folder is none or empty, or OUT is that folder or holds a table of other settings.
     """
     if not plan.folder.is_dir():
         raise ScanError(f"{plan.folder}: is no folder that can be read; give a folder of images")
+    if plan.folder.resolve() == plan.out.resolve():
+        raise ScanError(f"{plan.out}: is the folder to scan; choose another --out")
     files = [_scanned(plan, found) for found in files_below(plan.folder, plan.out)]
     if not files:
         raise ScanError(f"{plan.folder}: no file there; give a folder of images")

@@ -136,5 +136,7 @@ def test_errors_say_what_to_do(folder, tmp_path):
     with pytest.raises(ScanError, match="no file there"):
         scan(tmp_path / "empty", tmp_path / "out")
     scan(folder, tmp_path / "out")
+    with pytest.raises(ScanError, match="choose another --out"):
+        scan(folder, folder / "0" / "..")
     with pytest.raises(ScanError, match="another hashed_names"):
         scan(folder, tmp_path / "out", hashed_names=True)
