@@ -122,8 +122,8 @@ def bits_of(stored: StoredImage, told: int | None) -> tuple[int, bool]:
     stored : StoredImage
     told : int or None
         What the user says of 16-bit PNG and TIFF files, which do not say themselves. Without it the bits are the usual
-        depth (8, 10, 12, 14 or 16) that just holds the largest pixel: with 16 bits for an image of 12, the PSNR would be
-        24 dB too high.
+        depth (8, 10, 12, 14 or 16) that just holds the largest pixel: with 16 bits for an image of 12, the PSNR would
+        be 24 dB too high.
     """
     bits = stored.bits_stored or (8 if stored.pixels.itemsize == 1 else told)
     if bits is not None:

@@ -39,9 +39,7 @@ def test_bits_that_nothing_says_are_inferred_and_said(tmp_path, capsys):
 def test_errors_are_one_line(tmp_path):
     with pytest.raises(SystemExit, match="error: a compression ratio is a finite number above 0"):
         compress.main([str(tmp_path), "--ratio", "-3", "--out", str(tmp_path / "out"), "--plain-ids"])
-    with pytest.raises(
-        SystemExit, match=r"error: ratio 0\.5 would make files larger than they are; give ratios above 1"
-    ):
+    with pytest.raises(SystemExit, match=r"error: ratio 0\.5 would make files larger than they are"):
         compress.main([str(tmp_path), "--ratio", "0.5", "--out", str(tmp_path / "out"), "--plain-ids"])
     with pytest.raises(SystemExit, match="error: no file could be compressed"):
         compress.main([str(tmp_path / "missing"), "--ratio", "3", "--out", str(tmp_path / "out"), "--plain-ids"])
