@@ -24,12 +24,12 @@ from mammo_jax.ratios import split_name
 from mammo_jax.sources.dicom import is_dicom, read_instance
 from mammo_jax.sources.dicom_header import pydicom_errors
 from mammo_jax.sources.identifiers import keyed_hash
-from mammo_jax.sources.image_files import read_image
+from mammo_jax.sources.image_files import bits_of, read_image
 
 COLUMNS = (
     "image_id", "path", "patient_id", "sop_instance_uid", "new_sop_instance_uid", "input_version", "ratio", "layer",
-    "rows", "columns", "bits_allocated", "bits_stored", "codestream_bytes", "header_bytes", "padding_bytes",
-    "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
+    "rows", "columns", "bits_allocated", "bits_stored", "bits_inferred", "codestream_bytes", "header_bytes",
+    "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
 )  # fmt: skip
 MAX_BITS = 16
 
@@ -50,7 +50,7 @@ class CompressionPlan:
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed size counts.
     bits_stored : int or None
-        Of PNG and TIFF files, which do not say; None stands for all bits allocated.
+        Of 16-bit PNG and TIFF files, which do not say; None infers them from the largest pixel of each.
     jp2 : bool
         Write JP2 files instead of bare codestreams. In DICOM a codestream is always bare.
     key : bytes or None
@@ -161,7 +161,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         The file cannot be read, or cannot be compressed to one of the ratios.
     """
     instance: Dataset | None = None
-    pitch = None
+    pitch, inferred = None, False
     patient = old_uid = ""
     if is_dicom(file.path):
         instance, pixels = read_instance(file.path)
@@ -171,13 +171,14 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     else:
         stored = read_image(file.path)
         pixels, pitch = stored.pixels, stored.pixel_pitch
-        bits = stored.bits_stored or (8 if pixels.itemsize == 1 else plan.bits_stored or 16)
+        bits, inferred = bits_of(stored, plan.bits_stored)
     ids = {
         "image_id": file.image_id,
         "path": file.name,
         "patient_id": identifier(patient, plan.key, "patient") if patient else "",
         "sop_instance_uid": plan.name(old_uid, "uid") if old_uid else "",
         "input_version": file.version,
+        "bits_inferred": inferred,
     }
     rows = []
     for result in (_in_layers if plan.layers or plan.lossless else _one_by_one)(plan, pixels, bits):

@@ -88,6 +88,7 @@ def prepare_dataset(run: RunFolder, source: Source, settings: DatasetSettings, p
         logger.warning("some images are left out: %s; %s says why for each", reasons, run.left_out)
     images = pd.read_csv(run.images, dtype=str, keep_default_na=False)
     _warn_of_duplicates(images)
+    _warn_of_inferred_bits(images)
     data_hash = sha256_json(sorted(images["image_id"] + " " + images["sha256"]))
     write_json(run.dataset_complete, {"images": len(images), "data_sha256": data_hash})
     log_event(run, "prepared", images=len(images), left_out=len(source) - len(images), data_sha256=data_hash)
@@ -134,6 +135,15 @@ def _warn_of_duplicates(images: pd.DataFrame) -> None:
             "%d images are there more than once, under the same patient, first %s; each counts as one more image",
             len(repeated),
             " = ".join(repeated[0]),
+        )
+
+
+def _warn_of_inferred_bits(images: pd.DataFrame) -> None:
+    counts = images.loc[images["bits_inferred"] == "True", "bits_stored"].value_counts()
+    if len(counts):
+        logger.warning(
+            "bits_stored was inferred from the largest pixel: %s; if that is wrong, give --bits-stored or a column",
+            ", ".join(f"{bits} in {count} images" for bits, count in counts.items()),
         )
 
 

@@ -182,6 +182,7 @@ def _image_row(mammogram: Mammogram) -> dict[str, Any]:
         "columns": mammogram.pixels.shape[1],
         "bits_allocated": mammogram.bits_allocated,
         "bits_stored": mammogram.bits_stored,
+        "bits_inferred": mammogram.bits_inferred,
         "pixel_pitch": mammogram.pixel_pitch,
         "already_lossy": mammogram.already_lossy,
         "sha256": hash_pixels(mammogram.pixels),

@@ -13,6 +13,8 @@ keyed hashes only. No file ends the run, and a run that was interrupted goes on 
 
 from __future__ import annotations
 
+import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +52,7 @@ class CompressConfig:
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed bytes count.
     bits_stored : int or None
-        Significant bits of PNG and TIFF files; None takes all that are allocated.
+        Significant bits of 16-bit PNG and TIFF files; None infers them from the largest pixel of each.
     jp2 : bool
         Write JP2 files rather than bare codestreams (.j2k) where the input is no DICOM.
     plain_ids : bool
@@ -94,6 +96,11 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
     CompressionError
         No file could be compressed, the folder holds results of other settings, or --verify found something.
     """
+    for ratio in config.ratios:
+        if 0 < ratio <= 1:
+            raise CompressionError(
+                f"ratio {ratio:g} would make files larger than they are; give ratios above 1, or --lossless"
+            )
     plan = CompressionPlan(
         out=config.out,
         ratios=config.ratios,
@@ -115,8 +122,17 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
     if len(left_out) == count:
         raise CompressionError("no file could be compressed")
     print(f"{count - len(left_out)} of {count} files: {config.out / 'sizes.csv'}")
+    for bits, files in sorted(_inferred_bits(config.out / "sizes.csv", plan.rows_per_file).items()):
+        print(f"bits stored: inferred as {bits} from the largest pixel of {files} files; --bits-stored says otherwise")
     if config.verify:
         check_results(config.out, config.workers, limits)
+
+
+def _inferred_bits(table: Path, rows_per_file: int) -> dict[int, int]:
+    """Count the files whose bits stored were inferred, by these bits."""
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = Counter(int(row["bits_stored"]) for row in csv.DictReader(stream) if row["bits_inferred"] == "True")
+    return {bits: count // rows_per_file for bits, count in rows.items()}
 
 
 def _parse(flags: list[str]) -> CompressConfig:

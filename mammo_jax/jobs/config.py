@@ -63,7 +63,8 @@ class FolderConfig:
     Attributes
     ----------
     bits_stored : int or None
-        Significant bits of PNG, TIFF and PGM files whose CSV row does not say; None takes all that are allocated.
+        Significant bits of 16-bit PNG and TIFF files whose CSV row does not say; None infers them from each image's
+        largest pixel.
     plain_ids : bool
         Keep the CSV's ids instead of keyed hashes: only for ids that identify nobody.
     id_key : Path or None

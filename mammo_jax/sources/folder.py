@@ -14,7 +14,7 @@ import numpy as np
 
 from mammo_jax.sources.dicom import is_dicom, read_dicom, read_patient_id
 from mammo_jax.sources.identifiers import keyed_hash, load_key
-from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, read_image
+from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, bits_of, read_image
 from mammo_jax.sources.mammogram import LABELS, Label, Lesion, Mammogram, SourceError
 from mammo_jax.sources.tables import Row, read_table
 
@@ -62,8 +62,8 @@ class Folder:
     ----------
     csv_path : path of the table
     bits_stored : int, optional
-        Significant bits of 16-bit PNG and TIFF samples if the table does not have them. Without either, all 16 count,
-        and a warning is logged: for 12 bits in 16 that overestimates the range of grey levels 16 times.
+        Significant bits of 16-bit PNG and TIFF samples if the table does not have them. Without either they are
+        inferred from each image's largest pixel, see `image_files.bits_of`.
     id_key : path of a key file, optional
         See `identifiers.load_key`.
     plain_ids : bool
@@ -99,14 +99,6 @@ class Folder:
         unknown = [column for column in rows[0].cells if column not in COLUMNS]
         if unknown:
             logger.warning("%s: ignored columns: %s", self.csv_path, ", ".join(unknown))
-        without_bits = sum(1 for entry in self._entries if bits_stored is None and _has_unknown_bits(entry))
-        if without_bits:
-            logger.warning(
-                "%s: no bits_stored for %d PNG or TIFF files: in 16-bit ones all bits count as stored; "
-                "if that is wrong, add a column bits_stored or give the option",
-                self.csv_path,
-                without_bits,
-            )
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -115,12 +107,13 @@ class Folder:
     def __getitem__(self, index: int) -> Mammogram:
         """Read one image; SourceError if its file, its mask or its lesion cannot be used."""
         entry = self._entries[index]
+        inferred = False
         if is_dicom(entry.path):
             stored = read_dicom(entry.path, max_pixels=self.max_pixels)
         else:
             stored = read_image(entry.path, max_pixels=self.max_pixels)
-            default = 8 if stored.pixels.itemsize == 1 else self.bits_stored or 16
-            stored = replace(stored, bits_stored=entry.bits_stored or stored.bits_stored or default)
+            bits, inferred = bits_of(stored, entry.bits_stored or self.bits_stored)
+            stored = replace(stored, bits_stored=entry.bits_stored or bits)
         bits_stored = cast(int, stored.bits_stored)
         if int(stored.pixels.max()) >= 2**bits_stored:
             raise SourceError(
@@ -138,6 +131,7 @@ class Folder:
             view=entry.view or stored.view,
             lesions=tuple(self._lesion(row, stored) for row in entry.lesions),
             already_lossy=stored.already_lossy,
+            bits_inferred=inferred,
         )
 
     def patients(self) -> list[str]:
@@ -293,7 +287,3 @@ def _enclosing_circle(mask: np.ndarray) -> tuple[float, float, float]:
     centre_row, centre_column = float(rows.mean()), float(columns.mean())
     radius = float(np.hypot(rows - centre_row, columns - centre_column).max())
     return centre_row, centre_column, max(radius, 0.5)
-
-
-def _has_unknown_bits(entry: _Entry) -> bool:
-    return entry.bits_stored is None and entry.path.suffix.lower() in (".png", ".tif", ".tiff")

@@ -74,6 +74,8 @@ class Mammogram:
         normal patches. Empty if the source has none.
     already_lossy : bool
         True if the pixels were lossily compressed before they came to this source.
+    bits_inferred : bool
+        True if nothing says how many bits are stored, so that the largest pixel had to.
     density : str or None
         Of the breast, in the source's words, such as "fatty".
     """
@@ -89,6 +91,7 @@ class Mammogram:
     lesions: tuple[Lesion, ...] = field(default=())
     null_sites: tuple[tuple[float, float], ...] = ()
     already_lossy: bool = False
+    bits_inferred: bool = False
     density: str | None = None
 
     def __post_init__(self) -> None:

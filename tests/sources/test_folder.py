@@ -1,4 +1,3 @@
-import logging
 import pickle
 
 import imagecodecs
@@ -122,18 +121,19 @@ def test_a_lesion_mask(folder):
         Folder(folder / "images.csv")[0]
 
 
-def test_bits_stored_by_column_file_option_or_all(folder, caplog):
+def test_bits_stored_by_column_file_option_or_the_largest_pixel(folder):
     text = "path,patient_id,label,bits_stored\na.png,P1,normal,13\nb.pgm,P1,normal,\nc.tif,P1,normal,\n"
-    with caplog.at_level(logging.WARNING):
-        source = folder_source(folder, text)
-    assert [mammogram.bits_stored for mammogram in source] == [13, 8, 8]
-    assert "no bits_stored for 1 PNG or TIFF" in caplog.text
-    caplog.clear()
-    assert folder_source(folder, "path,patient_id,label\na.png,P1,normal\n")[0].bits_stored == 16
-    assert "no bits_stored" in caplog.text
-    caplog.clear()
-    assert folder_source(folder, "path,patient_id,label\na.png,P1,normal\n", bits_stored=12)[0].bits_stored == 12
-    assert not caplog.text
+    images = list(folder_source(folder, text))
+    assert [image.bits_stored for image in images] == [13, 8, 8]
+    assert not any(image.bits_inferred for image in images)
+    told = folder_source(folder, "path,patient_id,label\na.png,P1,normal\n", bits_stored=14)[0]
+    assert (told.bits_stored, told.bits_inferred) == (14, False)
+    for largest, bits in ((255, 8), (256, 10), (3000, 12), (4095, 12), (4096, 14), (65535, 16)):
+        pixels = np.zeros((20, 30), np.uint16)
+        pixels[3, 4] = largest
+        (folder / "d.png").write_bytes(imagecodecs.png_encode(pixels))
+        found = folder_source(folder, "path,patient_id,label\nd.png,P1,normal\n")[0]
+        assert (found.bits_stored, found.bits_inferred) == (bits, True)
 
 
 def test_too_few_bits_stored_are_named(folder):
