@@ -198,8 +198,9 @@ def display_ratio(ratio: float) -> str:
 
 
 def display_signed(value: float) -> str:
-    """Format a difference with its sign, a true minus and three decimals."""
-    return f"{value:+.3f}".replace("-", "\u2212")
+    """Format a difference with its sign, a true minus and three decimals; what rounds to nothing has no sign."""
+    text = f"{value:+.3f}".replace("-", "\u2212")
+    return text if float(f"{value:.3f}") else text[1:]
 
 
 def display_p_value(value: float) -> str:

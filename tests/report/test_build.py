@@ -256,5 +256,6 @@ def test_display():
         "4 TB",
     ]
     assert [display_bytes(size) for size in sizes] == formatted
-    assert [display_signed(value) for value in (0.0123, -0.05)] == ["+0.012", "\u22120.050"]
+    values = (0.0123, -0.05, -0.0004, 0.0)
+    assert [display_signed(value) for value in values] == ["+0.012", "\u22120.050", "0.000", "0.000"]
     assert [display_p_value(value) for value in (0.0134, 0.0001, 0.00009)] == ["0.0134", "0.0001", "< 0.0001"]
