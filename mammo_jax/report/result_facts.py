@@ -84,7 +84,7 @@ def _counts(metrics: Metrics, model: Metrics) -> dict[str, str]:
 
 def _results(metrics: Metrics, model: Metrics) -> dict[str, str]:
     areas = [f"CR {ratio_text(result['test_ratio'])}: {_area(result['auroc'])}" for result in _transfer(model)]
-    precision = [f"CR {ratio_text(result['test_ratio'])}: {_area(result['auprc'])}" for result in _transfer(model)]
+    precision = [f"CR {ratio_text(result['test_ratio'])}: {_precision(result['auprc'])}" for result in _transfer(model)]
     demonstration = "Demonstration with one training seed. " if metrics["demonstration"] else ""
     return {
         "verdict": demonstration + metrics["sentence"],
@@ -124,6 +124,14 @@ def _transfer(model: Metrics) -> list[Metrics]:
 
 def _area(figure: Metrics) -> str:
     return f"{figure['mean']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
+def _precision(figure: Metrics) -> str:
+    """Return an AUPRC; its interval is of the population's."""
+    if figure["no_interval"]:
+        return f"{figure['mean']:.3f} (no interval)"
+    population = f"{figure['corrected']:.3f}, {figure['low']:.3f} to {figure['high']:.3f}"
+    return f"{figure['mean']:.3f} (population {population})"
 
 
 def _percent(figure: Metrics) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from html_page import Page
 from prediction_tables import predictions_table, transfer_losses
-from synthetic_run import COMMAND, HOSTILE, metrics, png
+from synthetic_run import COMMAND, HOSTILE, metrics, png, write_run
 
 from mammo_jax.report import ReportError, build_report, sections
 from mammo_jax.report.build import display_bytes, display_p_value, display_ratio, display_signed, storage_sentence
@@ -259,3 +259,15 @@ def test_display():
     values = (0.0123, -0.05, -0.0004, 0.0)
     assert [display_signed(value) for value in values] == ["+0.012", "\u22120.050", "0.000", "0.000"]
     assert [display_p_value(value) for value in (0.0134, 0.0001, 0.00009)] == ["0.0134", "0.0001", "< 0.0001"]
+
+
+def test_an_auprc_without_interval_is_said_everywhere(tmp_path):
+    reason = "there are 5 positive patients"
+    run = write_run(tmp_path / "run", resamples=100)
+    metrics = json.loads((run / "metrics.json").read_text())
+    for result in metrics["models"][0]["results"]:
+        result["auprc"] |= {"low": None, "high": None, "corrected": None, "no_interval": reason}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    page = build_report(RunFolder(run)).read_text()
+    assert "AUPRC has no interval: there are 5 positive patients." in page
+    assert "(no interval)" in (run / "checklist.csv").read_text()
