@@ -14,6 +14,7 @@ from mammo_jax.files import read_json, write_json
 from mammo_jax.jobs import evaluate, protocol, report, study
 from mammo_jax.jobs.config import StudyConfig
 from mammo_jax.jobs.protocol import fix_protocol
+from mammo_jax.jobs.study_run import as_json
 from mammo_jax.provenance import log_event
 from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.run_folder import RunFolder
@@ -127,7 +128,7 @@ def config(tmp_path) -> StudyConfig:
     """A study whose images are compressed, with nothing trained."""
     config = StudyConfig(out=tmp_path / "run", ratios=(15.0,), resamples=100)
     write_json(config.run.dataset_complete, {"images": 720, "data_sha256": "0" * 64})
-    write_json(config.run.config, {"config": {}, "sha256": "", "command": "mammo-jax study"})
+    write_json(config.run.config, {"config": as_json(config), "sha256": "", "command": "mammo-jax study"})
     return config
 
 
