@@ -17,6 +17,7 @@ JOBS = {
     "power": "how many patients a study needs, and the smallest loss that it can show",
     "report": "build a run's report.html again",
     "compress": "compress files to exact ratios, DICOM to DICOM",
+    "scores-template": "the table of a finished model's scores at each ratio, to be filled in and evaluated",
     "verify": "check compressed files by their hashes and with other decoders",
 }
 REPOSITORY_JOBS = {
