@@ -7,7 +7,8 @@ import pickle
 
 import numpy as np
 import pytest
-from published_trees import SHAPE, TREES, cbis_ddsm, cbis_mask, inbreast, table, vindr_mammo, workbook
+from published_trees import CBIS_MASSES, SHAPE, TREES, cbis_ddsm, cbis_mask, inbreast, table, vindr_mammo, workbook
+from pydicom import dcmread
 
 from mammo_jax.dataset.folds import make_folds
 from mammo_jax.sources import SourceError
@@ -315,3 +316,28 @@ def test_a_csv_table_may_have_left_and_right_and_upper_case(tmp_path, caplog):
 
 def test_the_config_is_frozen_and_shown():
     assert dataclasses.asdict(PublishedConfig())["birads_malignant"] == ("4", "5", "6")
+
+
+def test_real_mammograms_of_cbis_ddsm_in_the_layout_of_their_own_uids(tmp_path, shared_data):
+    files = sorted((shared_data / "dicom" / "cbis-ddsm").glob("*.dcm"))
+    rows = [CBIS_MASSES]
+    for path in files:
+        header = dcmread(path, specific_tags=["PatientID", "StudyInstanceUID", "SeriesInstanceUID"])
+        case, study, series = header.PatientID, header.StudyInstanceUID, header.SeriesInstanceUID
+        folder = tmp_path / "CBIS-DDSM" / case / f"10-04-2016-DDSM-NA-{study[-5:]}"
+        (folder / f"1.000000-full mammogram images-{series[-5:]}").mkdir(parents=True)
+        (folder / f"1.000000-full mammogram images-{series[-5:]}" / "1-1.dcm").symlink_to(path)
+        patient, side, view = case.split("_", 1)[1].rsplit("_", 2)
+        found = (f"{case}/{study}/{series}/000000.dcm", f"{case}_1/1.2/1.3/000000.dcm", f"{case}_1/1.2/1.3/000001.dcm")
+        pathology = "BENIGN" if (side, view) == ("RIGHT", "MLO") else "MALIGNANT"
+        rows.append((patient, 2, side, view, 1, "mass", "OVAL", "OBSCURED", 4, pathology, 4, *found))
+    table(tmp_path / "mass_case_description_test_set.csv", rows)
+    source = PublishedSource(DATASETS["cbis-ddsm"], tmp_path)
+    assert [row["image_id"] for row in source.table()] == [
+        "P_00820_LEFT_CC",
+        "P_00820_RIGHT_CC",
+        "P_00820_RIGHT_MLO",
+    ]
+    mammogram = source[0]
+    assert (mammogram.pixels.shape, mammogram.bits_stored, mammogram.laterality) == ((4736, 2624), 16, "L")
+    assert mammogram.pixel_pitch is None
