@@ -135,7 +135,8 @@ def match_normals(surveys: list[Survey], per_lesion: int) -> dict[str, list[tupl
     per_lesion = min(per_lesion, len(candidates) // len(lesions))
     if per_lesion == 0:
         raise SourceError(
-            f"{len(candidates)} normal sites for {len(lesions)} lesions are too few; give a smaller --patch-mm"
+            f"{len(candidates)} normal sites for {len(lesions)} lesions are too few; give a smaller --patch-mm, or "
+            "--normals-per-lesion 0 to compare lesions with each other"
         )
     scale = np.maximum(lesions.std(0), 1e-6)
     targets = np.repeat(lesions / scale, per_lesion, axis=0)

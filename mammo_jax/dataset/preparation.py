@@ -174,7 +174,7 @@ def _normal_sites(
     run: RunFolder, source: Source, settings: DatasetSettings, processes: int
 ) -> dict[str, list[tuple[float, float]]]:
     """Centres of normal patches matched to the lesions; empty for other units and where the source plants them."""
-    if settings.units.unit != "patch" or settings.plants_sites:
+    if settings.units.unit != "patch" or settings.plants_sites or settings.units.normals_per_lesion == 0:
         return {}
     path = run.normal_sites
     if not path.exists():

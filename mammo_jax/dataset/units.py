@@ -40,7 +40,8 @@ class UnitConfig:
     pixel_pitch : float or None
         mm per pixel, for images that do not state it.
     normals_per_lesion : int
-        Matched normal patches for each lesion patch, if the source has no null sites.
+        Matched normal patches for each lesion patch, if the source has no null sites. With 0, lesions are compared with
+        each other: malignant with benign ones.
     """
 
     unit: UnitKind = "patch"

@@ -18,6 +18,7 @@ JOBS = {
     "report": "build a run's report.html again",
     "scan": "what a folder of images holds, and what compress and study would leave out of it",
     "compress": "compress files to exact ratios, DICOM to DICOM",
+    "scores-template": "the table of a finished model's scores at each ratio, to be filled in and evaluated",
     "verify": "check compressed files by their hashes and with other decoders",
 }
 REPOSITORY_JOBS = {

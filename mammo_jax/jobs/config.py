@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import tyro
 
@@ -16,6 +16,7 @@ from mammo_jax.processes import available_cores
 from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import Method
+from mammo_jax.sources.datasets import DATASETS, PublishedConfig
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling, Scored
 from mammo_jax.statistics.evaluation import RESAMPLES, check_resamples
 from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
@@ -25,7 +26,10 @@ from mammo_jax.training_config import TrainingConfig
 MAX_SEED = 2**32 - 2
 """Of 32 bits; saliency may take the next one as well."""
 
-SourceName = Literal["phantom", "mias", "folder", "hybrid", "cbis_roi"]
+SourceName = Literal[
+    "phantom", "mias", "folder", "hybrid", "cbis_roi",
+    "cbis-ddsm", "inbreast", "vindr-mammo", "cmmd", "rsna-2023", "cdd-cesm",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class StudyConfig:
         Run folder.
     source : str
     source_dir : Path or None
-        mias, hybrid, cbis_roi: the folder with labels.csv and images/. folder: the CSV file.
+        mias, hybrid, cbis_roi: the folder with labels.csv and images/. folder: the CSV file. A published data set: its
+        folder, as downloaded.
     ratios : tuple of float
         The ladder; 1 is always added.
     codec : str
@@ -155,6 +160,7 @@ class StudyConfig:
     units: UnitConfig = field(default_factory=UnitConfig)
     phantom: PhantomConfig = field(default_factory=PhantomConfig)
     folder: FolderConfig = field(default_factory=FolderConfig)
+    published: PublishedConfig = field(default_factory=PublishedConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
@@ -215,10 +221,13 @@ class StudyConfig:
 def parse(arguments: list[str], description: str) -> StudyConfig:
     """Read flags on top of the preset that belongs to the source and unit asked for.
 
-    A preset is `mammo_jax/jobs/presets/SOURCE_UNIT.py` with a CONFIG. For `folder` it is that of `mias`, or of
-    `cbis_roi` where each image is a patch; `cbis_roi` has one for all units, since its images are nothing else.
+    A preset is `mammo_jax/jobs/presets/SOURCE_UNIT.py` with a CONFIG. For `folder` and published data sets it is that
+    of `mias`, or of `cbis_roi` where each image is a patch; `cbis_roi` has one for all units, since its images are
+    nothing else. Without --unit it is a patch, or the whole image where a data set does not mark lesions.
     """
-    preset = load_preset(_flag(arguments, "source", "phantom"), _flag(arguments, "unit", "patch"))
+    source = _flag(arguments, "source", "phantom")
+    marked = source not in DATASETS or DATASETS[source].marks_lesions
+    preset = load_preset(source, _flag(arguments, "unit", "patch" if marked else "whole"))
     return tyro.cli(
         StudyConfig,
         args=arguments,
@@ -230,15 +239,16 @@ def parse(arguments: list[str], description: str) -> StudyConfig:
 
 def load_preset(source: str, unit: str) -> StudyConfig:
     """Load the preset of a source and a unit."""
-    like = {"folder": "cbis_roi" if unit == "frame" else "mias"}.get(source, source)
+    others = source == "folder" or source in DATASETS
+    like = ("cbis_roi" if unit == "frame" else "mias") if others else source
     name = f"mammo_jax.jobs.presets.{like}" + ("" if like == "cbis_roi" else f"_{unit}")
     try:
         preset: StudyConfig = importlib.import_module(name).CONFIG
     except ModuleNotFoundError:
         return StudyConfig()  # the flag's value is wrong; the parser says so in its own words
-    return (
-        dataclasses.replace(preset, source="folder", out=Path(f"runs/folder-{unit}")) if source == "folder" else preset
-    )
+    if not others:
+        return preset
+    return dataclasses.replace(preset, source=cast(SourceName, source), out=Path(f"runs/{source}-{unit}"))
 
 
 def _flag(arguments: list[str], name: str, default: str) -> str:

@@ -1,7 +1,7 @@
 """Statistics, verdict and report from a predictions table alone: of a study, or of a model that this project never saw.
 
-A frozen model needs one row for each image and ratio, uncompressed (test_ratio 1) included, with train_ratio 1, fold 0
-and seed 0; with --frozen the verdict is about that one model:
+A frozen model needs one row for each image and ratio, uncompressed (ratio 1) included; `mammo-jax scores-template` lays
+them out. With --frozen the verdict is about that one model:
 
     mammo-jax evaluate --predictions mine.csv --out runs/mine --frozen
 
@@ -47,7 +47,8 @@ class EvaluateConfig:
     ----------
     predictions : Path
         Parquet or CSV with the columns model, train_ratio, test_ratio, fold, seed, patient_id, image_id, label (0 or 1)
-        and score (higher is more positive); and breast if it is known, any text that tells a patient's two apart.
+        and score (higher is more positive); and breast if it is known, any text that tells a patient's two apart. With
+        --frozen patient_id, image_id, ratio, label and score are enough.
     out : Path
         Folder for metrics.json and report.html.
     margin : float
@@ -131,7 +132,7 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     """
     run = RunFolder(config.out)
     _check(config, run)
-    predictions = read_predictions(config.predictions)
+    predictions = read_predictions(config.predictions, frozen=config.frozen)
     validation, subgroups = _tables_beside(config, run)
     protocol = _protocol(config, predictions)
     fixed: dict[str, Any] = protocol["document"]["protocol"] if protocol else {"unit": "image", "target": ""}
@@ -145,7 +146,7 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         target=config.target or fixed["target"],
         frozen=config.frozen,
         point=OperatingPoint(config.sensitivity, config.threshold, config.prevalence),
-        validation=None if validation is None else read_predictions(validation, validation=True),
+        validation=None if validation is None else read_predictions(validation, validation=True, frozen=config.frozen),
         subgroups=None if subgroups is None else read_subgroups(subgroups),
     )
     metrics |= {"protocol": protocol, "power": planned(predictions, metrics)} | _found_lesions(

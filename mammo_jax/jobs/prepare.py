@@ -8,6 +8,7 @@ from mammo_jax.dataset.preparation import DatasetSettings, bind_source, prepare_
 from mammo_jax.jobs.config import StudyConfig
 from mammo_jax.jobs.study_run import run_study_job
 from mammo_jax.sources import Source, SourceError
+from mammo_jax.sources.datasets import DATASETS, PublishedSource
 from mammo_jax.sources.folder import Folder
 from mammo_jax.sources.hybrid import Hybrid
 from mammo_jax.sources.mias import Mias
@@ -57,6 +58,8 @@ def open_source(config: StudyConfig) -> Source:
     if config.source == "cbis_roi":
         # The ids are the archive's public ones; unchanged, they give everybody the same folds.
         return Folder(config.source_dir / "labels.csv", bits_stored=8, plain_ids=True)
+    if config.source in DATASETS:
+        return PublishedSource(DATASETS[config.source], config.source_dir, config.published)
     if config.source == "mias":
         return Mias(config.source_dir)
     return Hybrid(

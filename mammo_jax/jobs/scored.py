@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mammo_jax.sources.datasets import DATASETS
+
 SOURCES = {
     "phantom": "drawn phantoms",
     "mias": "mini-MIAS film scans",
     "hybrid": "lesions drawn into mini-MIAS film scans",
     "folder": "image files of the study's own",
     "cbis_roi": "real masses of CBIS-DDSM film mammograms",
+    **{name: dataset.title for name, dataset in DATASETS.items()},
 }
 UNKNOWN = "scores from outside; what was scored is not known here"
 

@@ -123,7 +123,7 @@ def _transfer(model: Metrics) -> list[Metrics]:
 
 
 def _area(figure: Metrics) -> str:
-    return f"{figure['mean']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+    return f"{figure['mean']:.3f}{_interval(figure, 1, 3)}"
 
 
 def _precision(figure: Metrics) -> str:
@@ -135,7 +135,14 @@ def _precision(figure: Metrics) -> str:
 
 
 def _percent(figure: Metrics) -> str:
-    return f"{100 * figure['value']:.1f} ({100 * figure['low']:.1f} to {100 * figure['high']:.1f})"
+    return f"{100 * figure['value']:.1f}{_interval(figure, 100, 1)}"
+
+
+def _interval(figure: Metrics, scale: float, digits: int) -> str:
+    """Return " (low to high)"; very few patients leave a figure without an interval."""
+    if figure["low"] is None or figure["high"] is None:
+        return " (no interval)"
+    return f" ({scale * figure['low']:.{digits}f} to {scale * figure['high']:.{digits}f})"
 
 
 def _by_fold(result: Metrics) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mammo_jax.ratios import ratio_text
+from mammo_jax.sources import LABELS
+from mammo_jax.sources.datasets import DATASETS
 
 Settings = Mapping[str, Any]
 
@@ -80,7 +82,7 @@ def _images(settings: Settings) -> dict[str, str]:
             "data_source": "Regions of masses in the film mammograms of CBIS-DDSM, with biopsy results (TCIA, "
             "doi:10.7937/K9/TCIA.2016.7O02S9CY), as cut and reduced by Osuala et al. (arXiv:2407.12669)."
         },
-    }.get(settings["source"], {})
+    }.get(settings["source"]) or _published(settings)
     if settings["source"] == "folder":
         plain = settings["folder"]["plain_ids"]
         facts["privacy"] = f"Ids are {'kept as they are given' if plain else 'replaced by keyed hashes'}."
@@ -89,6 +91,26 @@ def _images(settings: Settings) -> dict[str, str]:
     target = {"malignant": "malignant against the rest", "abnormal": "abnormal against normal"}
     facts["target"] = f"Positive: {target.get(units['target'], 'a lesion against normal tissue')}."
     return facts | _units(units, settings)
+
+
+def _published(settings: Settings) -> dict[str, str]:
+    """Return what is known of a published data set."""
+    dataset = DATASETS.get(settings["source"])
+    if dataset is None:
+        return {}
+    chosen = settings["published"]
+    part = f"its part {chosen['split']!r}" if chosen["split"] else "all published parts"
+    reference = dataset.reference
+    if dataset.by_birads:
+        rule = "; ".join(f"{label}: {', '.join(chosen[f'birads_{label}'])}" for label in LABELS)
+        reference += f" BI-RADS categories of each class: {rule}."
+    return {
+        "data_source": f"The {dataset.title} ({dataset.citation}), {part}.",
+        "eligibility": "Every image of the published tables that has a class and whose file could be read.",
+        "series": "A published research data set; how its women were chosen is described by its authors.",
+        "privacy": "The data set was published without names; its own ids are kept.",
+        "reference": reference,
+    }
 
 
 def _units(units: Settings, settings: Settings) -> dict[str, str]:

@@ -84,6 +84,13 @@ def read_patient_id(path: Path, key: bytes) -> str | None:
         return hashed_patient_id(_header(path), key)
 
 
+def read_side(path: Path) -> tuple[Literal["L", "R"] | None, str | None]:
+    """Return laterality and view of a file, None where its header does not say, without reading pixels."""
+    with pydicom_errors(path):
+        header = _header(path)
+        return _laterality(header), _view(header)
+
+
 def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Dataset, np.ndarray]:
     """Read a whole DICOM instance with its identifiers, and its stored pixel values.
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
-
 from mammo_jax.sources.dicom import is_dicom, read_dicom, read_patient_id
 from mammo_jax.sources.identifiers import keyed_hash, load_key
 from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, bits_of, read_image
 from mammo_jax.sources.mammogram import LABELS, Label, Lesion, Mammogram, SourceError
-from mammo_jax.sources.tables import Row, read_table
+from mammo_jax.sources.regions import enclosing_circle
+from mammo_jax.sources.stored_pixels import read_pixels
+from mammo_jax.sources.tables import Row, in_our_words, read_table
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ COLUMNS = (
 )  # fmt: skip
 _IMAGE_FIELDS = ("patient_id", "image_id", "laterality", "view", "pixel_pitch", "bits_stored")
 _LESION_FIELDS = COLUMNS[8:]
+_LABEL_FIELDS = ("label", "lesion_label")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -51,10 +52,11 @@ class Folder:
 
     - ``path``: PNG, TIFF, PGM or DICOM file, 8- or 16-bit greyscale; relative to the CSV's folder, or absolute
     - ``patient_id``: may be empty for a DICOM file, whose PatientID is then used
-    - ``label``: normal, benign or malignant; the most severe of an image's rows is its label
-    - optional ``image_id`` (default: the path), ``laterality`` (L, R), ``view``, ``pixel_pitch`` (mm), ``bits_stored``
+    - ``label``: normal, benign or malignant, also in upper case; the most severe of an image's rows is its label
+    - optional ``image_id`` (default: the path), ``laterality`` (L, R, LEFT, RIGHT), ``view``, ``pixel_pitch`` (mm),
+      ``bits_stored``
     - optional ``lesion_row``, ``lesion_column``, ``lesion_radius`` (pixels from the top left), ``lesion_label``
-      (default: the row's label), ``lesion_mask`` (image file of the same size, non-zero inside the lesion)
+      (default: the row's label), ``lesion_mask`` (image or DICOM file of the same size, non-zero inside the lesion)
 
     Values in the CSV take precedence over those in a DICOM header, except bits_stored. Ids become keyed hashes.
 
@@ -89,7 +91,7 @@ class Folder:
         self.csv_path = Path(csv_path)
         self.bits_stored = bits_stored
         self.max_pixels = max_pixels
-        rows = read_table(self.csv_path, ("path", "patient_id", "label"))
+        rows = in_our_words(read_table(self.csv_path, ("path", "patient_id", "label")), _LABEL_FIELDS)
         groups: dict[str, list[Row]] = {}
         for row in rows:
             groups.setdefault(row.required("path"), []).append(row)
@@ -173,11 +175,11 @@ class Folder:
         centre_row, centre_column, radius = _circle(row)
         mask = None
         if row.text("lesion_mask"):
-            mask = read_image(_path(row, "lesion_mask"), max_pixels=self.max_pixels).pixels > 0
+            mask = read_pixels(_path(row, "lesion_mask"), max_pixels=self.max_pixels).pixels > 0
             if mask.shape != stored.pixels.shape or not mask.any():
                 raise row.error("lesion_mask", f"must have the image's size {stored.pixels.shape} and a lesion in it")
             if radius is None:
-                centre_row, centre_column, radius = _enclosing_circle(mask)
+                centre_row, centre_column, radius = enclosing_circle(mask)
         if centre_row is None or centre_column is None or radius is None:
             raise row.error("lesion_radius", "a lesion needs row, column and radius, or a mask")
         if not (0 <= centre_row < stored.pixels.shape[0] and 0 <= centre_column < stored.pixels.shape[1]):
@@ -279,11 +281,3 @@ def _lesion_label(row: Row) -> Label:
     if label == "normal":
         raise row.error("label", "is normal, but a lesion is marked; correct one of them")
     return cast(Label, label)
-
-
-def _enclosing_circle(mask: np.ndarray) -> tuple[float, float, float]:
-    """Return the centre of mass of a mask, and the radius of the circle around it that contains all its pixels."""
-    rows, columns = np.nonzero(mask)
-    centre_row, centre_column = float(rows.mean()), float(columns.mean())
-    radius = float(np.hypot(rows - centre_row, columns - centre_column).max())
-    return centre_row, centre_column, max(radius, 0.5)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mammo_jax.sources.mammogram import SourceError
+from mammo_jax.sources.mammogram import LABELS, SourceError
+
+logger = logging.getLogger(__name__)
+
+_SIDES = {"LEFT": "L", "RIGHT": "R"}
 
 
 @dataclass(frozen=True)
@@ -64,13 +69,14 @@ class Row:
         return text
 
 
-def read_table(path: Path | str, required: Sequence[str]) -> list[Row]:
+def read_table(path: Path | str, required: Sequence[str], *, delimiter: str = ",") -> list[Row]:
     """Read a CSV file with a header line.
 
     Parameters
     ----------
     path : path of a UTF-8 file (a byte-order mark is accepted)
     required : field names that the header must have
+    delimiter : character between the cells
 
     Raises
     ------
@@ -80,12 +86,29 @@ def read_table(path: Path | str, required: Sequence[str]) -> list[Row]:
     path = Path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
+            reader = csv.reader(stream, strict=True, delimiter=delimiter)
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path}: is not a UTF-8 CSV file ({error}); save it as CSV, UTF-8") from error
+    return rows_of(path, lines, required)
+
+
+def rows_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]], required: Sequence[str]) -> list[Row]:
+    """Return the rows of a table whose first line is the header.
+
+    Parameters
+    ----------
+    path : path of the file, for messages
+    lines : (line number, cells) of every line
+    required : field names that the header must have
+
+    Raises
+    ------
+    SourceError
+        As `read_table`.
+    """
     if len(lines) < 2:
         raise SourceError(f"{path}: has no rows; a header line and at least one row are needed")
     header = lines[0][1]
@@ -100,3 +123,20 @@ def read_table(path: Path | str, required: Sequence[str]) -> list[Row]:
                 f"{path}, line {line}: has {len(cells)} cells, the header has {len(header)}; quote commas"
             )
     return [Row(path, line, dict(zip(header, cells))) for line, cells in lines[1:]]
+
+
+def in_our_words(rows: Sequence[Row], label_fields: Sequence[str]) -> list[Row]:
+    """Return rows with labels in lower case, which is logged, and with L and R for LEFT and RIGHT in ``laterality``."""
+    ours, lowered = [], False
+    for row in rows:
+        cells = dict(row.cells)
+        for field in label_fields:
+            if row.text(field) not in LABELS and row.text(field).lower() in LABELS:
+                cells[field], lowered = row.text(field).lower(), True
+        side = row.text("laterality").upper()
+        if side in _SIDES:
+            cells["laterality"] = _SIDES[side]
+        ours.append(replace(row, cells=cells))
+    if lowered:
+        logger.warning("%s: labels in upper case are taken as %s", rows[0].table, ", ".join(LABELS))
+    return ours

@@ -93,15 +93,22 @@ def prediction_grid(table: pd.DataFrame) -> PredictionGrid:
             np.stack([_aligned_scores(parts.get((number, seed)), members, where, seed) for seed in seeds])
             for number, members in folds.items()
         )
-    return PredictionGrid(tuple(_fold(number, members) for number, members in folds.items()), seeds, scores)
+    return PredictionGrid(
+        tuple(_fold(number, members, alone=len(folds) == 1) for number, members in folds.items()), seeds, scores
+    )
 
 
-def _fold(number: int, members: pd.DataFrame) -> Fold:
+def _fold(number: int, members: pd.DataFrame, *, alone: bool) -> Fold:
     labels = members["label"].to_numpy() == 1
     if labels.all() or not labels.any():
+        remedy = (
+            "score images of both classes, and check column 'label'"
+            if alone
+            else "stratify the folds, use fewer, or, if one model scored several folds, give them one number"
+        )
         raise StatisticsError(
-            f"fold {number}: all {len(labels)} images are {'positive' if labels.all() else 'negative'}, so it has "
-            "no AUROC; stratify the folds, use fewer, or, if one model scored several folds, give them one number"
+            f"{'' if alone else f'fold {number}: '}all {len(labels)} images are "
+            f"{'positive' if labels.all() else 'negative'}, so there is no AUROC; {remedy}"
         )
     patients, index = np.unique(members["patient_id"].to_numpy(str), return_inverse=True)
     positive = np.zeros(len(patients), bool)

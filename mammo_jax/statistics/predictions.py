@@ -69,7 +69,7 @@ def write_predictions(path: Path | str, table: pd.DataFrame, *, validation: bool
         pq.write_table(rows, temporary)
 
 
-def read_predictions(path: Path | str, *, validation: bool = False) -> pd.DataFrame:
+def read_predictions(path: Path | str, *, validation: bool = False, frozen: bool = False) -> pd.DataFrame:
     """Read and check a predictions table: Parquet, or CSV with a header line.
 
     Parameters
@@ -78,6 +78,8 @@ def read_predictions(path: Path | str, *, validation: bool = False) -> pd.DataFr
         Ends in ``.parquet`` or ``.csv``.
     validation : bool
         See `check_predictions`.
+    frozen : bool
+        The table is of one finished model, so that columns may be missing: see `complete_frozen`.
 
     Returns
     -------
@@ -89,7 +91,23 @@ def read_predictions(path: Path | str, *, validation: bool = False) -> pd.DataFr
     PredictionsError
         If the file is missing, unreadable, or breaks a rule of `check_predictions`.
     """
-    return check_predictions(read_text_table(Path(path)), str(path), validation=validation)
+    table = read_text_table(Path(path))
+    return check_predictions(complete_frozen(table, str(path)) if frozen else table, str(path), validation=validation)
+
+
+def complete_frozen(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Add what a finished model has no choice of: its name, train_ratio 1, fold 0, seed 0; ratio is test_ratio.
+
+    Raises
+    ------
+    PredictionsError
+        The table has both ratio and test_ratio.
+    """
+    if {"ratio", "test_ratio"} <= set(table.columns):
+        raise PredictionsError(f"{name}: has both ratio and test_ratio, which mean the same; remove one of them")
+    known = {"model": "frozen model", "train_ratio": "1", "fold": "0", "seed": "0"}
+    missing = {column: value for column, value in known.items() if column not in table.columns}
+    return table.rename(columns={"ratio": "test_ratio"}).assign(**missing)
 
 
 def read_text_table(path: Path) -> pd.DataFrame:

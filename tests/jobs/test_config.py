@@ -7,6 +7,7 @@ from mammo_jax.files import read_json, write_json
 from mammo_jax.jobs.config import StudyConfig, load_preset, parse
 from mammo_jax.jobs.study_run import as_json, run_started, start_run
 from mammo_jax.ratios import LADDER, ratio_text, split_name
+from mammo_jax.sources.datasets import DATASETS
 from mammo_jax.statistics.analysis_levels import AnalysisLevels
 
 
@@ -25,6 +26,18 @@ def test_every_source_and_unit_has_a_preset(source, unit):
     config = parse(["--source", source, "--unit", unit], "")
     assert (config.source, config.units.unit) == (source, unit)
     assert config == load_preset(source, unit)
+
+
+@pytest.mark.parametrize("source", DATASETS)
+def test_a_published_data_set_has_the_presets_of_mias_and_whole_images_where_no_lesion_is_marked(source):
+    for unit in ("patch", "whole"):
+        config = parse(["--source", source, "--unit", unit], "")
+        assert (config.source, config.units) == (source, load_preset("mias", unit).units)
+        assert config.out == Path(f"runs/{source}-{unit}")
+    assert parse(["--source", source], "").units.unit == ("whole" if source in ("cmmd", "rsna-2023") else "patch")
+    assert parse(["--source", source, "--split", "test"], "").published.split == "test"
+    chosen = parse(["--source", source, "--birads-malignant", "5", "6"], "").published
+    assert (chosen.label("5"), chosen.label("4a")) == ("malignant", None)
 
 
 def test_images_that_are_patches_have_one_preset_for_everybody():

@@ -180,7 +180,7 @@ BAD = {
         "path,patient_id,label,image_id\nb.pgm,P1,normal,x\nc.tif,P1,normal,x\n",
         "b.pgm and .*c.tif have the same",
     ),
-    "laterality": ("path,patient_id,label,laterality\nb.pgm,P1,normal,left\n", "'laterality': 'left' is not one of"),
+    "laterality": ("path,patient_id,label,laterality\nb.pgm,P1,normal,links\n", "'laterality': 'links' is not one of"),
     "bits": ("path,patient_id,label,bits_stored\nb.pgm,P1,normal,17\n", "'bits_stored': 17 is not a whole number"),
     "half bits": ("path,patient_id,label,bits_stored\nb.pgm,P1,normal,7.5\n", "field 'bits_stored': 7.5"),
     "pitch": ("path,patient_id,label,pixel_pitch\nb.pgm,P1,normal,-1\n", "field 'pixel_pitch': -1 mm"),
