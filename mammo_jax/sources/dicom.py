@@ -88,7 +88,7 @@ def read_side(path: Path) -> tuple[Literal["L", "R"] | None, str | None]:
     """Return laterality and view of a file, None where its header does not say, without reading pixels."""
     with pydicom_errors(path):
         header = _header(path)
-        return _laterality(header), _view(header)
+        return laterality(header), view(header)
 
 
 def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Dataset, np.ndarray]:

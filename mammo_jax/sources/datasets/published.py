@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mammo_jax.sources.image_files import MAX_PIXELS
+from mammo_jax.sources.image_files import MAX_PIXELS, bits_of
 from mammo_jax.sources.mammogram import LABELS, Label, Mammogram, SourceError
 from mammo_jax.sources.regions import Region
 from mammo_jax.sources.stored_pixels import read_pixels
@@ -168,9 +168,11 @@ class PublishedSource:
         entry = self._entries[index]
         stored = read_pixels(entry.path, max_pixels=self.max_pixels)
         shape = (stored.pixels.shape[0], stored.pixels.shape[1])
+        bits_stored, bits_inferred = bits_of(stored, None)
         return Mammogram(
             pixels=stored.pixels,
-            bits_stored=stored.bits_stored or 8 * stored.pixels.itemsize,
+            bits_stored=bits_stored,
+            bits_inferred=bits_inferred,
             image_id=entry.image_id,
             patient_id=entry.patient_id,
             label=_known(entry),
