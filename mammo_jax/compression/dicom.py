@@ -11,8 +11,9 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset, uid
+from pydicom import Dataset, dcmwrite, uid
 from pydicom.config import disable_value_validation
+from pydicom.dataset import FileDataset, validate_file_meta
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.valuerep import AMBIGUOUS_VR
@@ -137,7 +138,7 @@ def _set_pixel_data(instance: Dataset, codestreams: Sequence[bytes]) -> None:
     instance["PixelData"].is_undefined_length = True
 
 
-def write_instance(path: Path, instance: Dataset) -> None:
+def write_instance(path: Path, instance: FileDataset) -> None:
     """Write a DICOM file, complete or not at all.
 
     Raises
@@ -147,12 +148,12 @@ def write_instance(path: Path, instance: Dataset) -> None:
     """
     contents = BytesIO()
     with _damaged_elements():
-        if instance.file_meta.TransferSyntaxUID.is_transfer_syntax:
-            instance.save_as(contents, enforce_file_format=True)
-        else:  # one that pydicom does not know; all that are compressed are explicit and little-endian (PS3.5 A.4)
-            instance.save_as(
-                contents, enforce_file_format=True, force_encoding=True, implicit_vr=False, little_endian=True
-            )
+        meta = instance.file_meta
+        meta.FileMetaInformationGroupLength = 0  # pydicom replaces a value that is there
+        validate_file_meta(meta, enforce_standard=True)
+        instance.preamble = instance.preamble or bytes(128)
+        # Every compressed syntax is explicit and little-endian (PS3.5 A.4); pydicom does not know all of them.
+        dcmwrite(contents, instance, force_encoding=True, implicit_vr=False, little_endian=True)
     with atomic_path(path) as temporary:
         temporary.write_bytes(contents.getbuffer())
 
