@@ -30,8 +30,9 @@ from mammo_jax.sources.image_files import read_image
 
 COLUMNS = (
     "image_id", "path", "patient_id", "sop_instance_uid", "new_sop_instance_uid", "input_version", "ratio", "layer",
-    "rows", "columns", "bits_allocated", "bits_stored", "target_bytes", "codestream_bytes",
-    "bytes_below_target", "header_bytes", "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
+    "rows", "columns", "bits_allocated", "bits_stored", "target_bytes", "codestream_bytes", "bytes_below_target",
+    "header_bytes", "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel",
+    "psnr",
 )  # fmt: skip
 MAX_BITS = 16
 
@@ -91,7 +92,9 @@ class CompressionPlan:
         if not SYNTAXES[self.syntax].exact and (self.layers or self.jp2):
             raise CompressionError(f"syntax: --layers and --jp2 are of JPEG 2000, and {self.syntax} has neither")
         if self.new_series and self.lossless:
-            raise CompressionError("new_series: lossless files are the same objects as before, and stay in their series")
+            raise CompressionError(
+                "new_series: lossless files are the same objects as before, and stay in their series"
+            )
         if self.bits_stored is not None and not 1 <= self.bits_stored <= MAX_BITS:
             raise CompressionError(f"bits_stored={self.bits_stored}: must be from 1 to {MAX_BITS}")
         if self.hashed_names and self.key is None:

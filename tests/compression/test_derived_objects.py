@@ -113,7 +113,11 @@ def test_only_valid_uids_are_referenced(tmp_path):
         (uid.CTImageStorage, None, ["DERIVED", "PRIMARY", "AXIAL"]),
         (uid.CTImageStorage, ["ORIGINAL", "SECONDARY", "LOCALIZER"], ["DERIVED", "SECONDARY", "LOCALIZER"]),
         (uid.MRImageStorage, ["ORIGINAL", "PRIMARY"], ["DERIVED", "PRIMARY", "OTHER"]),
-        (uid.DigitalMammographyXRayImageStorageForPresentation, ["ORIGINAL", "PRIMARY", ""], ["DERIVED", "PRIMARY", ""]),
+        (
+            uid.DigitalMammographyXRayImageStorageForPresentation,
+            ["ORIGINAL", "PRIMARY", ""],
+            ["DERIVED", "PRIMARY", ""],
+        ),
     ],
 )
 def test_image_type_has_as_many_values_as_its_kind_needs(tmp_path, sop_class, before, after):
@@ -209,7 +213,8 @@ def test_an_overlay_in_unused_bits_becomes_overlay_data(tmp_path, order):
     if order == ">":
         original.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
     for element, vr, value in (
-        (0x10, "US", 61), (0x11, "US", 83), (0x40, "CS", "G"), (0x50, "SS", [1, 1]), (0x100, "US", 16), (0x102, "US", 13),
+        (0x10, "US", 61), (0x11, "US", 83), (0x40, "CS", "G"), (0x50, "SS", [1, 1]), (0x100, "US", 16),
+        (0x102, "US", 13),
     ):  # fmt: skip
         original.add_new((0x6002, element), vr, value)
     path = write(tmp_path / "a.dcm", original)
