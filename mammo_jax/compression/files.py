@@ -218,14 +218,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         path = result.folder / file.result
         new_uid = ""
         if instance:
-            compressed = compressed_instance(
-                instance,
-                [result.codestream],
-                syntax=plan.syntax,
-                ratio=ratio_of(image_bytes(pixels, bits), len(result.codestream)),
-                drop_private=plan.drop_private,
-                new_series=None if plan.lossless else plan.series_settings(result.rows[-1]["ratio"]),
-            )
+            compressed = _compressed_instance(plan, instance, result)
             new_uid = plan.name(compressed.SOPInstanceUID, "uid")
             write_instance(path, compressed)
         else:
@@ -235,6 +228,18 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         of_file = {"file_bytes": path.stat().st_size, "file_sha256": sha256_file(path), "new_sop_instance_uid": new_uid}
         rows += [ids | row | of_file for row in result.rows]
     return rows
+
+
+def _compressed_instance(plan: CompressionPlan, instance: Dataset, result: _Result) -> Dataset:
+    last = result.rows[-1]  # of layers, the whole codestream
+    return compressed_instance(
+        instance,
+        [result.codestream],
+        syntax=plan.syntax,
+        ratio=last["ratio_allocated"],
+        drop_private=plan.drop_private,
+        new_series=None if plan.lossless else plan.series_settings(last["ratio"]),
+    )
 
 
 def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
