@@ -243,14 +243,8 @@ def _compressed_instance(plan: CompressionPlan, instance: Dataset, result: _Resu
 
 
 def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
-    ladder = codec_ladder(
-        SYNTAXES[plan.syntax].codec,
-        pixels,
-        plan.ratios,
-        bits_stored=bits,
-        reference=plan.reference,
-        tolerance=0,
-    )
+    coder = SYNTAXES[plan.syntax].codec
+    ladder = codec_ladder(coder, pixels, plan.ratios, bits_stored=bits, reference=plan.reference, tolerance=0)
     for encoded in ladder:
         assert encoded.reconstruction is not None  # ladders always return one
         row = _row(pixels, bits, len(encoded.codestream), encoded.reconstruction) | {
