@@ -18,6 +18,7 @@ OURS = "mammo_jax"
 STEPS_PER_OCTAVE = 256
 MAX_NEAR = 255  # ISO/IEC 14495-1: NEAR of near-lossless JPEG-LS
 MAX_JPEG_BITS = 12
+_SSIZ = 42  # place of the first component's precision − 1 in a codestream, T.800 A.5.1
 
 
 def _no_settings(_bits: int) -> np.ndarray:
@@ -125,15 +126,19 @@ def _htj2k() -> ImageCodec:
     # The quantisation step, as a part of the samples' range; above 1 nothing but the lowest subband would be left.
     steps = _octaves(2.0**-17, 1)
 
-    def full(bits: int) -> int:
-        return 8 if bits <= 8 else 16
-
     def encode(pixels: np.ndarray, bits: int, step: float, _threads: int) -> bytes:
-        samples = _scaled_up(pixels, bits, full(bits))
-        return bytes(imagecodecs.htj2k_encode(samples, level=step, reversible=False))
+        full = 8 if bits <= 8 else 16
+        samples = _scaled_up(pixels, bits, full)
+        codestream = bytearray(imagecodecs.htj2k_encode(samples, level=step, reversible=False))
+        # Every step is a part of the range (T.800 E.1.1), so the same codestream with the bits stored for its precision
+        # has the pixels as they were, rather than scaled up.
+        assert codestream[_SSIZ] == full - 1
+        codestream[_SSIZ] = bits - 1
+        return bytes(codestream)
 
-    def decode(codestream: bytes, bits: int, _threads: int) -> np.ndarray:
-        return _scaled_down(imagecodecs.htj2k_decode(codestream), bits, full(bits))
+    def decode(codestream: bytes, _bits: int, threads: int) -> np.ndarray:
+        # By OpenJPEG: OpenJPH 0.26 wraps 16-bit samples round that overshoot their range, white to black.
+        return imagecodecs.jpeg2k_decode(codestream, numthreads=threads)
 
     return ImageCodec(f"HTJ2K ({_library('openjph')})", encode, decode, lambda _: steps)
 
@@ -142,16 +147,14 @@ def _jpegxl() -> ImageCodec:
     distances = _octaves(0.01, 25)  # the largest that the format's reference encoder takes
 
     def encode(pixels: np.ndarray, bits: int, distance: float, threads: int) -> bytes:
-        full = max(bits, 8)
-        samples = _scaled_up(pixels, bits, full)
         return bytes(
             imagecodecs.jpegxl_encode(
-                samples, distance=distance, bitspersample=full, photometric="gray", numthreads=threads
+                pixels, distance=distance, bitspersample=bits, photometric="gray", numthreads=threads
             )
         )
 
-    def decode(codestream: bytes, bits: int, threads: int) -> np.ndarray:
-        return _scaled_down(imagecodecs.jpegxl_decode(codestream, numthreads=threads), bits, max(bits, 8))
+    def decode(codestream: bytes, _bits: int, threads: int) -> np.ndarray:
+        return imagecodecs.jpegxl_decode(codestream, numthreads=threads)
 
     return ImageCodec(f"JPEG XL ({_library('libjxl')})", encode, decode, lambda _: distances)
 

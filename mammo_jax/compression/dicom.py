@@ -1,39 +1,36 @@
-"""DICOM objects with one of our codestreams, and the attributes that the standard requires (PS3.3 C.7.6.1.1.5)."""
+"""DICOM objects whose pixel data are compressed anew; everything else in them stays, unless it is wrong then."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import re
-import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-from pydicom import Dataset, uid
+import numpy as np
+from pydicom import Dataset, dcmwrite, uid
 from pydicom.config import disable_value_validation
-from pydicom.encaps import encapsulate
+from pydicom.dataset import validate_file_meta
+from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.filewriter import correct_ambiguous_vr
-from pydicom.multival import MultiValue
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 from pydicom.valuerep import AMBIGUOUS_VR
 
+from mammo_jax.compression.derivation import mark_as_derived, move_to_new_series
 from mammo_jax.compression.icons import make_icons_native
+from mammo_jax.compression.lossy_history import lossy_method, record_earlier_steps
+from mammo_jax.compression.overlays import NATIVE, groups_in_pixels
+from mammo_jax.compression.syntaxes import LOSSLESS, SYNTAXES, SyntaxName
 from mammo_jax.files import atomic_path
-from mammo_jax.sources.dicom import LOSSY_COMPRESSED
 from mammo_jax.sources.mammogram import SourceError
 
-METHOD = "ISO_15444_1"  # Lossy Image Compression Method (0028,2114): JPEG 2000 Part 1
 _TAG_OF_ERROR = re.compile(r"With tag \(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
-REPLACED = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")  # of the old frames
-OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
-# Attributes that are wrong after lossy compression: the range of the pixel values, and signatures over the old pixels.
-INVALIDATED = (
-    "SmallestImagePixelValue", "LargestImagePixelValue", "MACParametersSequence", "DigitalSignaturesSequence",
-)  # fmt: skip
+OFFSET_TABLE = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+PRIVATE_META = ("PrivateInformationCreatorUID", "PrivateInformation")
+MAX_BASIC_OFFSET = 2**32 - 1
+_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}  # bytes of the values that pydicom keeps as they lie in the file
 
 
 @contextmanager
@@ -57,46 +54,88 @@ def _damaged_elements() -> Iterator[None]:
 
 
 @_damaged_elements()
-def compressed_instance(instance: Dataset, codestream: bytes, *, lossless: bool, ratio: float) -> Dataset:
-    """Return a copy of a DICOM object whose pixel data are a codestream.
+def compressed_instance(
+    instance: Dataset,
+    codestreams: Sequence[bytes],
+    *,
+    syntax: SyntaxName,
+    ratio: float,
+    drop_private: bool = False,
+    new_series: str | None = None,
+) -> Dataset:
+    """Return a copy of a DICOM object whose pixel data are codestreams, one for each frame.
 
-    With lossy compression the copy is a new, derived object. Its UID comes from the old UID and the codestream, so
-    that every run gives the same one. It references its predecessor, and adds how it was compressed to the record of
-    earlier compressions.
+    All other elements stay, unless the standard says otherwise: docs/DICOM.md has the table. With lossy compression the
+    copy is a new, derived object (`mark_as_derived`).
 
     Parameters
     ----------
     instance : pydicom.Dataset
         As from `mammo_jax.sources.dicom.read_instance`.
-    codestream : bytes
-        JPEG 2000 codestream of the object's own pixels. A byte that pads its fragment to an even length lies outside.
-    lossless : bool
-        Whether the codestream reproduces these pixels exactly.
+    codestreams : sequence of bytes
+        Of the object's own pixels. A byte that pads a fragment to an even length lies outside.
+    syntax : SyntaxName
+        Theirs.
     ratio : float
         Compression ratio reached, for Lossy Image Compression Ratio (0028,2112).
+    drop_private : bool
+        Remove the private elements.
+    new_series : str or None
+        Settings that make a series of their own of the derived objects; None leaves them in their series.
 
     Raises
     ------
     SourceError
-        An element that every object needs is missing, an element is damaged, the object is big-endian, or it has an
-        overlay in unused bits of its pixels, which would be lost.
+        An element that every object needs is missing, an element is damaged, or the object has an overlay in unused
+        bits of its pixels, which would be lost.
     """
     check_convertible(instance)
+    if groups_in_pixels(instance):
+        raise SourceError("keeps an overlay in unused bits of its pixels; move it to OverlayData first")
     compressed = copy.deepcopy(instance)
-    compressed.file_meta.TransferSyntaxUID = uid.JPEG2000Lossless if lossless else uid.JPEG2000
-    compressed.file_meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
-    compressed.file_meta.pop("ImplementationVersionName", None)
-    compressed.file_meta.MediaStorageSOPClassUID = compressed.SOPClassUID
-    compressed.file_meta.MediaStorageSOPInstanceUID = compressed.SOPInstanceUID
-    for keyword in REPLACED:
-        compressed.pop(keyword, None)
-    make_icons_native(compressed, instance.file_meta.TransferSyntaxUID)
+    old_syntax = instance.file_meta.TransferSyntaxUID
+    _set_file_meta(compressed, SYNTAXES[syntax].transfer_syntax)
+    if drop_private:
+        compressed.remove_private_tags()
+        for keyword in PRIVATE_META:
+            compressed.file_meta.pop(keyword, None)
+    if not instance.original_encoding[1]:
+        _swap_bytes(compressed)
+    make_icons_native(compressed, old_syntax)
     _choose_representations(compressed)
-    if not lossless:
-        _mark_as_derived(compressed, codestream, ratio)
-    compressed.PixelData = encapsulate([codestream])
-    compressed["PixelData"].VR = "OB"
+    if syntax != LOSSLESS:
+        mark_as_derived(compressed, old_syntax, codestreams, SYNTAXES[syntax], ratio)
+        if new_series is not None:
+            move_to_new_series(compressed, new_series)
+    elif lossy_method(instance, old_syntax) is not None:
+        record_earlier_steps(compressed, old_syntax)  # which the new syntax shows no more
+    _set_pixel_data(compressed, codestreams)
     return compressed
+
+
+def _set_file_meta(instance: Dataset, syntax: uid.UID) -> None:
+    meta = instance.file_meta
+    meta.TransferSyntaxUID = syntax
+    meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
+    meta.pop("ImplementationVersionName", None)
+    meta.MediaStorageSOPClassUID = instance.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = instance.SOPInstanceUID
+
+
+def _set_pixel_data(instance: Dataset, codestreams: Sequence[bytes]) -> None:
+    """Encapsulate the frames, with the kind of offset table that there was, or that their size needs (PS3.5 A.4)."""
+    frames = list(codestreams)
+    had_extended = OFFSET_TABLE[0] in instance
+    for keyword in OFFSET_TABLE:
+        instance.pop(keyword, None)
+    if had_extended or sum(len(frame) + 10 for frame in frames) > MAX_BASIC_OFFSET:
+        instance.PixelData, instance.ExtendedOffsetTable, instance.ExtendedOffsetTableLengths = encapsulate_extended(
+            frames
+        )
+    else:
+        instance.PixelData = encapsulate(frames)
+    instance["PixelData"].VR = "OB"
+    instance["PixelData"].is_undefined_length = True
 
 
 def write_instance(path: Path, instance: Dataset) -> None:
@@ -109,7 +148,12 @@ def write_instance(path: Path, instance: Dataset) -> None:
     """
     contents = BytesIO()
     with _damaged_elements():
-        instance.save_as(contents, enforce_file_format=True)
+        meta = instance.file_meta
+        meta.FileMetaInformationGroupLength = 0  # pydicom replaces a value that is there
+        validate_file_meta(meta, enforce_standard=True)
+        instance.preamble = instance.preamble or bytes(128)
+        # Every compressed syntax is explicit and little-endian (PS3.5 A.4); pydicom does not know all of them.
+        dcmwrite(contents, instance, force_encoding=True, implicit_vr=False, little_endian=True)
     with atomic_path(path) as temporary:
         temporary.write_bytes(contents.getbuffer())
 
@@ -119,11 +163,19 @@ def check_convertible(instance: Dataset) -> None:
     for keyword in ("SOPClassUID", "SOPInstanceUID"):
         if not instance.get(keyword):
             raise SourceError(f"{keyword} is missing, which every DICOM object needs; export it again")
-    if not instance.original_encoding[1]:
-        raise SourceError("is big-endian, which the standard has retired; convert it to Explicit VR Little Endian")
-    for group in OVERLAY_GROUPS:
-        if (group, 0x0102) in instance and instance[group, 0x0102].value:
-            raise SourceError("keeps an overlay in unused bits of its pixels; move it to OverlayData first")
+    if groups_in_pixels(instance) and instance.file_meta.TransferSyntaxUID not in NATIVE:
+        raise SourceError(
+            "says that an overlay is in unused bits of its pixels, which are compressed already; export it again "
+            "uncompressed"
+        )
+
+
+def _swap_bytes(instance: Dataset) -> None:
+    """Turn the values that pydicom keeps as bytes from big-endian to little-endian; it turns all others itself."""
+    for element in instance.iterall():
+        size = _WORDS.get(element.VR)
+        if size and isinstance(element.value, bytes):
+            element.value = np.frombuffer(element.value, f">u{size}").astype(f"<u{size}").tobytes()
 
 
 def _choose_representations(instance: Dataset) -> None:
@@ -134,40 +186,3 @@ def _choose_representations(instance: Dataset) -> None:
     for element in instance.iterall():
         if element.VR in AMBIGUOUS_VR:
             element.VR = "OW" if isinstance(element.value, bytes) else "US"
-
-
-def _mark_as_derived(instance: Dataset, codestream: bytes, ratio: float) -> None:
-    """Set the attributes of an object derived by lossy compression (PS3.3 C.7.6.1.1.2 to C.7.6.1.1.5)."""
-    predecessor = Dataset()
-    predecessor.ReferencedSOPClassUID = instance.SOPClassUID
-    predecessor.ReferencedSOPInstanceUID = instance.SOPInstanceUID
-    if instance.get("LossyImageCompression") != LOSSY_COMPRESSED:
-        predecessor.PurposeOfReferenceCodeSequence = [_code_item(codes.DCM.UncompressedPredecessor)]
-    digest = hashlib.sha256(codestream).hexdigest()
-    number = uuid.uuid5(uuid.NAMESPACE_OID, f"{instance.SOPInstanceUID} {digest}")
-    instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = uid.UID(f"2.25.{number.int}")
-    instance.ImageType = ["DERIVED", *(_values(instance, "ImageType")[1:] or ["PRIMARY"])]
-    instance.LossyImageCompression = LOSSY_COMPRESSED
-    instance.LossyImageCompressionRatio = [*_values(instance, "LossyImageCompressionRatio"), f"{ratio:.8g}"]
-    instance.LossyImageCompressionMethod = [*_values(instance, "LossyImageCompressionMethod"), METHOD]
-    description = f"lossy JPEG 2000, compression ratio {ratio:.8g}"
-    instance.DerivationDescription = "; ".join([*_values(instance, "DerivationDescription"), description])
-    derivation = _code_item(codes.DCM.LossyCompression)
-    instance.DerivationCodeSequence = [*instance.get("DerivationCodeSequence", []), derivation]
-    instance.SourceImageSequence = [*instance.get("SourceImageSequence", []), predecessor]
-    for keyword in INVALIDATED:
-        if keyword in instance:
-            del instance[keyword]
-
-
-def _values(instance: Dataset, keyword: str) -> list:
-    """Values of an element as a list: none if it is missing or empty."""
-    value = instance.get(keyword)
-    return list(value) if isinstance(value, MultiValue) else [] if value in (None, "") else [value]
-
-
-def _code_item(code: Code) -> Dataset:
-    """Item of a code sequence (PS3.3 section 8.8)."""
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme_designator, code.meaning
-    return item

@@ -1,4 +1,4 @@
-"""Compress files to exact ratios: DICOM to DICOM; PNG, TIFF and PGM to JPEG 2000; and a table of their sizes.
+"""Compress files to ratios: DICOM to DICOM; PNG, TIFF and PGM to codestreams; and a table of their sizes.
 
 Results keep the names of their input files, and so does the table, unless names are hashed there. Patients are known by
 keyed hashes only.
@@ -15,10 +15,12 @@ import numpy as np
 from pydicom import Dataset
 
 import codec
-from codec.ratio import bits_per_pixel, exact_ratio, image_bytes, ratio_of
+from codec.ratio import bits_per_pixel, exact_ratio, image_bytes, ratio_of, target_bytes
 from mammo_jax.compression.dicom import compressed_instance, write_instance
 from mammo_jax.compression.image_quality import psnr
-from mammo_jax.compression.ladder import CompressionError
+from mammo_jax.compression.ladder import CompressionError, codec_ladder
+from mammo_jax.compression.overlays import move_out_of_pixels
+from mammo_jax.compression.syntaxes import LOSSLESS, SYNTAXES, SyntaxName
 from mammo_jax.files import atomic_path, sha256_file
 from mammo_jax.ratios import split_name
 from mammo_jax.sources.dicom import is_dicom, read_instance
@@ -28,8 +30,9 @@ from mammo_jax.sources.image_files import bits_of, read_image
 
 COLUMNS = (
     "image_id", "path", "patient_id", "sop_instance_uid", "new_sop_instance_uid", "input_version", "ratio", "layer",
-    "rows", "columns", "bits_allocated", "bits_stored", "bits_inferred", "codestream_bytes", "header_bytes",
-    "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
+    "rows", "columns", "bits_allocated", "bits_stored", "bits_inferred", "target_bytes", "codestream_bytes",
+    "bytes_below_target", "header_bytes", "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated",
+    "ratio_stored", "bits_per_pixel", "psnr",
 )  # fmt: skip
 MAX_BITS = 16
 
@@ -45,14 +48,19 @@ class CompressionPlan:
     ratios : tuple of float
     layers : bool
         Write one codestream with a quality layer for each ratio.
-    lossless : bool
-        Write one lossless codestream, whose first layers are the ratios.
+    syntax : SyntaxName
+        JPEG 2000 has exactly the ratios, HTJ2K and JPEG XL the nearest that are not lower. "j2k-lossless" is one
+        codestream, whose first layers are the ratios.
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed size counts.
     bits_stored : int or None
         Of 16-bit PNG and TIFF files, which do not say; None infers them from the largest pixel of each.
     jp2 : bool
         Write JP2 files instead of bare codestreams. In DICOM a codestream is always bare.
+    drop_private : bool
+        Remove private elements from DICOM objects.
+    new_series : bool
+        Give derived DICOM objects a series of their own for each ratio.
     key : bytes or None
         Key of the hashed ids; None keeps file names and patient ids as they are.
     hashed_names : bool
@@ -62,10 +70,12 @@ class CompressionPlan:
     out: Path
     ratios: tuple[float, ...] = ()
     layers: bool = False
-    lossless: bool = False
+    syntax: SyntaxName = "j2k"
     reference: str = "allocated"
     bits_stored: int | None = None
     jp2: bool = False
+    drop_private: bool = False
+    new_series: bool = False
     key: bytes | None = None
     hashed_names: bool = False
 
@@ -76,9 +86,15 @@ class CompressionPlan:
         if len(set(self.ratios)) < len(self.ratios):
             raise CompressionError("ratios: write each once")
         if not self.ratios and (self.layers or not self.lossless):
-            raise CompressionError("ratios: write at least one, or ask for lossless files alone")
+            raise CompressionError(f"ratios: write at least one, or ask for --syntax {LOSSLESS} alone")
         if self.ratios and self.lossless and not self.layers:
-            raise CompressionError("lossless: files with ratios in them too need --layers")
+            raise CompressionError(f"syntax: {LOSSLESS} files with ratios in them too need --layers")
+        if not SYNTAXES[self.syntax].exact and (self.layers or self.jp2):
+            raise CompressionError(f"syntax: --layers and --jp2 are of JPEG 2000, and {self.syntax} has neither")
+        if self.new_series and self.lossless:
+            raise CompressionError(
+                "new_series: lossless files are the same objects as before, and stay in their series"
+            )
         if self.bits_stored is not None and not 1 <= self.bits_stored <= MAX_BITS:
             raise CompressionError(f"bits_stored={self.bits_stored}: must be from 1 to {MAX_BITS}")
         if self.hashed_names and self.key is None:
@@ -95,6 +111,24 @@ class CompressionPlan:
         return shown(message.removeprefix(f"{path}: ").replace(str(path), name))
 
     @property
+    def lossless(self) -> bool:
+        """Whether results give every pixel back."""
+        return self.syntax == LOSSLESS
+
+    @property
+    def extension(self) -> str:
+        """Of results that are no DICOM."""
+        return ".jp2" if self.jp2 else SYNTAXES[self.syntax].extension
+
+    def series_settings(self, ratio: float) -> str | None:
+        """What makes the new series of results with a ratio; None where they stay in their series."""
+        if not self.new_series:
+            return None
+        of = "" if self.reference == "allocated" else f" of bits {self.reference}"
+        layers = f" in {len(self.ratios)} layers" if self.layers else ""
+        return f"{SYNTAXES[self.syntax].title} CR {ratio:g}{of}{layers}"
+
+    @property
     def rows_per_file(self) -> int:
         """Rows of each file in the table of sizes."""
         return len(self.ratios) + self.lossless
@@ -109,11 +143,10 @@ class CompressionPlan:
 
 @dataclass(frozen=True)
 class _Result:
-    """A codestream, its folder, whether it is lossless, and its rows in the table of sizes, not yet complete."""
+    """A codestream, its folder, and its rows in the table of sizes, not yet complete."""
 
     folder: Path
     codestream: bytes
-    lossless: bool
     rows: list[dict[str, Any]]
 
 
@@ -165,6 +198,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     patient = old_uid = ""
     if is_dicom(file.path):
         instance, pixels = read_instance(file.path)
+        move_out_of_pixels(instance, file.path)
         with pydicom_errors(file.path):  # values are made of bytes here
             bits = int(instance.BitsStored)
             patient, old_uid = (str(instance.get(name) or "") for name in ("PatientID", "SOPInstanceUID"))
@@ -185,8 +219,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         path = result.folder / file.result
         new_uid = ""
         if instance:
-            ratio = ratio_of(image_bytes(pixels, bits), len(result.codestream))
-            compressed = compressed_instance(instance, result.codestream, lossless=result.lossless, ratio=ratio)
+            compressed = _compressed_instance(plan, instance, result)
             new_uid = plan.name(compressed.SOPInstanceUID, "uid")
             write_instance(path, compressed)
         else:
@@ -198,15 +231,31 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     return rows
 
 
+def _compressed_instance(plan: CompressionPlan, instance: Dataset, result: _Result) -> Dataset:
+    last = result.rows[-1]  # of layers, the whole codestream
+    return compressed_instance(
+        instance,
+        [result.codestream],
+        syntax=plan.syntax,
+        ratio=last["ratio_allocated"],
+        drop_private=plan.drop_private,
+        new_series=None if plan.lossless else plan.series_settings(last["ratio"]),
+    )
+
+
 def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
-    for encoded in codec.encode_ladder(pixels, plan.ratios, bits_stored=bits, reference=plan.reference):
-        assert encoded.reconstruction is not None  # encode_ladder always returns one
+    coder = SYNTAXES[plan.syntax].codec
+    ladder = codec_ladder(coder, pixels, plan.ratios, bits_stored=bits, reference=plan.reference, tolerance=0)
+    for encoded in ladder:
+        assert encoded.reconstruction is not None  # ladders always return one
         row = _row(pixels, bits, len(encoded.codestream), encoded.reconstruction) | {
             "ratio": encoded.ratio,
+            "target_bytes": encoded.target_bytes,
+            "bytes_below_target": encoded.target_bytes - len(encoded.codestream),
             "header_bytes": encoded.header_bytes,
             "padding_bytes": encoded.padding_bytes,
         }
-        yield _Result(plan.folders[encoded.ratio], encoded.codestream, False, [row])
+        yield _Result(plan.folders[encoded.ratio], encoded.codestream, [row])
 
 
 def _in_layers(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
@@ -216,16 +265,20 @@ def _in_layers(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator
     rows = []
     for number, size in enumerate(encoded.layer_bytes, 1):
         decoded = codec.decode(encoded.codestream, layers=number, max_pixels=pixels.size)
+        ratio = encoded.ratios[number - 1] if number <= len(encoded.ratios) else None
+        target = None if ratio is None else target_bytes(image_bytes(pixels, bits, plan.reference), ratio)
         rows.append(
             _row(pixels, bits, size, decoded.astype(pixels.dtype))
             | {
-                "ratio": encoded.ratios[number - 1] if number <= len(encoded.ratios) else "",
+                "ratio": "" if ratio is None else ratio,
+                "target_bytes": "" if target is None else target,
+                "bytes_below_target": "" if target is None else target - size,
                 "layer": number,
                 "header_bytes": encoded.header_bytes[number - 1],
                 "padding_bytes": encoded.padding_bytes[number - 1],
             }
         )
-    yield _Result(plan.folders[None], encoded.codestream, plan.lossless, rows)
+    yield _Result(plan.folders[None], encoded.codestream, rows)
 
 
 def _row(pixels: np.ndarray, bits: int, size: int, decoded: np.ndarray) -> dict[str, Any]:

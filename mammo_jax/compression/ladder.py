@@ -56,9 +56,16 @@ class OtherEncoded:
 
 
 def other_codec_ladder(
-    name: str, pixels: np.ndarray, ratios: Sequence[float], *, bits_stored: int, threads: int = 1
+    name: str,
+    pixels: np.ndarray,
+    ratios: Sequence[float],
+    *,
+    bits_stored: int,
+    threads: int = 1,
+    reference: str = "allocated",
+    tolerance: float = TOLERANCE,
 ) -> Iterator[OtherEncoded]:
-    """Compress an image with another codec to every ratio, which counts the bits allocated, as nearly as it can.
+    """Compress an image with another codec to every ratio, as nearly as it can.
 
     Parameters
     ----------
@@ -71,22 +78,26 @@ def other_codec_ladder(
         Bits of a pixel that carry its value.
     threads : int
         Of the codecs that can use more than one.
+    reference : {"allocated", "stored"}
+        Which bits of a pixel the uncompressed size counts.
+    tolerance : float
+        How far above its target the smallest codestream may be, as a part of that.
 
     Raises
     ------
     codec.InvalidImageError
         The codec cannot code samples of so many bits.
     codec.UnreachableRatioError
-        Even its coarsest setting gives a codestream that is more than `TOLERANCE` too long.
+        Even its coarsest setting gives a codestream that is more than `tolerance` too long.
     """
     search = _Search(name, pixels, bits_stored, threads)
-    uncompressed = image_bytes(pixels, bits_stored)
+    uncompressed = image_bytes(pixels, bits_stored, reference)
     for ratio in ratios:
         target = target_bytes(uncompressed, ratio)
         encodes_before = len(search.codestreams)
         index = search.nearest(target, ratio)
         codestream = search.codestreams[index]
-        if len(codestream) > target * (1 + TOLERANCE):
+        if len(codestream) > target * (1 + tolerance):
             largest = max_ratio(uncompressed, len(codestream))
             raise codec.UnreachableRatioError(
                 f"{search.codec.title} cannot compress this image {ratio:g} times: {target} bytes are asked for, and"
@@ -105,12 +116,18 @@ def other_codec_ladder(
 
 
 def codec_ladder(
-    name: CodecName, pixels: np.ndarray, ratios: Sequence[float], *, bits_stored: int
+    name: CodecName,
+    pixels: np.ndarray,
+    ratios: Sequence[float],
+    *,
+    bits_stored: int,
+    reference: str = "allocated",
+    tolerance: float = TOLERANCE,
 ) -> Iterator[codec.Encoded | OtherEncoded]:
     """Compress an image to every ratio, with our codec (`codec.encode_ladder`) or another (`other_codec_ladder`)."""
     if name == OURS:
-        return codec.encode_ladder(pixels, ratios, bits_stored=bits_stored)
-    return other_codec_ladder(name, pixels, ratios, bits_stored=bits_stored)
+        return codec.encode_ladder(pixels, ratios, bits_stored=bits_stored, reference=reference)
+    return other_codec_ladder(name, pixels, ratios, bits_stored=bits_stored, reference=reference, tolerance=tolerance)
 
 
 def codec_title(name: CodecName) -> str:

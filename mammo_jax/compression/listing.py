@@ -141,7 +141,7 @@ def _version(path: Path, plan: CompressionPlan) -> str:
 def _result(found: FoundFile, plan: CompressionPlan) -> Path:
     """`InputFile.result`: a DICOM file keeps its name, any other gets the extension of its new format."""
     if not is_dicom(found.path):
-        return found.relative.with_suffix(".jp2" if plan.jp2 else ".j2k")
+        return found.relative.with_suffix(plan.extension)
     if str(found.relative) in TABLES and plan.out in plan.folders.values():
         raise SourceError("its result would replace a table of the results; rename it")
     return found.relative

@@ -1,7 +1,8 @@
 """Whether results are still as they were written, and decode alike elsewhere.
 
-The hashes in sizes.csv find any change of a file. Files that have not changed are decoded by our codec, imagecodecs and
-pylibjpeg-openjpeg, and compared. (Both others have OpenJPEG inside, each a build of its own.)
+The hashes in sizes.csv find any change of a file. Files that have not changed are decoded, and the decoders compared:
+JPEG 2000 by our codec, imagecodecs and pylibjpeg-openjpeg (both have OpenJPEG inside, each a build of its own); HTJ2K
+by the same two, and by OpenJPH up to 15 bits; JPEG XL by libjxl alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,15 @@ from mammo_jax.files import sha256_file
 from mammo_jax.limited_processes import Limits, Stopped, results_within_limits
 from mammo_jax.sources.dicom import is_dicom
 
-OTHER_DECODERS = {
+Decoder = Callable[[bytes], np.ndarray]
+OTHER_DECODERS: dict[str, Decoder] = {
     "imagecodecs": imagecodecs.jpeg2k_decode,
     "pylibjpeg-openjpeg": lambda codestream: openjpeg.decode(io.BytesIO(codestream)),
 }
 ROUNDING = 1  # grey levels between decoders whose 9/7 transforms compute in other precisions; T.803 allows more
+HTJ2K_ROUNDING = 2  # OpenJPH computes in single precision
+_SSIZ = 42  # place of the precision − 1, T.800 A.5.1; at 16 bits OpenJPH 0.26 wraps samples round, and is left out
+_HTJ2K_CAPABILITIES = 0x4000  # in Rsiz, T.814 A.2
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,15 @@ class WrittenFile:
         Path of its input as in the table, with the ratio.
     sha256 : str
     codestream_bytes : int
+    shape : tuple of int
+        Rows and columns.
     lossless : bool
     """
 
     name: str
     sha256: str
     codestream_bytes: int
+    shape: tuple[int, int]
     lossless: bool
 
 
@@ -74,7 +82,11 @@ def read_written_files(out: Path) -> list[WrittenFile]:
             ratio = "" if row["layer"] else row["ratio"]
             name = f"{row['path']} at ratio {ratio}" if ratio else row["path"]
             written[row["image_id"], ratio] = WrittenFile(
-                name, row["file_sha256"], int(row["codestream_bytes"]), math.isinf(float(row["psnr"]))
+                name,
+                row["file_sha256"],
+                int(row["codestream_bytes"]),
+                (int(row["rows"]), int(row["columns"])),
+                math.isinf(float(row["psnr"])),
             )
     except (KeyError, TypeError, ValueError) as error:
         raise CompressionError(f"{table}: is damaged, or of a version without hashes; compress again") from error
@@ -148,12 +160,28 @@ def _difference(item: tuple[Path, WrittenFile]) -> str | None:
         codestream = codec.unwrap_jp2(contents) if path.suffix == ".jp2" else contents
         if len(codestream) != written.codestream_bytes:
             return f"its codestream has {len(codestream)} bytes, and not {written.codestream_bytes}"
-    ours = codec.decode(codestream)
-    for name, decode in OTHER_DECODERS.items():
+    first, decode, others, rounding = _decoders(codestream)
+    pixels = decode(codestream)
+    if pixels.shape != written.shape:
+        return f"{first} decodes {pixels.shape} and not {written.shape} pixels"
+    for name, decode in others.items():
         theirs = decode(codestream)
-        if theirs.shape != ours.shape:
-            return f"{name} decodes {theirs.shape} and not {ours.shape} pixels"
-        most = int(np.abs(theirs.astype(np.int32) - ours.astype(np.int32)).max())
-        if most > (0 if written.lossless else ROUNDING):
-            return f"{name} decodes pixels that differ by up to {most} grey levels from ours"
+        if theirs.shape != pixels.shape:
+            return f"{name} decodes {theirs.shape} and not {pixels.shape} pixels"
+        most = int(np.abs(theirs.astype(np.int32) - pixels.astype(np.int32)).max())
+        if most > (0 if written.lossless else rounding):
+            return f"{name} decodes pixels that differ by up to {most} grey levels from {first}'s"
     return None
+
+
+def _decoders(codestream: bytes) -> tuple[str, Decoder, dict[str, Decoder], int]:
+    """Name of a decoder and itself, the others, and by how many grey levels they may differ where there is loss."""
+    if codestream[:2] == b"\xff\x0a":  # ISO/IEC 18181-1, 9.1: JPEG XL
+        return "libjxl", imagecodecs.jpegxl_decode, {}, ROUNDING
+    if int.from_bytes(codestream[6:8], "big") & _HTJ2K_CAPABILITIES:
+        first, *others = OTHER_DECODERS
+        compared = {name: OTHER_DECODERS[name] for name in others}
+        if codestream[_SSIZ] < 15:
+            compared["OpenJPH"] = imagecodecs.htj2k_decode
+        return first, OTHER_DECODERS[first], compared, HTJ2K_ROUNDING
+    return "mammo_jax", codec.decode, OTHER_DECODERS, ROUNDING

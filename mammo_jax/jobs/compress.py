@@ -1,11 +1,12 @@
-"""Compress files to exact ratios: DICOM to DICOM, PNG, TIFF and PGM to JPEG 2000.
+"""Compress files to exact ratios: DICOM to DICOM, PNG, TIFF and PGM to JPEG 2000 codestreams.
 
     mammo-jax compress ARCHIVE --ratio 100 --out compressed
     mammo-jax compress a.dcm b.png --ratios 15 50 100 --out compressed
-    mammo-jax compress ARCHIVE --ratios 15 50 100 --layers --lossless --out compressed
+    mammo-jax compress ARCHIVE --ratios 15 50 100 --layers --syntax j2k-lossless --out compressed
 
 A folder is searched at any depth. Results keep the names of their files, in a folder for each ratio where there are
 several. With --layers one file holds all ratios: its first layer is the image at the largest of them, and so on.
+--syntax htj2k and jpegxl reach the nearest size that is not above the one asked for; sizes.csv says how far below.
 Beside them lie sizes.csv, a row for each image and ratio, and left_out.csv, which says why a file is missing. Both have
 the files' paths, and sizes.csv the SOP Instance UIDs before and after; --hashed-names hides them. Patients are known by
 keyed hashes only. No file ends the run, and a run that was interrupted goes on where it was.
@@ -26,6 +27,7 @@ from mammo_jax.compression.batch import compress_files
 from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import list_files
+from mammo_jax.compression.syntaxes import SyntaxName
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.jobs.verify import check_results
@@ -47,14 +49,18 @@ class CompressConfig:
         Uncompressed bytes over those of the codestream, which is exactly as long as that says.
     layers : bool
         Write one file with a quality layer for each ratio rather than one file each.
-    lossless : bool
-        Write files that give every pixel back, of whatever size; with --layers, the ratios are their first layers.
+    syntax : {"j2k", "j2k-lossless", "htj2k", "jpegxl"}
+        Files of j2k-lossless give every pixel back, of whatever size; with --layers, the ratios are their first layers.
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed bytes count.
     bits_stored : int or None
         Significant bits of 16-bit PNG and TIFF files; None infers them from the largest pixel of each.
     jp2 : bool
         Write JP2 files rather than bare codestreams (.j2k) where the input is no DICOM.
+    drop_private : bool
+        Remove private elements from DICOM objects.
+    new_series : bool
+        Give lossy DICOM objects a series of their own for each ratio; else they stay in the series they were in.
     plain_ids : bool
         Name files and patients in the tables as they are: only where these names identify nobody.
     hashed_names : bool
@@ -75,10 +81,12 @@ class CompressConfig:
     out: Path
     ratios: Annotated[tuple[float, ...], tyro.conf.arg(aliases=("--ratio",))] = ()
     layers: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    lossless: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    syntax: SyntaxName = "j2k"
     reference: Literal["allocated", "stored"] = "allocated"
     bits_stored: int | None = None
     jp2: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    drop_private: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    new_series: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     plain_ids: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     hashed_names: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     id_key: Path | None = None
@@ -99,16 +107,18 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
     for ratio in config.ratios:
         if 0 < ratio <= 1:
             raise CompressionError(
-                f"ratio {ratio:g} would make files larger than they are; give ratios above 1, or --lossless"
+                f"ratio {ratio:g} would make files larger than they are; give ratios above 1, or --syntax j2k-lossless"
             )
     plan = CompressionPlan(
         out=config.out,
         ratios=config.ratios,
         layers=config.layers,
-        lossless=config.lossless,
+        syntax=config.syntax,
         reference=config.reference,
         bits_stored=config.bits_stored,
         jp2=config.jp2,
+        drop_private=config.drop_private,
+        new_series=config.new_series,
         key=None if config.plain_ids else load_key(config.id_key),
         hashed_names=config.hashed_names,
     )

@@ -14,8 +14,9 @@ from pydicom import Dataset
 from pydicom.config import disable_value_validation
 
 import codec
-from mammo_jax.compression.dicom import OVERLAY_GROUPS, check_convertible
+from mammo_jax.compression.dicom import check_convertible
 from mammo_jax.compression.files import identifier, shown
+from mammo_jax.compression.overlays import OVERLAY_GROUPS
 from mammo_jax.scan import terms
 from mammo_jax.sources.dicom import hashed_patient_id, is_already_lossy, is_dicom, laterality, read_dicom, view
 from mammo_jax.sources.header_only import HeaderOnly, PixelBytes, element_tags, read_header_only

@@ -206,7 +206,7 @@ def test_nothing_is_overwritten(archive, tmp_path):
 
 
 def test_layers(archive):
-    out, _, _ = run(archive, ratios=(20.0, 40.0), layers=True, lossless=True)
+    out, _, _ = run(archive, ratios=(20.0, 40.0), layers=True, syntax="j2k-lossless")
     table = pd.read_csv(out / "sizes.csv")
     assert table["layer"].tolist() == [1, 2, 3] * 3
     assert table["ratio"].tolist()[:2] == [40, 20]
@@ -216,7 +216,7 @@ def test_layers(archive):
     dicom = dcmread(out / "Gerda" / "1")
     assert dicom.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.90"
     np.testing.assert_array_equal(dicom.pixel_array, PIXELS)
-    run(archive, ratios=(20.0, 40.0), layers=True, lossless=True)
+    run(archive, ratios=(20.0, 40.0), layers=True, syntax="j2k-lossless")
     assert (out / "sizes.csv").read_text().count("\n") == 10
 
 
@@ -230,7 +230,7 @@ def test_the_last_layer_may_hold_all_and_be_filled(archive):
 
 
 def test_lossless_alone(archive):
-    out, _, _ = run(archive, ratios=(), lossless=True)
+    out, _, _ = run(archive, ratios=(), syntax="j2k-lossless")
     np.testing.assert_array_equal(imagecodecs.jpeg2k_decode((out / "b.j2k").read_bytes()), PIXELS)
     assert pd.read_csv(out / "sizes.csv")["psnr"].tolist() == [np.inf] * 3
 
@@ -242,8 +242,8 @@ def test_lossless_alone(archive):
         {"ratios": (10.0, 10.0)},
         {"ratios": (0.0,)},
         {"ratios": (float("nan"),)},
-        {"ratios": (), "layers": True, "lossless": True},
-        {"ratios": (10.0,), "lossless": True},
+        {"ratios": (), "layers": True, "syntax": "j2k-lossless"},
+        {"ratios": (10.0,), "syntax": "j2k-lossless"},
         {"ratios": (10.0,), "bits_stored": 0},
         {"ratios": (10.0,), "bits_stored": 99},
         {"ratios": (10.0,), "hashed_names": True, "key": None},

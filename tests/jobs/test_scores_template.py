@@ -127,7 +127,7 @@ def test_labels_are_joined_by_any_id_however_the_tables_hide_it(archives, flags,
 
 
 def test_layers_are_rows_of_one_file_and_a_lossless_one_is_none(archives):
-    table = template(archives("--layers", "--lossless"))
+    table = template(archives("--layers", "--syntax", "j2k-lossless"))
     assert table.groupby("image_id")["ratio"].agg(list).tolist() == [["1", "8", "20"]] * 3
     layers = table[table["ratio"] != "1"]
     assert set(zip(layers["ratio"], layers["layer"])) == {("20", "1"), ("8", "2")}
