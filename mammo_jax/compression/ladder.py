@@ -127,9 +127,7 @@ def codec_ladder(
     """Compress an image to every ratio, with our codec (`codec.encode_ladder`) or another (`other_codec_ladder`)."""
     if name == OURS:
         return codec.encode_ladder(pixels, ratios, bits_stored=bits_stored, reference=reference)
-    return other_codec_ladder(
-        name, pixels, ratios, bits_stored=bits_stored, reference=reference, tolerance=tolerance
-    )
+    return other_codec_ladder(name, pixels, ratios, bits_stored=bits_stored, reference=reference, tolerance=tolerance)
 
 
 def codec_title(name: CodecName) -> str:

@@ -18,7 +18,13 @@ from pydicom import Dataset, dcmread, uid
 from pydicom.config import disable_value_validation
 from pydicom.filereader import read_dataset
 
-from mammo_jax.sources.dicom_structure import PREFIX_END, check_structure, has_prefix, meta_information, syntax_without_meta
+from mammo_jax.sources.dicom_structure import (
+    PREFIX_END,
+    check_structure,
+    has_prefix,
+    meta_information,
+    syntax_without_meta,
+)
 from mammo_jax.sources.image_files import check_size
 from mammo_jax.sources.mammogram import SourceError
 
