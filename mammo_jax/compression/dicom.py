@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset, dcmwrite, uid
 from pydicom.config import disable_value_validation
-from pydicom.dataset import FileDataset, validate_file_meta
+from pydicom.dataset import validate_file_meta
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.valuerep import AMBIGUOUS_VR
@@ -138,7 +138,7 @@ def _set_pixel_data(instance: Dataset, codestreams: Sequence[bytes]) -> None:
     instance["PixelData"].is_undefined_length = True
 
 
-def write_instance(path: Path, instance: FileDataset) -> None:
+def write_instance(path: Path, instance: Dataset) -> None:
     """Write a DICOM file, complete or not at all.
 
     Raises

@@ -29,7 +29,8 @@ from mammo_jax.sources.image_files import read_image
 COLUMNS = (
     "image_id", "path", "patient_id", "sop_instance_uid", "new_sop_instance_uid", "input_version", "ratio", "layer",
     "frames", "rows", "columns", "bits_allocated", "bits_stored", "target_bytes", "codestream_bytes", "frame_bytes",
-    "bytes_below_target", "header_bytes", "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
+    "bytes_below_target", "header_bytes", "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated",
+    "ratio_stored", "bits_per_pixel", "psnr",
 )  # fmt: skip
 MAX_BITS = 16
 

@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydicom import uid
 
-from mammo_jax.compression.codecs import OURS
 from mammo_jax.compression.ladder import CodecName
 
 SyntaxName = Literal["j2k", "j2k-lossless", "htj2k", "jpegxl"]
@@ -41,12 +40,12 @@ class Syntax:
     @property
     def exact(self) -> bool:
         """Whether a codestream has exactly the size asked for, rather than the nearest below."""
-        return self.codec == OURS
+        return self.codec == "mammo_jax"
 
 
 SYNTAXES: dict[SyntaxName, Syntax] = {
-    "j2k": Syntax("JPEG 2000", uid.JPEG2000, "ISO_15444_1", OURS, ".j2k"),
-    "j2k-lossless": Syntax("JPEG 2000", uid.JPEG2000Lossless, "ISO_15444_1", OURS, ".j2k"),
+    "j2k": Syntax("JPEG 2000", uid.JPEG2000, "ISO_15444_1", "mammo_jax", ".j2k"),
+    "j2k-lossless": Syntax("JPEG 2000", uid.JPEG2000Lossless, "ISO_15444_1", "mammo_jax", ".j2k"),
     "htj2k": Syntax("HTJ2K", uid.HTJ2K, "ISO_15444_15", "htj2k", ".jhc"),
     "jpegxl": Syntax("JPEG XL", JPEG_XL, "ISO_18181_1", "jpegxl", ".jxl"),
 }

@@ -1,8 +1,8 @@
 """Whether results are still as they were written, and decode alike elsewhere.
 
 The hashes in sizes.csv find any change of a file. Files that have not changed are decoded, and the decoders compared:
-JPEG 2000 by our codec, imagecodecs and pylibjpeg-openjpeg (both have OpenJPEG inside, each a build of its own); HTJ2K by
-OpenJPH and the same two; JPEG XL by libjxl alone.
+JPEG 2000 by our codec, imagecodecs and pylibjpeg-openjpeg (both have OpenJPEG inside, each a build of its own); HTJ2K
+by OpenJPH and the same two; JPEG XL by libjxl alone.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     mammo-jax verify compressed
 
 The folder is one that `mammo-jax compress` wrote. Its sizes.csv has a hash of every file, so that any flipped bit is
-found. Files that are unchanged are decoded by other libraries too, and compared: JPEG 2000 and HTJ2K by two more, JPEG XL
-by libjxl alone.
+found. Files that are unchanged are decoded and compared: JPEG 2000 by our decoder and two other libraries, HTJ2K by
+three libraries, JPEG XL by libjxl alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HTJ2K and JPEG XL: the nearest size that is not above the one asked for, and DICOM objects that other software reads."""
+"""HTJ2K and JPEG XL: the nearest size that is not above the one asked for, and objects that other software reads."""
 
 import csv
 import io
@@ -104,5 +104,5 @@ def test_codestreams_say_the_bits_stored_and_hold_the_stored_values(name, dtype,
     ],
 )
 def test_what_cannot_be_meant(tmp_path, settings):
-    with pytest.raises(CompressionError, match="^(syntax|ratios|new_series): "):
+    with pytest.raises(CompressionError, match=r"^(syntax|ratios|new_series): "):
         CompressionPlan(**{"out": tmp_path, "ratios": (10.0,)} | settings)

@@ -49,7 +49,12 @@ def problems(out):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"jp2": True, "hashed_names": True}, {"layers": True, "syntax": "j2k-lossless"}, {"ratios": (), "syntax": "j2k-lossless"}],
+    [
+        {},
+        {"jp2": True, "hashed_names": True},
+        {"layers": True, "syntax": "j2k-lossless"},
+        {"ratios": (), "syntax": "j2k-lossless"},
+    ],
 )
 def test_what_was_written_passes(archive, settings):
     assert problems(compressed(archive, **settings)) == []
