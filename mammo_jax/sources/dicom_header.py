@@ -101,6 +101,7 @@ class BoundedFile(io.BufferedReader):
         self._bytes = path.stat().st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Read at most what is left of the file."""
         left = max(0, self._bytes - self.tell())
         return super().read(left if size is None or size < 0 else min(size, left))
 

@@ -12,7 +12,8 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from mammo_jax.sources.dicom import is_dicom, read_dicom, read_patient_id
+from mammo_jax.sources.dicom import FrameChoice, is_dicom, read_dicom, read_patient_id
+from mammo_jax.sources.dicom_series import FramesOption, frame_choices
 from mammo_jax.sources.identifiers import keyed_hash, load_key
 from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, read_image
 from mammo_jax.sources.mammogram import LABELS, Label, Lesion, Mammogram, SourceError
@@ -42,6 +43,7 @@ class _Entry:
     pixel_pitch: float | None
     bits_stored: int | None
     lesions: tuple[Row, ...]
+    frame: FrameChoice = "central"
 
 
 class Folder:
@@ -68,6 +70,8 @@ class Folder:
         See `identifiers.load_key`.
     plain_ids : bool
         Use the table's ids unchanged. Only for ids that do not identify anyone.
+    frames : {"central", "mip", "all"}
+        Images of a DICOM file with several frames: see `dicom_series.frame_choices`.
     max_pixels : int
         Largest rows × columns that is read.
 
@@ -84,6 +88,7 @@ class Folder:
         bits_stored: int | None = None,
         id_key: Path | str | None = None,
         plain_ids: bool = False,
+        frames: FramesOption = "central",
         max_pixels: int = MAX_PIXELS,
     ):
         self.csv_path = Path(csv_path)
@@ -94,7 +99,9 @@ class Folder:
         for row in rows:
             groups.setdefault(row.required("path"), []).append(row)
         key = None if plain_ids else load_key(id_key)
-        self._entries = [_entry(group, key) for group in groups.values()]
+        entries = [_entry(group, key) for group in groups.values()]
+        choices = frame_choices((entry.path for entry in entries), frames)
+        self._entries = [image for entry, of_file in zip(entries, choices) for image in _images(entry, of_file)]
         self._check_unique_ids()
         unknown = [column for column in rows[0].cells if column not in COLUMNS]
         if unknown:
@@ -116,7 +123,7 @@ class Folder:
         """Read one image; SourceError if its file, its mask or its lesion cannot be used."""
         entry = self._entries[index]
         if is_dicom(entry.path):
-            stored = read_dicom(entry.path, max_pixels=self.max_pixels)
+            stored = read_dicom(entry.path, max_pixels=self.max_pixels, frame=entry.frame)
         else:
             stored = read_image(entry.path, max_pixels=self.max_pixels)
             default = 8 if stored.pixels.itemsize == 1 else self.bits_stored or 16
@@ -138,6 +145,7 @@ class Folder:
             view=entry.view or stored.view,
             lesions=tuple(self._lesion(row, stored) for row in entry.lesions),
             already_lossy=stored.already_lossy,
+            padding_range=stored.padding_range,
         )
 
     def patients(self) -> list[str]:
@@ -214,6 +222,14 @@ def _entry(rows: list[Row], key: bytes | None) -> _Entry:
         bits_stored=None if bits is None else int(bits),
         lesions=tuple(row for row in rows if _has_lesion(row)),
     )
+
+
+def _images(entry: _Entry, choices: list[FrameChoice]) -> list[_Entry]:
+    if len(choices) == 1:
+        return [replace(entry, frame=choices[0])]
+    return [
+        replace(entry, image_id=f"{entry.image_id}-{number}", frame=frame) for number, frame in enumerate(choices, 1)
+    ]
 
 
 def _path(row: Row, field: str) -> Path:

@@ -76,6 +76,8 @@ class Mammogram:
         True if the pixels were lossily compressed before they came to this source.
     density : str or None
         Of the breast, in the source's words, such as "fatty".
+    padding_range : tuple of int or None
+        Smallest and largest value of pixels that only fill up the rectangle, if the source says so.
     """
 
     pixels: np.ndarray
@@ -90,6 +92,7 @@ class Mammogram:
     null_sites: tuple[tuple[float, float], ...] = ()
     already_lossy: bool = False
     density: str | None = None
+    padding_range: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Check the fields, so that later stages need not."""
@@ -102,6 +105,13 @@ class Mammogram:
             raise SourceError(f"{self.image_id}: bits_stored {self.bits_stored} does not fit {self.pixels.dtype}")
         if self.label not in LABELS:
             raise SourceError(f"{self.image_id}: label {self.label!r} is not one of {', '.join(LABELS)}")
+
+    def with_padding(self, reconstruction: np.ndarray) -> np.ndarray:
+        """Return a reconstruction, uint8 or uint16 [rows, columns], with the padding pixels as they were."""
+        if self.padding_range is None:
+            return reconstruction
+        smallest, largest = self.padding_range
+        return np.where((self.pixels >= smallest) & (self.pixels <= largest), self.pixels, reconstruction)
 
     @property
     def bits_allocated(self) -> int:
