@@ -69,7 +69,7 @@ class FolderConfig:
     id_key : Path or None
         File with the key of the hashes; None makes one for this user, once.
     frames : {"central", "mip", "all"}
-        Of DICOM files with several, as in tomosynthesis: the central one, the largest values of all, or each as an image.
+        Of DICOM files with several, as in tomosynthesis: the central one, the largest values of all, or each.
     """
 
     bits_stored: int | None = None
