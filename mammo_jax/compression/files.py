@@ -6,10 +6,12 @@ keyed hashes only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydicom import Dataset
 
 import codec
@@ -183,6 +185,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         The file cannot be read, or cannot be compressed to one of the ratios.
     """
     instance: Dataset | None = None
+    frames: Sequence[np.ndarray]
     pitch = None
     patient = old_uid = ""
     if is_dicom(file.path):

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -78,7 +78,7 @@ class Frames(Sequence[np.ndarray]):
         self._count = int(header.get("NumberOfFrames") or 1)
         self._bits = int(header.BitsStored)
         self._dtype = np.dtype(f"u{header.BitsAllocated // 8}")
-        self._element = header.get_item("PixelData", keep_deferred=True)
+        self._element: Any = header.get_item("PixelData", keep_deferred=True)
         if self._syntax in _NATIVE:
             self._check_length()
         else:
@@ -88,7 +88,7 @@ class Frames(Sequence[np.ndarray]):
         """Return the number of frames."""
         return self._count
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
+    def __getitem__(self, index: Any) -> Any:
         """Decode a frame, counted from 0."""
         if not 0 <= index < self._count:
             raise IndexError(index)
@@ -107,9 +107,9 @@ class Frames(Sequence[np.ndarray]):
         else:
             yield io.BytesIO(self._element.value)
 
-    def _division(self) -> dict:
+    def _division(self) -> dict[str, Any]:
         """What pydicom needs to divide encapsulated pixel data into frames."""
-        division: dict = {"number_of_frames": self._count}
+        division: dict[str, Any] = {"number_of_frames": self._count}
         if "ExtendedOffsetTable" in self._header:
             header = self._header
             division["extended_offsets"] = (header.ExtendedOffsetTable, header.ExtendedOffsetTableLengths)
@@ -145,11 +145,7 @@ class Frames(Sequence[np.ndarray]):
         """Read a native or RLE frame. Other bits than those stored, where older files keep overlays, are cleared."""
         header = self._header
         shift = header.get("HighBit", self._bits - 1) + 1 - self._bits
-        samples, _ = get_decoder(self._syntax).as_array(
-            stream,
-            index=index,
-            raw=True,
-            decoding_plugin="pydicom" if self._syntax == uid.RLELossless else "",
+        options: dict[str, Any] = dict(
             rows=self._shape[0],
             columns=self._shape[1],
             samples_per_pixel=1,
@@ -161,6 +157,10 @@ class Frames(Sequence[np.ndarray]):
             # Left-justified samples: the decoder clears the bits above BitsStored, so it gets them all.
             bits_stored=int(header.BitsAllocated) if shift else self._bits,
             **self._division(),
+        )
+        plugin = "pydicom" if self._syntax == uid.RLELossless else ""
+        samples, _ = get_decoder(self._syntax).as_array(
+            stream, index=index, raw=True, decoding_plugin=plugin, **options
         )
         if samples.shape != self._shape:
             raise self._other_frames()

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
-
 from mammo_jax.sources.dicom import FrameChoice, is_dicom, read_dicom, read_patient_id
 from mammo_jax.sources.dicom_series import FramesOption, frame_choices
 from mammo_jax.sources.identifiers import keyed_hash, load_key
 from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, read_image
 from mammo_jax.sources.mammogram import LABELS, Label, Lesion, Mammogram, SourceError
+from mammo_jax.sources.regions import enclosing_circle
 from mammo_jax.sources.tables import Row, read_table
 
 logger = logging.getLogger(__name__)
@@ -70,8 +69,7 @@ class Folder:
         See `identifiers.load_key`.
     plain_ids : bool
         Use the table's ids unchanged. Only for ids that do not identify anyone.
-    frames : {"central", "mip", "all"}
-        Images of a DICOM file with several frames: see `dicom_series.frame_choices`.
+    frames : {"central", "mip", "all"}, see `dicom_series.frame_choices`
     max_pixels : int
         Largest rows × columns that is read.
 
@@ -100,8 +98,11 @@ class Folder:
             groups.setdefault(row.required("path"), []).append(row)
         key = None if plain_ids else load_key(id_key)
         entries = [_entry(group, key) for group in groups.values()]
-        choices = frame_choices((entry.path for entry in entries), frames)
-        self._entries = [image for entry, of_file in zip(entries, choices) for image in _images(entry, of_file)]
+        self._entries = [
+            replace(entry, frame=frame, image_id=entry.image_id + (f"-{number}" if len(of_file) > 1 else ""))
+            for entry, of_file in zip(entries, frame_choices((entry.path for entry in entries), frames))
+            for number, frame in enumerate(of_file, 1)
+        ]
         self._check_unique_ids()
         unknown = [column for column in rows[0].cells if column not in COLUMNS]
         if unknown:
@@ -191,7 +192,7 @@ class Folder:
             if mask.shape != stored.pixels.shape or not mask.any():
                 raise row.error("lesion_mask", f"must have the image's size {stored.pixels.shape} and a lesion in it")
             if radius is None:
-                centre_row, centre_column, radius = _enclosing_circle(mask)
+                centre_row, centre_column, radius = enclosing_circle(mask)
         if centre_row is None or centre_column is None or radius is None:
             raise row.error("lesion_radius", "a lesion needs row, column and radius, or a mask")
         if not (0 <= centre_row < stored.pixels.shape[0] and 0 <= centre_column < stored.pixels.shape[1]):
@@ -222,14 +223,6 @@ def _entry(rows: list[Row], key: bytes | None) -> _Entry:
         bits_stored=None if bits is None else int(bits),
         lesions=tuple(row for row in rows if _has_lesion(row)),
     )
-
-
-def _images(entry: _Entry, choices: list[FrameChoice]) -> list[_Entry]:
-    if len(choices) == 1:
-        return [replace(entry, frame=choices[0])]
-    return [
-        replace(entry, image_id=f"{entry.image_id}-{number}", frame=frame) for number, frame in enumerate(choices, 1)
-    ]
 
 
 def _path(row: Row, field: str) -> Path:
@@ -301,14 +294,6 @@ def _lesion_label(row: Row) -> Label:
     if label == "normal":
         raise row.error("label", "is normal, but a lesion is marked; correct one of them")
     return cast(Label, label)
-
-
-def _enclosing_circle(mask: np.ndarray) -> tuple[float, float, float]:
-    """Return the centre of mass of a mask, and the radius of the circle around it that contains all its pixels."""
-    rows, columns = np.nonzero(mask)
-    centre_row, centre_column = float(rows.mean()), float(columns.mean())
-    radius = float(np.hypot(rows - centre_row, columns - centre_column).max())
-    return centre_row, centre_column, max(radius, 0.5)
 
 
 def _has_unknown_bits(entry: _Entry) -> bool:
