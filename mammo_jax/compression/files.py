@@ -6,7 +6,7 @@ keyed hashes only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ import numpy as np
 from pydicom import Dataset
 
 import codec
-from codec.ratio import bits_per_pixel, exact_ratio, image_bytes, ratio_of, target_bytes
+from codec.ratio import exact_ratio
 from mammo_jax.compression.dicom import compressed_instance, write_instance
-from mammo_jax.compression.image_quality import psnr
-from mammo_jax.compression.ladder import CompressionError, codec_ladder
+from mammo_jax.compression.frames import compress_frames
+from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.overlays import move_out_of_pixels
 from mammo_jax.compression.syntaxes import LOSSLESS, SYNTAXES, SyntaxName
 from mammo_jax.files import atomic_path, sha256_file
@@ -30,7 +30,8 @@ from mammo_jax.sources.image_files import bits_of, read_image
 
 COLUMNS = (
     "image_id", "path", "patient_id", "sop_instance_uid", "new_sop_instance_uid", "input_version", "ratio", "layer",
-    "rows", "columns", "bits_allocated", "bits_stored", "bits_inferred", "target_bytes", "codestream_bytes",
+    "frames", "rows", "columns", "bits_allocated", "bits_stored", "bits_inferred", "target_bytes", "codestream_bytes",
+    "frame_bytes",
     "bytes_below_target", "header_bytes", "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated",
     "ratio_stored", "bits_per_pixel", "psnr",
 )  # fmt: skip
@@ -142,15 +143,6 @@ class CompressionPlan:
 
 
 @dataclass(frozen=True)
-class _Result:
-    """A codestream, its folder, and its rows in the table of sizes, not yet complete."""
-
-    folder: Path
-    codestream: bytes
-    rows: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
 class InputFile:
     """A file to compress.
 
@@ -194,17 +186,18 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         The file cannot be read, or cannot be compressed to one of the ratios.
     """
     instance: Dataset | None = None
+    frames: Sequence[np.ndarray]
     pitch, inferred = None, False
     patient = old_uid = ""
     if is_dicom(file.path):
-        instance, pixels = read_instance(file.path)
+        instance, frames = read_instance(file.path)
         move_out_of_pixels(instance, file.path)
         with pydicom_errors(file.path):  # values are made of bytes here
             bits = int(instance.BitsStored)
             patient, old_uid = (str(instance.get(name) or "") for name in ("PatientID", "SOPInstanceUID"))
     else:
         stored = read_image(file.path)
-        pixels, pitch = stored.pixels, stored.pixel_pitch
+        frames, pitch = [stored.pixels], stored.pixel_pitch
         bits, inferred = bits_of(stored, plan.bits_stored)
     ids = {
         "image_id": file.image_id,
@@ -215,82 +208,25 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         "bits_inferred": inferred,
     }
     rows = []
-    for result in (_in_layers if plan.layers or plan.lossless else _one_by_one)(plan, pixels, bits):
+    for result in compress_frames(plan, frames, bits):
         path = result.folder / file.result
         new_uid = ""
         if instance:
-            compressed = _compressed_instance(plan, instance, result)
+            compressed = compressed_instance(
+                instance,
+                result.codestreams,
+                syntax=plan.syntax,
+                ratio=result.rows[-1]["ratio_allocated"],
+                drop_private=plan.drop_private,
+                new_series=None if plan.lossless else plan.series_settings(result.rows[-1]["ratio"]),
+            )
             new_uid = plan.name(compressed.SOPInstanceUID, "uid")
             write_instance(path, compressed)
         else:
-            contents = codec.wrap_jp2(result.codestream, pixel_pitch=pitch) if plan.jp2 else result.codestream
+            (codestream,) = result.codestreams
+            contents = codec.wrap_jp2(codestream, pixel_pitch=pitch) if plan.jp2 else codestream
             with atomic_path(path) as temporary:
                 temporary.write_bytes(contents)
         of_file = {"file_bytes": path.stat().st_size, "file_sha256": sha256_file(path), "new_sop_instance_uid": new_uid}
         rows += [ids | row | of_file for row in result.rows]
     return rows
-
-
-def _compressed_instance(plan: CompressionPlan, instance: Dataset, result: _Result) -> Dataset:
-    last = result.rows[-1]  # of layers, the whole codestream
-    return compressed_instance(
-        instance,
-        [result.codestream],
-        syntax=plan.syntax,
-        ratio=last["ratio_allocated"],
-        drop_private=plan.drop_private,
-        new_series=None if plan.lossless else plan.series_settings(last["ratio"]),
-    )
-
-
-def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
-    coder = SYNTAXES[plan.syntax].codec
-    ladder = codec_ladder(coder, pixels, plan.ratios, bits_stored=bits, reference=plan.reference, tolerance=0)
-    for encoded in ladder:
-        assert encoded.reconstruction is not None  # ladders always return one
-        row = _row(pixels, bits, len(encoded.codestream), encoded.reconstruction) | {
-            "ratio": encoded.ratio,
-            "target_bytes": encoded.target_bytes,
-            "bytes_below_target": encoded.target_bytes - len(encoded.codestream),
-            "header_bytes": encoded.header_bytes,
-            "padding_bytes": encoded.padding_bytes,
-        }
-        yield _Result(plan.folders[encoded.ratio], encoded.codestream, [row])
-
-
-def _in_layers(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_Result]:
-    encoded = codec.encode_layers(
-        pixels, plan.ratios, bits_stored=bits, reference=plan.reference, lossless=plan.lossless
-    )
-    rows = []
-    for number, size in enumerate(encoded.layer_bytes, 1):
-        decoded = codec.decode(encoded.codestream, layers=number, max_pixels=pixels.size)
-        ratio = encoded.ratios[number - 1] if number <= len(encoded.ratios) else None
-        target = None if ratio is None else target_bytes(image_bytes(pixels, bits, plan.reference), ratio)
-        rows.append(
-            _row(pixels, bits, size, decoded.astype(pixels.dtype))
-            | {
-                "ratio": "" if ratio is None else ratio,
-                "target_bytes": "" if target is None else target,
-                "bytes_below_target": "" if target is None else target - size,
-                "layer": number,
-                "header_bytes": encoded.header_bytes[number - 1],
-                "padding_bytes": encoded.padding_bytes[number - 1],
-            }
-        )
-    yield _Result(plan.folders[None], encoded.codestream, rows)
-
-
-def _row(pixels: np.ndarray, bits: int, size: int, decoded: np.ndarray) -> dict[str, Any]:
-    """Columns that describe a codestream, or its first layers, of `size` bytes."""
-    return {
-        "rows": pixels.shape[0],
-        "columns": pixels.shape[1],
-        "bits_allocated": 8 * pixels.itemsize,
-        "bits_stored": bits,
-        "codestream_bytes": size,
-        "ratio_allocated": ratio_of(image_bytes(pixels, bits), size),
-        "ratio_stored": ratio_of(image_bytes(pixels, bits, "stored"), size),
-        "bits_per_pixel": bits_per_pixel(size, pixels.size),
-        "psnr": psnr(pixels, decoded, bits),
-    }

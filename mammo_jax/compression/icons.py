@@ -7,7 +7,7 @@ from pydicom import DataElement, Dataset
 from pydicom.encaps import get_frame
 from pydicom.tag import tag_in_exception
 
-from mammo_jax.sources.dicom import decode_frame
+from mammo_jax.sources.dicom_frames import decode_frame
 from mammo_jax.sources.mammogram import SourceError
 
 MAX_PIXELS = 1024**2

@@ -18,8 +18,8 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import openjpeg
-from pydicom import dcmread
-from pydicom.encaps import get_frame
+from pydicom import Dataset, dcmread
+from pydicom.encaps import generate_frames
 from tqdm import tqdm
 
 import codec
@@ -50,7 +50,8 @@ class WrittenFile:
     name : str
         Path of its input as in the table, with the ratio.
     sha256 : str
-    codestream_bytes : int
+    frame_bytes : tuple of int
+        Of the codestream of each frame.
     shape : tuple of int
         Rows and columns.
     lossless : bool
@@ -58,7 +59,7 @@ class WrittenFile:
 
     name: str
     sha256: str
-    codestream_bytes: int
+    frame_bytes: tuple[int, ...]
     shape: tuple[int, int]
     lossless: bool
 
@@ -84,7 +85,7 @@ def read_written_files(out: Path) -> list[WrittenFile]:
             written[row["image_id"], ratio] = WrittenFile(
                 name,
                 row["file_sha256"],
-                int(row["codestream_bytes"]),
+                tuple(int(size) for size in row["frame_bytes"].split()),
                 (int(row["rows"]), int(row["columns"])),
                 math.isinf(float(row["psnr"])),
             )
@@ -152,14 +153,34 @@ def _difference(item: tuple[Path, WrittenFile]) -> str | None:
     contents = path.read_bytes()
     if is_dicom(path):
         instance = dcmread(path)
-        frame = get_frame(instance.PixelData, 0, number_of_frames=1)
-        codestream = frame[: written.codestream_bytes]
-        if len(frame) != written.codestream_bytes + written.codestream_bytes % 2:
-            return f"its frame has {len(frame)} bytes, but its codestream {written.codestream_bytes}"
+        if int(instance.get("NumberOfFrames") or 1) != len(written.frame_bytes):
+            return f"it has {instance.NumberOfFrames} frames, and not {len(written.frame_bytes)}"
+        frames = list(_encapsulated_frames(instance))
+        if [len(frame) for frame in frames] != [size + size % 2 for size in written.frame_bytes]:
+            return f"its {len(frames)} frames are not as long as their codestreams"
+        codestreams = [frame[:size] for frame, size in zip(frames, written.frame_bytes)]
     else:
-        codestream = codec.unwrap_jp2(contents) if path.suffix == ".jp2" else contents
-        if len(codestream) != written.codestream_bytes:
-            return f"its codestream has {len(codestream)} bytes, and not {written.codestream_bytes}"
+        codestreams = [codec.unwrap_jp2(contents) if path.suffix == ".jp2" else contents]
+        if (len(codestreams[0]),) != written.frame_bytes:
+            return f"its codestream has {len(codestreams[0])} bytes, and not {written.frame_bytes[0]}"
+    for number, codestream in enumerate(codestreams, 1):
+        difference = _between_decoders(codestream, written)
+        if difference:
+            return f"frame {number}: {difference}" if len(codestreams) > 1 else difference
+    return None
+
+
+def _encapsulated_frames(instance: Dataset) -> Iterator[bytes]:
+    """The frames where their offset table, basic or extended, says that they are."""
+    offsets = None
+    if "ExtendedOffsetTable" in instance:
+        offsets = (instance.ExtendedOffsetTable, instance.ExtendedOffsetTableLengths)
+    count = int(instance.get("NumberOfFrames") or 1)
+    return generate_frames(instance.PixelData, number_of_frames=count, extended_offsets=offsets)
+
+
+def _between_decoders(codestream: bytes, written: WrittenFile) -> str | None:
+    """Say how a frame differs between decoders; None where it does not."""
     first, decode, others, rounding = _decoders(codestream)
     pixels = decode(codestream)
     if pixels.shape != written.shape:

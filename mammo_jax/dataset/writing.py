@@ -211,7 +211,7 @@ def _process(
     rows = []
     ladder = codec_ladder(plan.codec, mammogram.pixels, plan.ratios, bits_stored=mammogram.bits_stored)
     for ratio, encoded in zip(plan.ratios, ladder, strict=True):
-        reconstruction = cast(np.ndarray, encoded.reconstruction)  # the ladder always brings one
+        reconstruction = mammogram.with_padding(cast(np.ndarray, encoded.reconstruction))  # ladders always bring one
         quality = compare(mammogram.pixels, reconstruction, breast, mammogram.bits_stored)
         rows.append({"codec": codec_title(plan.codec)} | _audit_row(mammogram, ratio, encoded, quality, breast))
         records[split_name(ratio)] = record_all(ratio, reconstruction, len(encoded.codestream), quality.psnr)

@@ -73,11 +73,14 @@ class FolderConfig:
         Keep the CSV's ids instead of keyed hashes: only for ids that identify nobody.
     id_key : Path or None
         File with the key of the hashes; None makes one for this user, once.
+    frames : {"central", "mip", "all"}
+        Of DICOM files with several, as in tomosynthesis: the central one, the largest values of all, or each.
     """
 
     bits_stored: int | None = None
     plain_ids: bool = False
     id_key: Path | None = None
+    frames: Literal["central", "mip", "all"] = "central"
 
 
 @dataclass(frozen=True)

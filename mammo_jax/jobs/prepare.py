@@ -54,7 +54,13 @@ def open_source(config: StudyConfig) -> Source:
         raise SourceError(f"source {config.source!r} needs --source-dir")
     if config.source == "folder":
         files = config.folder
-        return Folder(config.source_dir, bits_stored=files.bits_stored, plain_ids=files.plain_ids, id_key=files.id_key)
+        return Folder(
+            config.source_dir,
+            bits_stored=files.bits_stored,
+            plain_ids=files.plain_ids,
+            id_key=files.id_key,
+            frames=files.frames,
+        )
     if config.source == "cbis_roi":
         # The ids are the archive's public ones; unchanged, they give everybody the same folds.
         return Folder(config.source_dir / "labels.csv", bits_stored=8, plain_ids=True)

@@ -8,17 +8,13 @@ name, date or description is loaded.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import imagecodecs
 import numpy as np
 from pydicom import Dataset, uid
-from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder
 
-import codec
+from mammo_jax.sources.dicom_frames import JPEG_XL, JPEG_XL_RECOMPRESSION, Frames, is_decodable
 from mammo_jax.sources.dicom_header import (
     check_kind,
     pydicom_errors,
@@ -27,36 +23,16 @@ from mammo_jax.sources.dicom_header import (
     shown_uid,
     transfer_syntax,
 )
+from mammo_jax.sources.dicom_structure import has_dicom_start
 from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, read_start
-from mammo_jax.sources.jpeg_header import frame_header, missing_of_tile_parts
 from mammo_jax.sources.mammogram import SourceError
 
-_BY_PYDICOM = {
-    uid.ImplicitVRLittleEndian: "",
-    uid.ExplicitVRLittleEndian: "",
-    uid.ExplicitVRBigEndian: "",
-    uid.DeflatedExplicitVRLittleEndian: "",
-    uid.RLELossless: "pydicom",
-}
-_BY_IMAGECODECS: dict[str, Callable[[bytes], np.ndarray]] = {
-    uid.JPEGBaseline8Bit: imagecodecs.jpeg8_decode,
-    uid.JPEGExtended12Bit: imagecodecs.jpeg8_decode,
-    uid.JPEGLossless: imagecodecs.jpeg8_decode,
-    uid.JPEGLosslessSV1: imagecodecs.jpeg8_decode,
-    uid.JPEGLSLossless: imagecodecs.jpegls_decode,
-    uid.JPEGLSNearLossless: imagecodecs.jpegls_decode,
-    uid.JPEG2000Lossless: imagecodecs.jpeg2k_decode,
-    uid.JPEG2000: imagecodecs.jpeg2k_decode,
-    uid.HTJ2KLossless: imagecodecs.jpeg2k_decode,
-    uid.HTJ2KLosslessRPCL: imagecodecs.jpeg2k_decode,
-    uid.HTJ2K: imagecodecs.jpeg2k_decode,
-}
-_JPEG_2000 = {uid.JPEG2000Lossless, uid.JPEG2000}
-_JP2_SIGNATURE = b"jP  "  # the type of the first box, T.800 I.5.1
-_HTJ2K = {uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K}
 LOSSY_COMPRESSED = "01"  # Lossy Image Compression (0028,2110); once set, it is never reset
-_LOSSY_SYNTAXES = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K}
+_LOSSY_SYNTAXES = {
+    uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K,
+    JPEG_XL_RECOMPRESSION, JPEG_XL,
+}  # fmt: skip
 
 # PS3.16 CID 4014 "View for Mammography": SNOMED CT and the older SNOMED RT codes, with the abbreviations given there.
 _VIEW_CODES = {
@@ -72,10 +48,20 @@ _VIEW_CODES = {
     "399101009": "XCCM", "R-1024B": "XCCM",
 }  # fmt: skip
 
+INTENTS = ("FOR PRESENTATION", "FOR PROCESSING")  # Presentation Intent Type (0008,0068)
+FrameChoice = Literal["central", "mip"] | int
+
+
+class SeriesFacts(NamedTuple):
+    """What a file is meant for, one of `INTENTS` or None where it does not say, and its number of frames."""
+
+    intent: str | None
+    frames: int
+
 
 def is_dicom(path: Path) -> bool:
-    """Return whether a file has the DICOM prefix (PS3.10, section 7.1)."""
-    return read_start(path, 132)[128:] == b"DICM"
+    """Return whether a file has the DICOM prefix (PS3.10, section 7.1), or begins as one of an image without it."""
+    return has_dicom_start(read_start(path, 132))
 
 
 def read_patient_id(path: Path, key: bytes) -> str | None:
@@ -91,15 +77,20 @@ def read_side(path: Path) -> tuple[Literal["L", "R"] | None, str | None]:
         return laterality(header), view(header)
 
 
-def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Dataset, np.ndarray]:
-    """Read a whole DICOM instance with its identifiers, and its stored pixel values.
+def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Dataset, Frames]:
+    """Read a whole DICOM instance with its identifiers, and open its frames.
+
+    Parameters
+    ----------
+    path : path of a DICOM file
+    max_pixels : largest rows × columns accepted
 
     Returns
     -------
     instance : pydicom.Dataset
         Without PixelData. HighBit is that of the pixels returned.
-    pixels : uint8 or uint16 array [rows, columns]
-        The stored values; MONOCHROME1 is not inverted.
+    frames : Frames
+        The stored values of each frame; MONOCHROME1 is not inverted.
 
     Raises
     ------
@@ -110,20 +101,23 @@ def read_instance(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> tuple[Da
     with pydicom_errors(path):
         header = _header(path)
         check_kind(path, header, max_pixels)
-        pixels = _stored_values(path, header)
+        frames = Frames(path, header)
         instance = read_whole(path, header.file_meta.TransferSyntaxUID)
         instance.HighBit = instance.BitsStored - 1  # where the pixels are now
-        return instance, pixels
+        return instance, frames
 
 
-def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = MAX_PIXELS) -> StoredImage:
-    """Read a single-frame, unsigned, 8- or 16-bit greyscale DICOM image.
+def read_dicom(
+    path: Path | str, *, key: bytes | None = None, max_pixels: int = MAX_PIXELS, frame: FrameChoice = "central"
+) -> StoredImage:
+    """Read an unsigned, 8- or 16-bit greyscale DICOM image, or one image of a multi-frame object.
 
     Parameters
     ----------
     path : path of a DICOM file
     key : key of `identifiers.load_key`; without it the result has no patient id
     max_pixels : largest rows × columns accepted
+    frame : which one of several: the central one, the maximum-intensity projection of all ("mip"), or a number from 0
 
     Returns
     -------
@@ -140,9 +134,13 @@ def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = 
     with pydicom_errors(path):
         header = _header(path)
         check_kind(path, header, max_pixels)
-        pixels = _stored_values(path, header)
-        if header.PhotometricInterpretation == "MONOCHROME1":
-            pixels = pixels.dtype.type(2**header.BitsStored - 1) - pixels
+        inverted = header.PhotometricInterpretation == "MONOCHROME1"
+        pixels = _chosen(Frames(path, header), frame, darkest_is_largest=inverted)
+        padding = padding_range(header)
+        if inverted:
+            largest = 2**header.BitsStored - 1
+            pixels = pixels.dtype.type(largest) - pixels
+            padding = padding and (largest - padding[1], largest - padding[0])
         return StoredImage(
             pixels=pixels,
             bits_stored=int(header.BitsStored),
@@ -150,8 +148,49 @@ def read_dicom(path: Path | str, *, key: bytes | None = None, max_pixels: int = 
             laterality=laterality(header),
             view=view(header),
             already_lossy=is_already_lossy(header),
+            padding_range=padding,
             patient_id=None if key is None else hashed_patient_id(header, key),
         )
+
+
+def _chosen(frames: Frames, frame: FrameChoice, *, darkest_is_largest: bool) -> np.ndarray:
+    """One frame, or the brightest of all frames' values at each pixel."""
+    if frame == "central":
+        return frames[len(frames) // 2]
+    if frame != "mip":
+        return frames[frame]
+    brightest = np.minimum if darkest_is_largest else np.maximum
+    projection = frames[0]
+    for number in range(1, len(frames)):
+        projection = brightest(projection, frames[number])
+    return projection
+
+
+def padding_range(header: Dataset) -> tuple[int, int] | None:
+    """Return the smallest and largest of the stored values that are padding (PS3.3 C.7.5.1.1.2), or None."""
+    value = header.get("PixelPaddingValue")
+    if not isinstance(value, int):
+        return None
+    limit = header.get("PixelPaddingRangeLimit")
+    ends = (value, limit if isinstance(limit, int) else value)
+    smallest, largest = max(min(ends), 0), min(max(ends), 2**header.BitsStored - 1)
+    return (smallest, largest) if smallest <= largest else None
+
+
+def read_series_facts(path: Path) -> SeriesFacts:
+    """Read what decides which images may be together in a study, and how many a file has, without reading pixels.
+
+    Raises
+    ------
+    SourceError
+        As `read_dicom`.
+    """
+    with pydicom_errors(path):
+        header = _header(path)
+        intent = header.get("PresentationIntentType") or shown_uid(header.get("SOPClassUID"))
+        words = str(intent).upper()
+        known = next((known for known in INTENTS if words.endswith(known)), None)
+        return SeriesFacts(known, int(header.get("NumberOfFrames") or 1))
 
 
 def is_already_lossy(header: Dataset) -> bool:
@@ -169,97 +208,10 @@ def _header(path: Path) -> Dataset:
 
 def check_syntax(path: Path, syntax: str) -> None:
     """Raise SourceError for a transfer syntax that no decoder here reads."""
-    if syntax not in _BY_PYDICOM and syntax not in _BY_IMAGECODECS:
+    if not is_decodable(syntax):
         raise SourceError(
             f"{path}: the transfer syntax {shown_uid(syntax)} is not supported; convert it to Explicit VR Little Endian"
         )
-
-
-def decode_frame(frame: bytes, syntax: str, *, max_pixels: int) -> np.ndarray:
-    """Decode a greyscale frame that stands for itself, as an icon.
-
-    Raises
-    ------
-    SourceError
-        It is damaged, has colours or more pixels than `max_pixels`, or its transfer syntax is not supported.
-    """
-    coded = frame_header(frame)
-    if syntax not in _BY_IMAGECODECS or coded is None or coded.components != 1:
-        raise SourceError("the frame is none that can be decoded")
-    if not 0 < coded.rows * coded.columns <= max_pixels:
-        raise SourceError("the frame is too large")
-    try:
-        return _BY_IMAGECODECS[syntax](frame)
-    except MemoryError:
-        raise
-    except Exception as error:  # imagecodecs has a class for each codec
-        raise SourceError(f"the frame is damaged ({type(error).__name__})") from None
-
-
-def _stored_values(path: Path, header: Dataset) -> np.ndarray:
-    """Decode the samples to uint8 or uint16 [rows, columns], each below 2**BitsStored."""
-    syntax = header.file_meta.TransferSyntaxUID
-    dtype = np.dtype(f"u{header.BitsAllocated // 8}")
-    if syntax in _BY_PYDICOM:
-        samples = _decoded_by_pydicom(path, header, syntax)
-        if samples.shape != (header.Rows, header.Columns):
-            raise SourceError(f"{path}: PixelData does not hold one frame of Rows × Columns; export it again")
-        return samples.astype(dtype)
-    frame = get_frame(header.PixelData, 0, number_of_frames=1)
-    if syntax in _JPEG_2000 | _HTJ2K:
-        frame = _checked_codestream(path, frame)
-    coded = frame_header(frame)
-    if coded is None or coded.components != 1 or (coded.rows, coded.columns) != (header.Rows, header.Columns):
-        raise SourceError(
-            f"{path}: the compressed PixelData does not hold one greyscale frame of Rows × Columns; export it again"
-        )
-    samples = _BY_IMAGECODECS[syntax](frame)
-    fits = samples.dtype.kind == "u" and int(samples.max()) < 2**header.BitsStored
-    if not fits or samples.shape != (header.Rows, header.Columns):
-        raise SourceError(
-            f"{path}: the compressed PixelData does not decode to unsigned {header.BitsStored}-bit samples; "
-            "export it again"
-        )
-    return samples.astype(dtype)
-
-
-def _decoded_by_pydicom(path: Path, header: Dataset, syntax: uid.UID) -> np.ndarray:
-    """Decode native and RLE samples. Other bits than those stored, where older files keep overlays, are cleared."""
-    shift = header.get("HighBit", header.BitsStored - 1) + 1 - header.BitsStored
-    decode = get_decoder(syntax).as_array
-    if not shift:
-        return decode(header, raw=True, decoding_plugin=_BY_PYDICOM[syntax])[0]
-    # Left-justified. The decoder clears the bits above BitsStored, so it gets them all.
-    stored = header.BitsStored
-    header.BitsStored, header.HighBit = header.BitsAllocated, header.BitsAllocated - 1
-    samples = decode(header, raw=True, decoding_plugin=_BY_PYDICOM[syntax])[0]
-    header.BitsStored, header.HighBit = stored, stored - 1
-    if (samples & (2**shift - 1)).any():
-        raise SourceError(
-            f"{path}: HighBit says that the lowest {shift} bits of each sample are unused, but they are not 0: either "
-            f"HighBit is wrong, and should be BitsStored − 1 = {stored - 1}, or overlays are there; export it again"
-        )
-    return samples >> shift & (2**stored - 1)
-
-
-def _checked_codestream(path: Path, frame: bytes) -> bytes:
-    """Return the JPEG 2000 codestream of a frame, which is in a JP2 file in objects of some makers.
-
-    Raises SourceError where it is damaged or ends early, which OpenJPEG may pass over. Of HTJ2K, and of other kinds
-    that our decoder does not read, only the markers are checked: that every tile-part is there as long as it says.
-    """
-    codestream = codec.unwrap_jp2(frame) if frame[4:8] == _JP2_SIGNATURE else frame
-    try:
-        codec.check_codestream(codestream)
-    except codec.UnsupportedCodestreamError:
-        missing = missing_of_tile_parts(codestream)
-        if missing:
-            raise SourceError(f"{path}: the JPEG 2000 PixelData are not whole ({missing}); export it again") from None
-    except codec.LimitError as error:
-        raise SourceError(f"{path}: the JPEG 2000 PixelData need too much memory ({error})") from None
-    except codec.CodestreamError as error:
-        raise SourceError(f"{path}: the JPEG 2000 PixelData are not whole ({error}); export it again") from None
-    return codestream
 
 
 def hashed_patient_id(header: Dataset, key: bytes) -> str | None:

@@ -18,14 +18,24 @@ from pydicom import Dataset, dcmread, uid
 from pydicom.config import disable_value_validation
 from pydicom.filereader import read_dataset
 
-from mammo_jax.sources.dicom_structure import check_structure, meta_information
+from mammo_jax.sources.dicom_structure import (
+    PREFIX_END,
+    check_structure,
+    has_prefix,
+    meta_information,
+    syntax_without_meta,
+)
 from mammo_jax.sources.image_files import check_size
 from mammo_jax.sources.mammogram import SourceError
 
+MAX_FRAMES = 2**14
+_FLOATING = ("FloatPixelData", "DoubleFloatPixelData")
 ELEMENTS = [
     "SOPClassUID", "PatientID", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ImagerPixelSpacing", "PixelSpacing",
     "ImageLaterality", "Laterality", "ViewCodeSequence", "ViewPosition", "LossyImageCompression", "PixelData",
+    "PresentationIntentType", "PixelPaddingValue", "PixelPaddingRangeLimit", "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths", *_FLOATING,
 ]  # fmt: skip
 _DEFERRED = 2**16  # larger elements are read from the file when they are needed
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -34,9 +44,9 @@ _PHOTOMETRIC_TERMS = {
     "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "XYB", "YBR_FULL", "YBR_FULL_422",
     "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT",
 }  # fmt: skip
+_WORDS = {"SamplesPerPixel": "colours", "PhotometricInterpretation": "colours", "PixelRepresentation": "signed samples"}
 _ACCEPTED: dict[str, tuple[object, ...]] = {
     "SamplesPerPixel": (1,),
-    "NumberOfFrames": (1, None),
     "PhotometricInterpretation": ("MONOCHROME1", "MONOCHROME2"),
     "BitsAllocated": (8, 16),
     "PixelRepresentation": (0,),
@@ -72,6 +82,8 @@ def transfer_syntax(path: Path) -> uid.UID:
     """
     try:
         contents = meta_information(path)
+        if not contents:
+            return syntax_without_meta(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     meta = read_dataset(io.BytesIO(contents), is_implicit_VR=False, is_little_endian=True)
@@ -81,7 +93,7 @@ def transfer_syntax(path: Path) -> uid.UID:
     return syntax
 
 
-class _BoundedFile(io.BufferedReader):
+class BoundedFile(io.BufferedReader):
     """A file that is not read beyond its end: `read` takes memory for all bytes that it is asked for."""
 
     def __init__(self, path: Path):
@@ -89,21 +101,31 @@ class _BoundedFile(io.BufferedReader):
         self._bytes = path.stat().st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Read at most what is left of the file."""
         left = max(0, self._bytes - self.tell())
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def _read(path: Path, **options: Any) -> Dataset:
-    with _BoundedFile(path) as stream:
-        return dcmread(stream, **options)
+    with BoundedFile(path) as stream:
+        return dcmread(stream, force=not has_prefix(stream.peek(PREFIX_END)), **options)
 
 
 def read_whole(path: Path, syntax: uid.UID) -> Dataset:
     """Read all elements but PixelData, those after it included."""
     check_structure(path, syntax)
-    instance = _read(path)
+    # Deferred, the pixels of a large object are not loaded only to be dropped.
+    instance = _read(path, defer_size=_defer_size(syntax))
     del instance.PixelData
+    _load_deferred(instance)
+    instance.file_meta.TransferSyntaxUID = syntax  # where there is no meta information
     return instance
+
+
+def _load_deferred(instance: Dataset) -> None:
+    for tag in list(instance.keys()):
+        if getattr(instance.get_item(tag, keep_deferred=True), "value", None) is None:
+            instance[tag]  # pydicom reads the value on access
 
 
 def read_header(path: Path, syntax: uid.UID) -> Dataset:
@@ -115,13 +137,18 @@ def read_header(path: Path, syntax: uid.UID) -> Dataset:
         The file has too many elements, or too deep sequences.
     """
     check_structure(path, syntax)
-    # A deferred element is sought in the file as it lies on the disk, where that of a deflated one is another.
-    defer = None if syntax == uid.DeflatedExplicitVRLittleEndian else _DEFERRED
-    return _read(path, specific_tags=ELEMENTS, defer_size=defer)
+    header = _read(path, specific_tags=ELEMENTS, defer_size=_defer_size(syntax))
+    header.file_meta.TransferSyntaxUID = syntax  # where there is no meta information
+    return header
+
+
+def _defer_size(syntax: uid.UID) -> int | None:
+    """A deferred element is sought in the file as it lies on the disk, where that of a deflated one is another."""
+    return None if syntax == uid.DeflatedExplicitVRLittleEndian else _DEFERRED
 
 
 def check_kind(path: Path, header: Dataset, max_pixels: int) -> None:
-    """Raise SourceError unless the header is that of a single-frame, unsigned, 8- or 16-bit greyscale image."""
+    """Raise SourceError unless the header is that of unsigned, 8- or 16-bit greyscale images."""
     _check_is_image(path, header)
     for element, values in _ACCEPTED.items():
         value = header.get(element)
@@ -131,13 +158,17 @@ def check_kind(path: Path, header: Dataset, max_pixels: int) -> None:
                 + (
                     "; export it again"
                     if value is None
-                    else f", but {' or '.join(map(str, values))} is needed "
-                    "(unsigned single-frame greyscale); convert it"
+                    else f", but {' or '.join(map(str, values))} is needed: "
+                    f"{_WORDS.get(element, f'samples of {_shown(element, value)} bits')} are not supported, only "
+                    "unsigned greyscale of 8 or 16 bits; convert it"
                 )
             )
     for element in ("Rows", "Columns", "BitsStored"):
         if header.get(element) is None:
             raise SourceError(f"{path}: {element} is missing; export it again")
+    frames = header.get("NumberOfFrames")
+    if frames is not None and not 1 <= frames <= MAX_FRAMES:
+        raise SourceError(f"{path}: NumberOfFrames is {int(frames)}; 1 to {MAX_FRAMES} is accepted; export it again")
     check_size(path, int(header.Rows), int(header.Columns), max_pixels)
     if not 1 <= header.BitsStored <= header.BitsAllocated:
         raise SourceError(
@@ -153,8 +184,12 @@ def check_kind(path: Path, header: Dataset, max_pixels: int) -> None:
 def _check_is_image(path: Path, header: Dataset) -> None:
     sop_class = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
     name = shown_uid(sop_class)
-    if sop_class in _NO_IMAGES or ("PixelData" not in header and "Image Storage" not in name):
+    if sop_class in _NO_IMAGES or (
+        not any(keyword in header for keyword in ("PixelData", *_FLOATING)) and "Image Storage" not in name
+    ):
         raise SourceError(f"{path}: no image (SOP class {name}); there is nothing to compress")
+    if any(keyword in header for keyword in _FLOATING):
+        raise SourceError(f"{path}: has floating-point pixels (SOP class {name}); convert it to unsigned greyscale")
     if "PixelData" not in header:
         raise SourceError(f"{path}: PixelData is missing (SOP class {name}); export it again")
 

@@ -29,6 +29,8 @@ PREFIX_END = 132  # PS3.10, 7.1: the preamble and "DICM"
 UNDEFINED = 0xFFFFFFFF
 PIXEL_DATA = 0x7FE00010
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_FIRST_NUMBERS, _FIRST_LENGTH = 0xFF, 256  # of the first element where the prefix is missing
+_REPRESENTATIONS = {b"UL", b"OB", b"UI", b"CS", b"DA", b"SH", b"LO", b"AE", b"UN"}
 _LONG_LENGTHS = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 
 
@@ -48,13 +50,82 @@ class _Sequence(NamedTuple):
     implicit_outside: bool
 
 
+def has_prefix(start: bytes) -> bool:
+    """Return whether a file's first bytes are the preamble and the prefix (PS3.10, 7.1)."""
+    return start[128:PREFIX_END] == b"DICM"
+
+
+def has_dicom_start(start: bytes) -> bool:
+    """Return whether a file's first bytes are those of a DICOM file, or of one whose prefix is missing.
+
+    Without prefix it must begin with an element of group 2 or 8, where every object begins, that can be short.
+    """
+    return has_prefix(start) or _first_encoding(start) is not None
+
+
+def _first_encoding(start: bytes) -> tuple[bool, str] | None:
+    """Whether the first element's VR is implicit, and its byte order; None if it is no element of group 2 or 8."""
+    for order in "<>":
+        if (explicit := _element(start, 0, implicit=False, order=order)) is None:
+            continue
+        group, number = explicit.tag >> 16, explicit.tag & 0xFFFF
+        if group not in (2, 8) or number > _FIRST_NUMBERS:
+            continue
+        if explicit.representation in _REPRESENTATIONS and explicit.length <= _FIRST_LENGTH:
+            return False, order
+        implicit = _element(start, 0, implicit=True, order=order)
+        if implicit is not None and order == "<" and group == 8 and implicit.length <= _FIRST_LENGTH:
+            return True, order
+    return None
+
+
+def syntax_without_meta(path: Path) -> uid.UID:
+    """Find the transfer syntax of a file without meta information from its first element.
+
+    Raises
+    ------
+    SourceError
+        The pixel data are compressed, and nothing says how.
+    """
+    with _mapped(path) as data:
+        encoding = _first_encoding(data[_start(data) : _start(data) + PREFIX_END])
+        if encoding is None:
+            raise SourceError(f"{path}: TransferSyntaxUID is missing in the file meta information; export it again")
+        implicit, order = encoding
+        if _has_fragments(data, _start(data), implicit=implicit, order=order):
+            raise SourceError(
+                f"{path}: has no meta information, and so nothing says how its PixelData are compressed "
+                "(TransferSyntaxUID); export it again"
+            )
+    if implicit:
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRLittleEndian if order == "<" else uid.ExplicitVRBigEndian
+
+
+def _has_fragments(data: mmap.mmap, position: int, *, implicit: bool, order: str) -> bool:
+    """Whether PixelData's length is undefined, which is so where it is encapsulated (PS3.5, A.4)."""
+    tag = struct.pack(order + "HH", PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF)
+    undefined = struct.pack(order + "I", UNDEFINED)
+    at = data.find(tag, position)
+    while at >= 0:
+        length_at = at + (4 if implicit else 8)
+        if data[length_at : length_at + 4] == undefined:
+            return True
+        at = data.find(tag, at + 1)
+    return False
+
+
+def _start(data: mmap.mmap) -> int:
+    return PREFIX_END if has_prefix(data[:PREFIX_END]) else 0
+
+
 def check_structure(path: Path, syntax: str) -> None:
     """Raise SourceError for a file with too many elements or too deeply nested sequences.
 
     Parameters
     ----------
     path : Path
-        A file with DICOM prefix.
+        A file for which `has_dicom_start` is true.
     syntax : str
         UID of its transfer syntax.
     """
@@ -70,7 +141,8 @@ def check_structure(path: Path, syntax: str) -> None:
 def meta_information(path: Path) -> bytes:
     """Return the elements of a file's meta information, in explicit VR, little-endian (PS3.10, 7.1)."""
     with _mapped(path) as data:
-        return data[PREFIX_END : min(_end_of_meta_information(data), PREFIX_END + MAX_META)]
+        start = _start(data)
+        return data[start : min(_end_of_meta_information(data), start + MAX_META)]
 
 
 @contextmanager
@@ -81,7 +153,7 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
 
 def _end_of_meta_information(data: mmap.mmap) -> int:
     """Where the data set begins: after the elements of group 2, which are in explicit VR, little-endian (PS3.10)."""
-    position = PREFIX_END
+    position = _start(data)
     while element := _element(data, position, implicit=False, order="<"):
         if element.tag >> 16 != 2 or element.length == UNDEFINED:
             break

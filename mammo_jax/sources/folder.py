@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from mammo_jax.sources.dicom import is_dicom, read_dicom, read_patient_id
+from mammo_jax.sources.dicom import FrameChoice, is_dicom, read_dicom, read_patient_id
+from mammo_jax.sources.dicom_series import FramesOption, frame_choices
 from mammo_jax.sources.identifiers import keyed_hash, load_key
 from mammo_jax.sources.image_files import MAX_PIXELS, StoredImage, bits_of, read_image
 from mammo_jax.sources.mammogram import LABELS, Label, Lesion, Mammogram, SourceError
@@ -43,6 +44,7 @@ class _Entry:
     pixel_pitch: float | None
     bits_stored: int | None
     lesions: tuple[Row, ...]
+    frame: FrameChoice = "central"
 
 
 class Folder:
@@ -70,6 +72,7 @@ class Folder:
         See `identifiers.load_key`.
     plain_ids : bool
         Use the table's ids unchanged. Only for ids that do not identify anyone.
+    frames : {"central", "mip", "all"}, see `dicom_series.frame_choices`
     max_pixels : int
         Largest rows × columns that is read.
 
@@ -86,6 +89,7 @@ class Folder:
         bits_stored: int | None = None,
         id_key: Path | str | None = None,
         plain_ids: bool = False,
+        frames: FramesOption = "central",
         max_pixels: int = MAX_PIXELS,
     ):
         self.csv_path = Path(csv_path)
@@ -96,7 +100,12 @@ class Folder:
         for row in rows:
             groups.setdefault(row.required("path"), []).append(row)
         key = None if plain_ids else load_key(id_key)
-        self._entries = [_entry(group, key) for group in groups.values()]
+        entries = [_entry(group, key) for group in groups.values()]
+        self._entries = [
+            replace(entry, frame=frame, image_id=entry.image_id + (f"-{number}" if len(of_file) > 1 else ""))
+            for entry, of_file in zip(entries, frame_choices((entry.path for entry in entries), frames))
+            for number, frame in enumerate(of_file, 1)
+        ]
         self._check_unique_ids()
         unknown = [column for column in rows[0].cells if column not in COLUMNS]
         if unknown:
@@ -111,7 +120,7 @@ class Folder:
         entry = self._entries[index]
         inferred = False
         if is_dicom(entry.path):
-            stored = read_dicom(entry.path, max_pixels=self.max_pixels)
+            stored = read_dicom(entry.path, max_pixels=self.max_pixels, frame=entry.frame)
         else:
             stored = read_image(entry.path, max_pixels=self.max_pixels)
             bits, inferred = bits_of(stored, entry.bits_stored or self.bits_stored)
@@ -134,6 +143,7 @@ class Folder:
             lesions=tuple(self._lesion(row, stored) for row in entry.lesions),
             already_lossy=stored.already_lossy,
             bits_inferred=inferred,
+            padding_range=stored.padding_range,
         )
 
     def patients(self) -> list[str]:

@@ -45,6 +45,8 @@ class StoredImage:
     already_lossy : bool
     patient_id : str or None
         Keyed hash of the patient's id.
+    padding_range : tuple of int or None
+        The smallest and largest value of pixels that only fill up the rectangle, if the format has it (DICOM).
     """
 
     pixels: np.ndarray
@@ -54,6 +56,7 @@ class StoredImage:
     view: str | None = None
     already_lossy: bool = False
     patient_id: str | None = None
+    padding_range: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

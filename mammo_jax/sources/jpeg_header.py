@@ -1,4 +1,4 @@
-"""What the markers of a JPEG, JPEG-LS or JPEG 2000 codestream say, read without decoding.
+"""What the headers of a JPEG, JPEG-LS, JPEG XL or JPEG 2000 codestream say, read without decoding.
 
 A compressed frame states its own size, besides that in the DICOM header. It is checked first, because a decoder would
 allocate memory for any size. A JPEG 2000 codestream says how long each of its tile-parts is.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 from typing import NamedTuple
+
+from mammo_jax.sources.jpegxl_header import jpegxl_size
 
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC, SIZ: ITU-T T.800 A.4.1, A.5.1
 _SOT, _EOC = 0xFF90, b"\xff\xd9"
@@ -26,11 +28,13 @@ class FrameHeader(NamedTuple):
 
 
 def frame_header(codestream: bytes) -> FrameHeader | None:
-    """Read the frame header; None if the bytes are not the start of a JPEG, JPEG-LS or JPEG 2000 codestream."""
+    """Read the frame header; None if the bytes are not the start of such a codestream."""
     try:
         if codestream.startswith(_J2K_START):
             right, bottom, left, top = struct.unpack_from(">4I", codestream, 8)
             return FrameHeader(bottom - top, right - left, *struct.unpack_from(">H", codestream, 40))
+        if size := jpegxl_size(codestream):
+            return FrameHeader(*size, 1)  # how many components there are is only known from the decoded samples
         if codestream.startswith(_JPEG_START):
             return _jpeg_frame_header(codestream)
     except struct.error:  # the bytes end inside the header

@@ -78,6 +78,8 @@ class Mammogram:
         True if nothing says how many bits are stored, so that the largest pixel had to.
     density : str or None
         Of the breast, in the source's words, such as "fatty".
+    padding_range : tuple of int or None
+        Smallest and largest value of pixels that only fill up the rectangle, if the source says so.
     """
 
     pixels: np.ndarray
@@ -93,6 +95,7 @@ class Mammogram:
     already_lossy: bool = False
     bits_inferred: bool = False
     density: str | None = None
+    padding_range: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Check the fields, so that later stages need not."""
@@ -105,6 +108,13 @@ class Mammogram:
             raise SourceError(f"{self.image_id}: bits_stored {self.bits_stored} does not fit {self.pixels.dtype}")
         if self.label not in LABELS:
             raise SourceError(f"{self.image_id}: label {self.label!r} is not one of {', '.join(LABELS)}")
+
+    def with_padding(self, reconstruction: np.ndarray) -> np.ndarray:
+        """Return a reconstruction, uint8 or uint16 [rows, columns], with the padding pixels as they were."""
+        if self.padding_range is None:
+            return reconstruction
+        smallest, largest = self.padding_range
+        return np.where((self.pixels >= smallest) & (self.pixels <= largest), self.pixels, reconstruction)
 
     @property
     def bits_allocated(self) -> int:

@@ -21,7 +21,7 @@ PIXELS = (2000 + 1500 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint16)
 
 def compressed(tmp_path, original, ratio=20.0, lossless=False, **settings):
     """Write an object, compress it, write that, and read it with pydicom; returns both and the codestream."""
-    instance, pixels = read_instance(write(tmp_path / "before.dcm", original))
+    instance, (pixels,) = read_instance(write(tmp_path / "before.dcm", original))
     encoded = codec.encode(pixels, ratio, bits_stored=int(instance.BitsStored))
     syntax = "j2k-lossless" if lossless else "j2k"
     result = compressed_instance(
@@ -101,7 +101,7 @@ def test_earlier_lossy_steps_stay_on_record(tmp_path):
 def test_a_new_uid_is_the_same_in_every_run_and_another_for_every_codestream(tmp_path):
     uids = [compressed(tmp_path, dataset(PIXELS), ratio)[1].SOPInstanceUID for ratio in (20, 20, 30)]
     assert uids[0] == uids[1] != uids[2]
-    instance, pixels = read_instance(write(tmp_path / "before.dcm", dataset(PIXELS)))
+    instance, (pixels,) = read_instance(write(tmp_path / "before.dcm", dataset(PIXELS)))
     layered = codec.encode_layers(pixels, (20, 40), bits_stored=12)
     assert len(layered.codestream) == len(codec.encode(pixels, 20, bits_stored=12).codestream)
     another = compressed_instance(instance, [layered.codestream], syntax="j2k", ratio=20.0)
@@ -193,7 +193,7 @@ def test_retired_curves_and_other_ambiguous_elements_of_implicit_vr_stay(tmp_pat
 @pytest.mark.parametrize("syntax", ["j2k", "j2k-lossless"])
 def test_an_object_without_its_uids_is_refused_by_name(tmp_path, keyword, syntax):
     path = write(tmp_path / "before.dcm", dataset(PIXELS))
-    instance, pixels = read_instance(path)
+    instance, (pixels,) = read_instance(path)
     delattr(instance, keyword)
     codestream = codec.encode(pixels, 20, bits_stored=12).codestream
     with pytest.raises(SourceError, match=f"{keyword} is missing"):
@@ -205,7 +205,7 @@ def test_a_damaged_element_is_one_error_that_quotes_nothing(tmp_path):
     place = contents.index(struct.pack("<HH2s", 0x0028, 0x0002, b"US"))
     no_whole_double = struct.pack("<HH2sH", 0x0018, 0x9073, b"FD", 6) + b"Gerda!"
     (tmp_path / "a.dcm").write_bytes(contents[:place] + no_whole_double + contents[place:])
-    instance, pixels = read_instance(tmp_path / "a.dcm")
+    instance, (pixels,) = read_instance(tmp_path / "a.dcm")
     codestream = codec.encode(pixels, 20, bits_stored=12).codestream
     with pytest.raises(SourceError, match=r"the element \(0018,9073\) is damaged") as raised:
         write_instance(tmp_path / "b.dcm", compressed_instance(instance, [codestream], syntax="j2k", ratio=20.0))
@@ -217,7 +217,7 @@ def test_the_small_files_that_failed_once(shared_data, tmp_path):
     reasons = {}
     for path in sorted((shared_data / "cases" / "dicom").glob("*.dcm")):
         try:
-            instance, pixels = read_instance(path)
+            instance, (pixels,) = read_instance(path)
             codestream = codec.encode(pixels, 20, bits_stored=int(instance.BitsStored)).codestream
             after = compressed_instance(instance, [codestream], syntax="j2k", ratio=20.0)
             write_instance(tmp_path / path.name, after)

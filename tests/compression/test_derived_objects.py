@@ -26,7 +26,7 @@ LOSSY = "LossyImageCompression"
 
 def compressed(tmp_path, original, syntax="j2k", **settings):
     """Write an object, compress it, write that, and read it with pydicom."""
-    instance, pixels = read_instance(write(tmp_path / "before.dcm", original))
+    instance, (pixels,) = read_instance(write(tmp_path / "before.dcm", original))
     bits = int(instance.BitsStored)
     if syntax == "j2k-lossless":
         codestream = codec.encode_lossless(pixels, bits_stored=bits).codestream

@@ -162,7 +162,7 @@ def test_view_from_the_code_sequence(tmp_path, view, code):
 REFUSED = {
     "PixelRepresentation": {"PixelRepresentation": 1},
     "SamplesPerPixel": {"SamplesPerPixel": 3},
-    "NumberOfFrames": {"NumberOfFrames": 2},
+    "NumberOfFrames": {"NumberOfFrames": 0},
     "PhotometricInterpretation": {"PhotometricInterpretation": "PALETTE COLOR"},
     "BitsAllocated": {"BitsAllocated": 32},
     "BitsStored": {"BitsStored": None},
@@ -189,7 +189,9 @@ def test_other_kinds_are_refused_by_name(tmp_path, named):
 @pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEG2000Lossless], ids=lambda syntax: syntax.name)
 def test_a_compressed_frame_of_another_size_is_not_decoded(tmp_path, syntax, monkeypatch):
     instance = encapsulated(dataset(PIXELS), syntax, LOSSLESS[syntax](np.zeros((500, 500), np.uint16)))
-    monkeypatch.setattr("mammo_jax.sources.dicom._BY_IMAGECODECS", {syntax: lambda _: pytest.fail("was decoded")})
+    monkeypatch.setattr(
+        "mammo_jax.sources.dicom_frames._BY_IMAGECODECS", {syntax: lambda _: pytest.fail("was decoded")}
+    )
     with pytest.raises(SourceError, match="Rows × Columns"):
         read_dicom(write(tmp_path / "a", instance))
 

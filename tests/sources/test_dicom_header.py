@@ -111,7 +111,7 @@ def test_left_justified_samples_are_read(tmp_path, syntax):
     if syntax == uid.RLELossless:
         instance.compress(syntax)
     instance.file_meta.TransferSyntaxUID = syntax
-    header, pixels = read_instance(write(tmp_path / "a", instance))
+    header, (pixels,) = read_instance(write(tmp_path / "a", instance))
     np.testing.assert_array_equal(pixels, PIXELS)
     assert (header.BitsStored, header.HighBit) == (12, 11)
 
@@ -154,7 +154,7 @@ def test_deeply_nested_sequences_cost_nothing(tmp_path, sequences, depth):
 
 @pytest.mark.parametrize("sequences", [nested, nested_with_lengths])
 def test_sequences_of_an_image_are_not_too_deep(tmp_path, sequences):
-    instance, pixels = read_instance(with_bytes_before_the_pixels(tmp_path / "a", 3 * sequences(24)))
+    instance, (pixels,) = read_instance(with_bytes_before_the_pixels(tmp_path / "a", 3 * sequences(24)))
     np.testing.assert_array_equal(pixels, PIXELS)
     assert "ContentSequence" in instance
 
