@@ -17,6 +17,7 @@ from pydicom import Dataset
 import codec
 from codec.ratio import bits_per_pixel, exact_ratio, image_bytes, ratio_of
 from mammo_jax.compression.dicom import compressed_instance, write_instance
+from mammo_jax.compression.deidentify import deidentify
 from mammo_jax.compression.image_quality import psnr
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.files import atomic_path, sha256_file
@@ -28,7 +29,7 @@ from mammo_jax.sources.image_files import read_image
 
 COLUMNS = (
     "image_id", "path", "patient_id", "sop_instance_uid", "new_sop_instance_uid", "input_version", "ratio", "layer",
-    "rows", "columns", "bits_allocated", "bits_stored", "codestream_bytes", "header_bytes", "padding_bytes",
+    "burned_in_annotation", "rows", "columns", "bits_allocated", "bits_stored", "codestream_bytes", "header_bytes", "padding_bytes",
     "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
 )  # fmt: skip
 MAX_BITS = 16
@@ -57,6 +58,9 @@ class CompressionPlan:
         Key of the hashed ids; None keeps file names and patient ids as they are.
     hashed_names : bool
         Whether the tables have hashes, made with the key, in place of paths and SOP Instance UIDs.
+    deidentified : bool
+        Take the identity out of DICOM objects: `mammo_jax.compression.deidentify`. With hashed names, the results have
+        them too.
     """
 
     out: Path
@@ -68,6 +72,7 @@ class CompressionPlan:
     jp2: bool = False
     key: bytes | None = None
     hashed_names: bool = False
+    deidentified: bool = False
 
     def __post_init__(self) -> None:
         """Raise `CompressionError` or `codec.InvalidRatioError` for invalid or contradictory settings."""
@@ -85,6 +90,8 @@ class CompressionPlan:
             raise CompressionError(
                 "hashed_names: names are hashed with the key of the ids, which --plain-ids leaves out"
             )
+        if self.deidentified and self.key is None:
+            raise CompressionError("deidentify: ids are hashed with the key of the ids, which --plain-ids leaves out")
 
     def name(self, text: str, kind: str = "image") -> str:
         """A path relative to its input, or a UID (kind "uid"), as the tables have it."""
@@ -162,12 +169,15 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     """
     instance: Dataset | None = None
     pitch = None
-    patient = old_uid = ""
+    patient = old_uid = burned_in = ""
     if is_dicom(file.path):
         instance, pixels = read_instance(file.path)
         with pydicom_errors(file.path):  # values are made of bytes here
             bits = int(instance.BitsStored)
             patient, old_uid = (str(instance.get(name) or "") for name in ("PatientID", "SOPInstanceUID"))
+            burned_in = instance.get("BurnedInAnnotation")
+            if plan.deidentified and plan.key is not None:
+                deidentify(instance, plan.key)
     else:
         stored = read_image(file.path)
         pixels, pitch = stored.pixels, stored.pixel_pitch
@@ -178,6 +188,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         "patient_id": identifier(patient, plan.key, "patient") if patient else "",
         "sop_instance_uid": plan.name(old_uid, "uid") if old_uid else "",
         "input_version": file.version,
+        "burned_in_annotation": burned_in if burned_in in ("YES", "NO") else "",
     }
     rows = []
     for result in (_in_layers if plan.layers or plan.lossless else _one_by_one)(plan, pixels, bits):

@@ -13,6 +13,7 @@ keyed hashes only. No file ends the run, and a run that was interrupted goes on 
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,10 @@ class CompressConfig:
         Name files and patients in the tables as they are: only where these names identify nobody.
     hashed_names : bool
         Have keyed hashes in the tables in place of paths and SOP Instance UIDs.
+    deidentify : bool
+        Take names, dates, ids and private elements out of DICOM files, by the Basic Profile of PS3.15 Annex E; pixels
+        stay as they are. It is no certificate: look at the results before you give them away. With --hashed-names the
+        results are named by hashes too.
     id_key : Path or None
         File with the key of the hashes; None makes one for this user, once.
     workers : int or None
@@ -79,6 +84,7 @@ class CompressConfig:
     jp2: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     plain_ids: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     hashed_names: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    deidentify: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     id_key: Path | None = None
     workers: int | None = None
     max_seconds: float = Limits.seconds
@@ -104,6 +110,7 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
         jp2=config.jp2,
         key=None if config.plain_ids else load_key(config.id_key),
         hashed_names=config.hashed_names,
+        deidentified=config.deidentify,
     )
     listing = list_files(config.inputs, plan)
     limits = Limits(config.max_seconds, config.max_gigabytes)
@@ -115,8 +122,20 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
     if len(left_out) == count:
         raise CompressionError("no file could be compressed")
     print(f"{count - len(left_out)} of {count} files: {config.out / 'sizes.csv'}")
+    if config.deidentify:
+        print(_what_deidentification_is(config.out))
     if config.verify:
         check_results(config.out, config.workers, limits)
+
+
+def _what_deidentification_is(out: Path) -> str:
+    with (out / "sizes.csv").open(encoding="utf-8", newline="") as stream:
+        unknown = {row["image_id"] for row in csv.DictReader(stream) if row["burned_in_annotation"] != "NO"}
+    pixels = f"; {len(unknown)} files do not say that no text is burned into their pixels" if unknown else ""
+    return (
+        "de-identified by the Basic Profile of PS3.15, headers alone. This is no certificate: free text and pixels may "
+        f"still identify someone, so look before you give files away{pixels}"
+    )
 
 
 def _parse(flags: list[str]) -> CompressConfig:
