@@ -39,11 +39,10 @@ _META = {
     "MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID", "FileMetaInformationVersion",
     "FileMetaInformationGroupLength", "ImplementationClassUID",
 }  # fmt: skip
-_IDENTIFIERS = (
-    "PatientID", "OtherPatientIDs", "PatientBirthName", "OtherPatientNames", "PatientMotherBirthName", "AccessionNumber",
-    "PatientBirthDate", "PatientTelephoneNumbers", "PatientAddress", "StudyID", "InstitutionName", "PatientName",
-    "MedicalRecordLocator", "AdmissionID", "IssuerOfPatientID", "ResponsiblePerson",
-)  # fmt: skip
+_IDENTIFIERS = {
+    "PatientID", "OtherPatientIDs", "IssuerOfPatientID", "AdmissionID", "MedicalRecordLocator", "AccessionNumber",
+    "StudyID", "PatientBirthDate", "PatientTelephoneNumbers", "PatientAddress", "InstitutionName",
+}  # fmt: skip
 _TEXT = {
     VR.AE, VR.AS, VR.CS, VR.DA, VR.DT, VR.LO, VR.LT, VR.PN, VR.SH, VR.ST, VR.UC, VR.UI, VR.UN, VR.UR, VR.UT,
 }  # fmt: skip

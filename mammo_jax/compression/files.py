@@ -16,8 +16,8 @@ from pydicom import Dataset
 
 import codec
 from codec.ratio import bits_per_pixel, exact_ratio, image_bytes, ratio_of
-from mammo_jax.compression.dicom import compressed_instance, write_instance
 from mammo_jax.compression.deidentify import deidentify
+from mammo_jax.compression.dicom import compressed_instance, write_instance
 from mammo_jax.compression.image_quality import psnr
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.files import atomic_path, sha256_file
@@ -29,8 +29,8 @@ from mammo_jax.sources.image_files import read_image
 
 COLUMNS = (
     "image_id", "path", "patient_id", "sop_instance_uid", "new_sop_instance_uid", "input_version", "ratio", "layer",
-    "burned_in_annotation", "rows", "columns", "bits_allocated", "bits_stored", "codestream_bytes", "header_bytes", "padding_bytes",
-    "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
+    "burned_in_annotation", "rows", "columns", "bits_allocated", "bits_stored", "codestream_bytes", "header_bytes",
+    "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
 )  # fmt: skip
 MAX_BITS = 16
 

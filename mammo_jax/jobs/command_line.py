@@ -17,6 +17,9 @@ JOBS = {
     "power": "how many patients a study needs, and the smallest loss that it can show",
     "report": "build a run's report.html again",
     "compress": "compress files to exact ratios, DICOM to DICOM",
+    "receive": "compress what a PACS sends, and send it on",
+    "send": "send files to a PACS or a DICOMweb server",
+    "fetch": "get the studies of a DICOMweb server",
     "verify": "check compressed files by their hashes and with other decoders",
 }
 REPOSITORY_JOBS = {
@@ -30,6 +33,9 @@ REPOSITORY_JOBS = {
     "check-statistics": "how often the verdict errs, in simulated studies with a known loss",
 }
 """Jobs of the folder experiments/, which is not part of an installed package."""
+
+PACS_PACKAGES = ("pynetdicom", "dicomweb_client")
+"""Packages of the extra `pacs`."""
 
 
 def usage() -> str:
@@ -56,6 +62,8 @@ def main() -> None:
     try:
         module = importlib.import_module(job_module(job))
     except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in PACS_PACKAGES:
+            raise SystemExit(f"error: {error.name} is not installed; pip install 'mammo-jax[pacs]'") from error
         if error.name != "experiments":
             raise
         raise SystemExit(f"error: {job} is not in the installed package; run it in a clone of the repository") from None

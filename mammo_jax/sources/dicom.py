@@ -52,6 +52,7 @@ _BY_IMAGECODECS: dict[str, Callable[[bytes], np.ndarray]] = {
     uid.HTJ2KLosslessRPCL: imagecodecs.jpeg2k_decode,
     uid.HTJ2K: imagecodecs.jpeg2k_decode,
 }
+READ_SYNTAXES = (*_BY_PYDICOM, *_BY_IMAGECODECS)
 _JPEG_2000 = {uid.JPEG2000Lossless, uid.JPEG2000}
 _JP2_SIGNATURE = b"jP  "  # the type of the first box, T.800 I.5.1
 _HTJ2K = {uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K}
