@@ -14,8 +14,6 @@ from pathlib import Path
 
 from pydicom import uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import Verification
-from pynetdicom.transport import ThreadedAssociationServer
 
 from mammo_jax.files import atomic_path
 from mammo_jax.pacs.destination import SECONDS, TITLE
@@ -24,6 +22,7 @@ from mammo_jax.pacs.tls import TlsFiles
 from mammo_jax.sources.dicom import READ_SYNTAXES
 
 SUCCESS, OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000  # PS3.4 B.2.3
+VERIFICATION = uid.UID("1.2.840.10008.1.1")  # C-ECHO
 _UID = re.compile(r"[0-9.]{1,64}")
 # Big-endian objects are not written, so that a sender shall convert them.
 SYNTAXES = [syntax for syntax in READ_SYNTAXES if syntax != uid.ExplicitVRBigEndian]
@@ -75,10 +74,10 @@ class Receiver:
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = SECONDS
         entity.maximum_associations = listening.max_associations
         entity.require_calling_aet = list(listening.allowed)
-        entity.add_supported_context(Verification)
-        for context in AllStoragePresentationContexts:
-            if "Image Storage" in uid.UID(context.abstract_syntax or "").name:
-                entity.add_supported_context(context.abstract_syntax, SYNTAXES)
+        entity.add_supported_context(VERIFICATION)
+        for sop_class in (context.abstract_syntax for context in AllStoragePresentationContexts):
+            if sop_class is not None and "Image Storage" in sop_class.name:
+                entity.add_supported_context(sop_class, SYNTAXES)
         try:
             server = entity.start_server(
                 (listening.host, listening.port),
@@ -90,7 +89,8 @@ class Receiver:
             raise PacsError(
                 f"port {listening.port} of {listening.host}: cannot be listened on ({error.strerror}); choose another"
             ) from error
-        assert isinstance(server, ThreadedAssociationServer)  # it is None only where the call blocks
+        assert server is not None  # it is None only where the call blocks
+        assert server.socket is not None
         self._server = server
         self.port: int = server.socket.getsockname()[1]
 

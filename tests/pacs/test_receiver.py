@@ -43,6 +43,7 @@ def test_a_full_disk_is_no_success(tmp_path, monkeypatch, capsys):
     assert "cannot be written to" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 def test_a_uid_is_no_path(tmp_path):
     instance = mammogram(1)
     instance.SOPInstanceUID = "../../evil"
@@ -118,5 +119,5 @@ def test_certificates_that_are_none(tmp_path):
         TlsFiles(tmp_path / "no.pem", tmp_path / "no.pem").for_server()
     with pytest.raises(PacsError, match=r"no\.pem: no certificates in PEM"):
         TlsFiles(authorities=tmp_path / "no.pem").for_client()
-    with pytest.raises(PacsError, match="a receiver needs --tls.certificate"):
+    with pytest.raises(PacsError, match=r"a receiver needs --tls\.certificate"):
         TlsFiles(authorities=tmp_path / "no.pem").for_server()
