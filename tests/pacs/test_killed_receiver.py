@@ -108,4 +108,4 @@ def test_nothing_is_lost_by_kills(tmp_path):
 
 @pytest.mark.slow
 def test_nothing_of_a_thousand_is_lost_by_kills(tmp_path):
-    check_nothing_is_lost(tmp_path, total=1000, kills=40, seconds=8)
+    check_nothing_is_lost(tmp_path, total=1000, kills=20, seconds=8)
