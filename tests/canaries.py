@@ -33,7 +33,9 @@ def canary(number: int) -> Dataset:
         "PN": name, "CS": f"GEHEIM{number:02}", "DA": BIRTH, "DT": BIRTH + "120000", "UI": f"1.2.{patient}.3",
         "ST": f"Frau Geheim{number:02}", "UR": f"http://a/{patient}",
     }  # fmt: skip
-    instance = dataset(PIXELS + np.uint16(number), PatientName=name, PatientID=patient, PatientBirthDate=BIRTH, StudyDescription=name)
+    instance = dataset(
+        PIXELS + np.uint16(number), PatientName=name, PatientID=patient, PatientBirthDate=BIRTH, StudyDescription=name
+    )
     item = Dataset()
     for tag, vr in ELEMENTS[number::FILES]:
         instance[tag] = DataElement(tag, vr, values[vr])

@@ -39,8 +39,8 @@ class Receiving:
         self.process.stdout.close()
 
 
-def send_until_killed(receiving: Receiving, numbers: list[int], seconds: float) -> list[int]:
-    """Send objects, and kill the receiver after some seconds, or once all are sent; those that it has accepted."""
+def send_until_killed(receiving: Receiving, numbers: list[int], seconds: float, *, at_once: bool) -> list[int]:
+    """Send objects, and kill the receiver after some seconds, or at once after the last; those that it has accepted."""
     accepted = []
     end = time.monotonic() + seconds
     association = associate(receiving.port)
@@ -49,7 +49,8 @@ def send_until_killed(receiving: Receiving, numbers: list[int], seconds: float) 
             break
         if association.send_c_store(mammogram(number)).get("Status") == 0:
             accepted.append(number)
-    time.sleep(max(0.0, end - time.monotonic()))
+    if not at_once:  # so that it is killed while it compresses
+        time.sleep(max(0.0, end - time.monotonic()))
     receiving.kill()
     association.abort()
     return accepted
@@ -62,7 +63,8 @@ def check_nothing_is_lost(folder: Path, total: int, kills: int, seconds: float) 
     left, accepted = list(range(total)), []
     for kill in range(kills):
         share = left[: -(-len(left) // (kills - kill))]
-        some = send_until_killed(Receiving(out, folder / "key"), share, moments.uniform(0.2, 1) * seconds)
+        moment = moments.uniform(0.2, 1) * seconds
+        some = send_until_killed(Receiving(out, folder / "key"), share, moment, at_once=kill % 2 == 0)
         accepted += some
         left = [number for number in left if number not in some]
         waiting = [path for path in (out / "incoming").iterdir() if path.suffix == ".dcm"]
