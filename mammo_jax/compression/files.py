@@ -16,6 +16,7 @@ from pydicom import Dataset
 
 import codec
 from codec.ratio import exact_ratio
+from mammo_jax.compression.deidentify import deidentify
 from mammo_jax.compression.dicom import compressed_instance, write_instance
 from mammo_jax.compression.frames import compress_frames
 from mammo_jax.compression.ladder import CompressionError
@@ -30,10 +31,9 @@ from mammo_jax.sources.image_files import bits_of, read_image
 
 COLUMNS = (
     "image_id", "path", "patient_id", "sop_instance_uid", "new_sop_instance_uid", "input_version", "ratio", "layer",
-    "frames", "rows", "columns", "bits_allocated", "bits_stored", "bits_inferred", "target_bytes", "codestream_bytes",
-    "frame_bytes",
-    "bytes_below_target", "header_bytes", "padding_bytes", "file_bytes", "file_sha256", "ratio_allocated",
-    "ratio_stored", "bits_per_pixel", "psnr",
+    "burned_in_annotation", "frames", "rows", "columns", "bits_allocated", "bits_stored", "bits_inferred",
+    "target_bytes", "codestream_bytes", "frame_bytes", "bytes_below_target", "header_bytes", "padding_bytes",
+    "file_bytes", "file_sha256", "ratio_allocated", "ratio_stored", "bits_per_pixel", "psnr",
 )  # fmt: skip
 MAX_BITS = 16
 
@@ -66,6 +66,9 @@ class CompressionPlan:
         Key of the hashed ids; None keeps file names and patient ids as they are.
     hashed_names : bool
         Whether the tables have hashes, made with the key, in place of paths and SOP Instance UIDs.
+    deidentified : bool
+        Take the identity out of DICOM objects: `mammo_jax.compression.deidentify`. With hashed names, the results have
+        them too.
     """
 
     out: Path
@@ -79,6 +82,7 @@ class CompressionPlan:
     new_series: bool = False
     key: bytes | None = None
     hashed_names: bool = False
+    deidentified: bool = False
 
     def __post_init__(self) -> None:
         """Raise `CompressionError` or `codec.InvalidRatioError` for invalid or contradictory settings."""
@@ -102,6 +106,8 @@ class CompressionPlan:
             raise CompressionError(
                 "hashed_names: names are hashed with the key of the ids, which --plain-ids leaves out"
             )
+        if self.deidentified and self.key is None:
+            raise CompressionError("deidentify: ids are hashed with the key of the ids, which --plain-ids leaves out")
 
     def name(self, text: str, kind: str = "image") -> str:
         """A path relative to its input, or a UID (kind "uid"), as the tables have it."""
@@ -188,13 +194,16 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     instance: Dataset | None = None
     frames: Sequence[np.ndarray]
     pitch, inferred = None, False
-    patient = old_uid = ""
+    patient = old_uid = burned_in = ""
     if is_dicom(file.path):
         instance, frames = read_instance(file.path)
         move_out_of_pixels(instance, file.path)
         with pydicom_errors(file.path):  # values are made of bytes here
             bits = int(instance.BitsStored)
             patient, old_uid = (str(instance.get(name) or "") for name in ("PatientID", "SOPInstanceUID"))
+            burned_in = instance.get("BurnedInAnnotation")
+            if plan.deidentified and plan.key is not None:
+                deidentify(instance, plan.key)
     else:
         stored = read_image(file.path)
         frames, pitch = [stored.pixels], stored.pixel_pitch
@@ -206,6 +215,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         "sop_instance_uid": plan.name(old_uid, "uid") if old_uid else "",
         "input_version": file.version,
         "bits_inferred": inferred,
+        "burned_in_annotation": burned_in if burned_in in ("YES", "NO") else "",
     }
     rows = []
     for result in compress_frames(plan, frames, bits):

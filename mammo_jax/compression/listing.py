@@ -139,9 +139,16 @@ def _version(path: Path, plan: CompressionPlan) -> str:
 
 
 def _result(found: FoundFile, plan: CompressionPlan) -> Path:
-    """`InputFile.result`: a DICOM file keeps its name, any other gets the extension of its new format."""
-    if not is_dicom(found.path):
-        return found.relative.with_suffix(plan.extension)
+    """`InputFile.result`: a DICOM file keeps its name, any other gets the extension of its new format.
+
+    Files without identity and with hashed names have their image ids as names.
+    """
+    dicom = is_dicom(found.path)
+    suffix = ".dcm" if dicom else plan.extension
+    if plan.deidentified and plan.hashed_names:
+        return Path(identifier(str(found.relative), plan.key, "image")).with_suffix(suffix)
+    if not dicom:
+        return found.relative.with_suffix(suffix)
     if str(found.relative) in TABLES and plan.out in plan.folders.values():
         raise SourceError("its result would replace a table of the results; rename it")
     return found.relative

@@ -19,6 +19,9 @@ JOBS = {
     "scan": "what a folder of images holds, and what compress and study would leave out of it",
     "compress": "compress files to exact ratios, DICOM to DICOM",
     "scores-template": "the table of a finished model's scores at each ratio, to be filled in and evaluated",
+    "receive": "compress what a PACS sends, and send it on",
+    "send": "send files to a PACS or a DICOMweb server",
+    "fetch": "get the studies of a DICOMweb server",
     "verify": "check compressed files by their hashes and with other decoders",
 }
 REPOSITORY_JOBS = {
@@ -33,6 +36,9 @@ REPOSITORY_JOBS = {
     "check-statistics": "how often the verdict errs, in simulated studies with a known loss",
 }
 """Jobs of the folder experiments/, which is not part of an installed package."""
+
+PACS_PACKAGES = ("pynetdicom", "dicomweb_client")
+"""Packages of the extra `pacs`."""
 
 
 def usage() -> str:
@@ -59,6 +65,8 @@ def main() -> None:
     try:
         module = importlib.import_module(job_module(job))
     except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in PACS_PACKAGES:
+            raise SystemExit(f"error: {error.name} is not installed; pip install 'mammo-jax[pacs]'") from error
         if error.name != "experiments":
             raise
         raise SystemExit(f"error: {job} is not in the installed package; run it in a clone of the repository") from None

@@ -65,6 +65,10 @@ class CompressConfig:
         Name files and patients in the tables as they are: only where these names identify nobody.
     hashed_names : bool
         Have keyed hashes in the tables in place of paths and SOP Instance UIDs.
+    deidentify : bool
+        Take names, dates, ids and private elements out of DICOM files, by the Basic Profile of PS3.15 Annex E; pixels
+        stay as they are. It is no certificate: look at the results before you give them away. With --hashed-names the
+        results are named by hashes too.
     id_key : Path or None
         File with the key of the hashes; None makes one for this user, once.
     workers : int or None
@@ -89,6 +93,7 @@ class CompressConfig:
     new_series: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     plain_ids: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     hashed_names: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    deidentify: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     id_key: Path | None = None
     workers: int | None = None
     max_seconds: float = Limits.seconds
@@ -121,6 +126,7 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
         new_series=config.new_series,
         key=None if config.plain_ids else load_key(config.id_key),
         hashed_names=config.hashed_names,
+        deidentified=config.deidentify,
     )
     listing = list_files(config.inputs, plan)
     limits = Limits(config.max_seconds, config.max_gigabytes)
@@ -134,6 +140,8 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
     print(f"{count - len(left_out)} of {count} files: {config.out / 'sizes.csv'}")
     for bits, files in sorted(_inferred_bits(config.out / "sizes.csv", plan.rows_per_file).items()):
         print(f"bits stored: inferred as {bits} from the largest pixel of {files} files; --bits-stored says otherwise")
+    if config.deidentify:
+        print(_what_deidentification_is(config.out))
     if config.verify:
         check_results(config.out, config.workers, limits)
 
@@ -143,6 +151,16 @@ def _inferred_bits(table: Path, rows_per_file: int) -> dict[int, int]:
     with table.open(encoding="utf-8", newline="") as stream:
         rows = Counter(int(row["bits_stored"]) for row in csv.DictReader(stream) if row["bits_inferred"] == "True")
     return {bits: count // rows_per_file for bits, count in rows.items()}
+
+
+def _what_deidentification_is(out: Path) -> str:
+    with (out / "sizes.csv").open(encoding="utf-8", newline="") as stream:
+        unknown = {row["image_id"] for row in csv.DictReader(stream) if row["burned_in_annotation"] != "NO"}
+    pixels = f"; {len(unknown)} files do not say that no text is burned into their pixels" if unknown else ""
+    return (
+        "de-identified by the Basic Profile of PS3.15, headers alone. This is no certificate: free text and pixels may "
+        f"still identify someone, so look before you give files away{pixels}"
+    )
 
 
 def _parse(flags: list[str]) -> CompressConfig:

@@ -46,12 +46,13 @@ _JPEG_2000 = {uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLo
 _JP2_SIGNATURE = b"jP  "  # the type of the first box, T.800 I.5.1
 # Decoded samples may lie outside the range of the coded ones, because the cosine transform's coefficients are rounded.
 _OVERSHOOTING = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit}
+READ_SYNTAXES = (*_NATIVE, uid.RLELossless, *_BY_IMAGECODECS)
 MAX_OVERSHOOT = 1 / 8  # of the range; by more, BitsStored is wrong
 
 
 def is_decodable(syntax: str) -> bool:
     """Return whether pixel data of a transfer syntax can be read."""
-    return syntax in _NATIVE or syntax == uid.RLELossless or syntax in _BY_IMAGECODECS
+    return syntax in READ_SYNTAXES
 
 
 class Frames(Sequence[np.ndarray]):

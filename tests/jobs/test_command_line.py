@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 NETWORK = """
 import flax.linen as nn
 class Net(nn.Module):
@@ -44,3 +46,30 @@ def test_a_network_in_the_current_folder_is_found_here_and_in_workers(tmp_path):
         text=True,
     )
     assert done.stdout.splitlines()[-1:] == ["networks Net Net"], done.stderr[-2000:]
+
+
+WITHOUT = """
+import sys
+
+class Without:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == {package!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Without)
+sys.argv = ["mammo-jax", "receive"]
+from mammo_jax.jobs.command_line import main
+main()
+"""
+
+
+@pytest.mark.parametrize("package", ["pynetdicom", "dicomweb_client"])
+def test_a_job_that_needs_the_extra_pacs_says_what_to_install(package):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(package=package)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == f"error: {package} is not installed; pip install 'mammo-jax[pacs]'\n"
