@@ -183,6 +183,17 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """The frames of a file, their bits stored, what is written with them, and the file's columns of the tables."""
+
+    frames: Sequence[np.ndarray]
+    bits: int
+    columns: dict[str, Any]
+    instance: Dataset | None = None
+    pitch: float | None = None
+
+
 def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]]:
     """Compress one file, and return its rows of the table of sizes, one for each ratio or layer.
 
@@ -191,39 +202,20 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     SourceError, codec.CodecError
         The file cannot be read, or cannot be compressed to one of the ratios.
     """
-    instance: Dataset | None = None
-    frames: Sequence[np.ndarray]
-    pitch, inferred = None, False
-    patient = old_uid = burned_in = ""
-    if is_dicom(file.path):
-        instance, frames = read_instance(file.path)
-        move_out_of_pixels(instance, file.path)
-        with pydicom_errors(file.path):  # values are made of bytes here
-            bits = int(instance.BitsStored)
-            patient, old_uid = (str(instance.get(name) or "") for name in ("PatientID", "SOPInstanceUID"))
-            burned_in = instance.get("BurnedInAnnotation")
-            if plan.deidentified and plan.key is not None:
-                deidentify(instance, plan.key)
-    else:
-        stored = read_image(file.path)
-        frames, pitch = [stored.pixels], stored.pixel_pitch
-        bits, inferred = bits_of(stored, plan.bits_stored)
-    ids = {
-        "image_id": file.image_id,
-        "path": file.name,
-        "patient_id": identifier(patient, plan.key, "patient") if patient else "",
-        "sop_instance_uid": plan.name(old_uid, "uid") if old_uid else "",
-        "input_version": file.version,
-        "bits_inferred": inferred,
-        "burned_in_annotation": burned_in if burned_in in ("YES", "NO") else "",
-    }
+    opened = (_open_dicom if is_dicom(file.path) else _open_image)(plan, file.path)
+    columns = {"image_id": file.image_id, "path": file.name, "input_version": file.version} | opened.columns
     rows = []
-    for result in compress_frames(plan, frames, bits):
+    for result in compress_frames(plan, opened.frames, opened.bits):
         path = result.folder / file.result
-        new_uid = ""
-        if instance:
+        if opened.instance is None:
+            new_uid = ""
+            (codestream,) = result.codestreams
+            contents = codec.wrap_jp2(codestream, pixel_pitch=opened.pitch) if plan.jp2 else codestream
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(contents)
+        else:
             compressed = compressed_instance(
-                instance,
+                opened.instance,
                 result.codestreams,
                 syntax=plan.syntax,
                 ratio=result.rows[-1]["ratio_allocated"],
@@ -232,11 +224,30 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
             )
             new_uid = plan.name(compressed.SOPInstanceUID, "uid")
             write_instance(path, compressed)
-        else:
-            (codestream,) = result.codestreams
-            contents = codec.wrap_jp2(codestream, pixel_pitch=pitch) if plan.jp2 else codestream
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(contents)
         of_file = {"file_bytes": path.stat().st_size, "file_sha256": sha256_file(path), "new_sop_instance_uid": new_uid}
-        rows += [ids | row | of_file for row in result.rows]
+        rows += [columns | row | of_file for row in result.rows]
     return rows
+
+
+def _open_dicom(plan: CompressionPlan, path: Path) -> _Opened:
+    instance, frames = read_instance(path)
+    move_out_of_pixels(instance, path)
+    with pydicom_errors(path):  # values are made of bytes here
+        bits = int(instance.BitsStored)
+        patient, old_uid = (str(instance.get(name) or "") for name in ("PatientID", "SOPInstanceUID"))
+        burned_in = instance.get("BurnedInAnnotation")
+        if plan.deidentified and plan.key is not None:
+            deidentify(instance, plan.key)
+    columns = {
+        "patient_id": identifier(patient, plan.key, "patient") if patient else "",
+        "sop_instance_uid": plan.name(old_uid, "uid") if old_uid else "",
+        "burned_in_annotation": burned_in if burned_in in ("YES", "NO") else "",
+        "bits_inferred": False,
+    }
+    return _Opened(frames, bits, columns, instance)
+
+
+def _open_image(plan: CompressionPlan, path: Path) -> _Opened:
+    stored = read_image(path)
+    bits, inferred = bits_of(stored, plan.bits_stored)
+    return _Opened([stored.pixels], bits, {"bits_inferred": inferred}, pitch=stored.pixel_pitch)

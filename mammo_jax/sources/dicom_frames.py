@@ -46,7 +46,7 @@ _JPEG_2000 = {uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLo
 _JP2_SIGNATURE = b"jP  "  # the type of the first box, T.800 I.5.1
 # Decoded samples may lie outside the range of the coded ones, because the cosine transform's coefficients are rounded.
 _OVERSHOOTING = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit}
-READ_SYNTAXES = (*_NATIVE, uid.RLELossless, *_BY_IMAGECODECS)
+READ_SYNTAXES = (*sorted(_NATIVE), uid.RLELossless, *_BY_IMAGECODECS)
 MAX_OVERSHOOT = 1 / 8  # of the range; by more, BitsStored is wrong
 
 

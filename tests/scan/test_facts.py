@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom import uid
+from pydicom.encaps import encapsulate
 from scan_archive import KEY, mammogram, pixels, row_of, save, scanned
 
 import codec
@@ -21,11 +22,10 @@ from mammo_jax.sources.mammogram import SourceError
 PYDICOM_FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
 PYDICOM_FILES = sorted(path for path in PYDICOM_FOLDER.rglob("*") if path.is_file())
 CASES = {
-    "big-endian": {"syntax": uid.ExplicitVRBigEndian},
-    "overlay": {"OverlayBitPosition": 13},
+    "overlay": {"OverlayBitPosition": 13, "syntax": uid.RLELossless},
     "colours": {"PhotometricInterpretation": "RGB"},
     "signed": {"PixelRepresentation": 1},
-    "frames": {"NumberOfFrames": 3},
+    "frames": {"NumberOfFrames": 20_000},
     "no bits": {"BitsStored": None},
     "too many bits": {"BitsStored": 17},
     "no rows": {"Rows": None},
@@ -75,13 +75,14 @@ def test_the_reason_is_that_of_compress(case, tmp_path):
         instance.add_new((0x6000, 0x0102), "US", overlay)
     if syntax:
         instance.file_meta.TransferSyntaxUID = uid.UID(syntax)
+        instance.PixelData = encapsulate([b"\0\0"])
     path = tmp_path / "a.dcm"
-    instance.save_as(path, little_endian=syntax != uid.ExplicitVRBigEndian, implicit_vr=False, enforce_file_format=True)
+    instance.save_as(path, little_endian=True, implicit_vr=False, enforce_file_format=True)
     with pytest.raises(SourceError) as refused:
         compressed_instance(read_instance(path)[0], [b""], syntax="j2k-lossless", ratio=1.0)
     row = row_of(path)
     assert row["left_out"] == str(refused.value).removeprefix(f"{path}: ")
-    assert row["left_out_of"] == ("compress" if case in ("big-endian", "overlay") else "compress, study")
+    assert row["left_out_of"] == ("compress" if case == "overlay" else "compress, study")
 
 
 def refusal(path: Path) -> str | None:
