@@ -136,8 +136,9 @@ def _htj2k() -> ImageCodec:
         codestream[_SSIZ] = bits - 1
         return bytes(codestream)
 
-    def decode(codestream: bytes, _bits: int, _threads: int) -> np.ndarray:
-        return imagecodecs.htj2k_decode(codestream)
+    def decode(codestream: bytes, _bits: int, threads: int) -> np.ndarray:
+        # By OpenJPEG: OpenJPH 0.26 wraps 16-bit samples round that overshoot their range, white to black.
+        return imagecodecs.jpeg2k_decode(codestream, numthreads=threads)
 
     return ImageCodec(f"HTJ2K ({_library('openjph')})", encode, decode, lambda _: steps)
 

@@ -17,7 +17,7 @@ from pydicom import Dataset
 import codec
 from codec.ratio import exact_ratio
 from mammo_jax.compression.dicom import compressed_instance, write_instance
-from mammo_jax.compression.frames import compress_frames
+from mammo_jax.compression.frames import CompressedFrames, compress_frames
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.overlays import move_out_of_pixels
 from mammo_jax.compression.syntaxes import LOSSLESS, SYNTAXES, SyntaxName
@@ -210,14 +210,7 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         path = result.folder / file.result
         new_uid = ""
         if instance:
-            compressed = compressed_instance(
-                instance,
-                result.codestreams,
-                syntax=plan.syntax,
-                ratio=result.rows[-1]["ratio_allocated"],
-                drop_private=plan.drop_private,
-                new_series=None if plan.lossless else plan.series_settings(result.rows[-1]["ratio"]),
-            )
+            compressed = _compressed_instance(plan, instance, result)
             new_uid = plan.name(compressed.SOPInstanceUID, "uid")
             write_instance(path, compressed)
         else:
@@ -228,3 +221,15 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
         of_file = {"file_bytes": path.stat().st_size, "file_sha256": sha256_file(path), "new_sop_instance_uid": new_uid}
         rows += [ids | row | of_file for row in result.rows]
     return rows
+
+
+def _compressed_instance(plan: CompressionPlan, instance: Dataset, result: CompressedFrames) -> Dataset:
+    last = result.rows[-1]  # of layers, the whole codestream
+    return compressed_instance(
+        instance,
+        result.codestreams,
+        syntax=plan.syntax,
+        ratio=last["ratio_allocated"],
+        drop_private=plan.drop_private,
+        new_series=None if plan.lossless else plan.series_settings(last["ratio"]),
+    )

@@ -2,7 +2,7 @@
 
 The hashes in sizes.csv find any change of a file. Files that have not changed are decoded, and the decoders compared:
 JPEG 2000 by our codec, imagecodecs and pylibjpeg-openjpeg (both have OpenJPEG inside, each a build of its own); HTJ2K
-by OpenJPH and the same two; JPEG XL by libjxl alone.
+by the same two, and by OpenJPH up to 15 bits; JPEG XL by libjxl alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ OTHER_DECODERS: dict[str, Decoder] = {
     "pylibjpeg-openjpeg": lambda codestream: openjpeg.decode(io.BytesIO(codestream)),
 }
 ROUNDING = 1  # grey levels between decoders whose 9/7 transforms compute in other precisions; T.803 allows more
-HTJ2K_ROUNDING = 4  # OpenJPH computes in single precision, which shows from 15 bits on
+HTJ2K_ROUNDING = 2  # OpenJPH computes in single precision
+_SSIZ = 42  # place of the precision − 1, T.800 A.5.1; at 16 bits OpenJPH 0.26 wraps samples round, and is left out
 _HTJ2K_CAPABILITIES = 0x4000  # in Rsiz, T.814 A.2
 
 
@@ -199,5 +200,9 @@ def _decoders(codestream: bytes) -> tuple[str, Decoder, dict[str, Decoder], int]
     if codestream[:2] == b"\xff\x0a":  # ISO/IEC 18181-1, 9.1: JPEG XL
         return "libjxl", imagecodecs.jpegxl_decode, {}, ROUNDING
     if int.from_bytes(codestream[6:8], "big") & _HTJ2K_CAPABILITIES:
-        return "OpenJPH", imagecodecs.htj2k_decode, OTHER_DECODERS, HTJ2K_ROUNDING
+        first, *others = OTHER_DECODERS
+        compared = {name: OTHER_DECODERS[name] for name in others}
+        if codestream[_SSIZ] < 15:
+            compared["OpenJPH"] = imagecodecs.htj2k_decode
+        return first, OTHER_DECODERS[first], compared, HTJ2K_ROUNDING
     return "mammo_jax", codec.decode, OTHER_DECODERS, ROUNDING

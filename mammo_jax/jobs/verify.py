@@ -4,7 +4,7 @@
 
 The folder is one that `mammo-jax compress` wrote. Its sizes.csv has a hash of every file, so that any flipped bit is
 found. Files that are unchanged are decoded and compared: JPEG 2000 by our decoder and two other libraries, HTJ2K by
-three libraries, JPEG XL by libjxl alone.
+two or three libraries, JPEG XL by libjxl alone.
 """
 
 from __future__ import annotations

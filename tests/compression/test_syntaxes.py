@@ -72,6 +72,14 @@ def test_the_nearest_size_below_and_how_far_below(tmp_path, syntax, reference):
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
+def test_white_pixels_of_16_bits_stay_white(syntax):
+    pixels = np.where(NOISE > 20, 65535, 0).astype(np.uint16)
+    coder = OTHER_CODECS[syntax]
+    decoded = coder.decode(coder.encode(pixels, 16, float(coder.settings(16)[1500]), 1), 16, 1)
+    assert decoded[pixels > 0].min() > decoded[pixels == 0].max()
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
 def test_a_size_that_cannot_be_reached_leaves_the_file_out(tmp_path, syntax):
     _, rows, left_out = compressed(tmp_path, syntax=syntax, ratios=(3000.0,))
     assert rows == []
