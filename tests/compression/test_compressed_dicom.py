@@ -217,15 +217,15 @@ def test_the_small_files_that_failed_once(shared_data, tmp_path):
     reasons = {}
     for path in sorted((shared_data / "cases" / "dicom").glob("*.dcm")):
         try:
-            instance, (pixels,) = read_instance(path)
-            codestream = codec.encode(pixels, 20, bits_stored=int(instance.BitsStored)).codestream
-            after = compressed_instance(instance, [codestream], syntax="j2k", ratio=20.0)
+            instance, frames = read_instance(path)
+            bits = int(instance.BitsStored)
+            codestreams = [codec.encode(pixels, 20, bits_stored=bits).codestream for pixels in frames]
+            after = compressed_instance(instance, codestreams, syntax="j2k", ratio=20.0)
             write_instance(tmp_path / path.name, after)
-            assert dcmread(tmp_path / path.name).pixel_array.shape == pixels.shape
+            assert dcmread(tmp_path / path.name).pixel_array.shape == np.squeeze(list(frames)).shape
         except SourceError as error:
             reasons[path.name] = str(error)
-    assert set(reasons) == {"02_meta_without_ts.dcm", "07_no_sopclass.dcm", "hang_nest300.dcm", "r15_tomo.dcm"}
+    assert set(reasons) == {"02_meta_without_ts.dcm", "07_no_sopclass.dcm", "hang_nest300.dcm"}
     assert "TransferSyntaxUID is missing" in reasons["02_meta_without_ts.dcm"]
     assert "SOPClassUID is missing" in reasons["07_no_sopclass.dcm"]
     assert "nested more than" in reasons["hang_nest300.dcm"]
-    assert "NumberOfFrames is 4" in reasons["r15_tomo.dcm"]

@@ -187,6 +187,7 @@ def test_jpeg_xl(tmp_path):
     for syntax, pixels, bits, coded, tolerance in cases:
         path = tmp_path / "a"
         instance = encapsulated(dataset(pixels, bits_stored=bits), syntax, bytes(coded))
+        instance.preamble = bytes(128)
         write_instance(path, instance)
         stored = read_dicom(path)
         np.testing.assert_allclose(stored.pixels.astype(int), pixels.astype(int), atol=tolerance)

@@ -77,7 +77,7 @@ def rewritten(path, change):
     [
         ("PhotometricInterpretation", "RGB", "PhotometricInterpretation is RGB, but MONOCHROME1 or MONOCHROME2"),
         ("PhotometricInterpretation", "GEHEIM GERDA", "PhotometricInterpretation is another, but"),
-        ("NumberOfFrames", 4, "NumberOfFrames is 4, but 1"),
+        ("NumberOfFrames", 0, "NumberOfFrames is 0; 1 to"),
         ("BitsStored", 17, "BitsStored 17 does not fit BitsAllocated 16"),
         ("HighBit", 5, "HighBit 5 fits neither BitsStored 12 nor BitsAllocated 16"),
     ],
