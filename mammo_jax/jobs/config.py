@@ -27,6 +27,9 @@ from mammo_jax.training_config import TrainingConfig
 MAX_SEED = 2**32 - 2
 """Of 32 bits; saliency may take the next one as well."""
 
+BOOTSTRAP_SEED = 0
+"""Of every study's statistics."""
+
 SourceName = Literal[
     "phantom", "mias", "folder", "hybrid", "cbis_roi",
     "cbis-ddsm", "inbreast", "vindr-mammo", "cmmd", "rsna-2023", "cdd-cesm",

@@ -13,7 +13,7 @@ from typing import Any
 
 from mammo_jax.errors import UserError
 from mammo_jax.files import read_json, sha256_file, write_json
-from mammo_jax.jobs.config import StudyConfig, parse
+from mammo_jax.jobs.config import BOOTSTRAP_SEED, StudyConfig, parse
 from mammo_jax.jobs.prepare import prepare
 from mammo_jax.jobs.protocol import protocol_of_run
 from mammo_jax.jobs.run_job import run_job
@@ -61,9 +61,9 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
     table_hash = sha256_file(predictions)
     if path.exists():
         metrics: dict[str, Any] = read_json(path)
-        if metrics.get("predictions_sha256") == table_hash and metrics.get("schema") == SCHEMA:
-            if _settings_of(metrics) == _own_settings(config):
-                return metrics
+        current = metrics.get("predictions_sha256") == table_hash and metrics.get("schema") == SCHEMA
+        if current and _settings_of(metrics) == _own_settings(config):
+            return metrics
     validation = config.run.validation
     table = read_predictions(predictions)
     metrics = evaluate(
@@ -71,6 +71,7 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         rule=config.rule,
         levels=config.levels,
         resamples=config.resamples,
+        seed=BOOTSTRAP_SEED,
         target=config.units.target,
         point=config.operating_point,
         validation=read_predictions(validation, validation=True) if validation.exists() else None,
@@ -91,7 +92,7 @@ def _own_settings(config: StudyConfig) -> dict[str, Any]:
         "minimum_positive_patients": config.min_positive_patients,
         "levels": asdict(config.levels),
         "resamples": config.resamples,
-        "seed": 0,
+        "seed": BOOTSTRAP_SEED,
         "frozen": False,
         "target": config.units.target,
         "protocol": protocol_of_run(config.run),

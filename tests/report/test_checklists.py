@@ -42,7 +42,11 @@ def phantom_run(tmp_path_factory):
 def facts_of(path, **changes):
     known = metrics_of(path) | {"scored": "drawn phantoms", "predictions_sha256": "f00d" * 16} | changes
     images = "beef" * 16
-    protocol = {"document": used_protocol(known, images).document(), "source_sha256": images, "by_run": False}
+    protocol = {
+        "document": used_protocol(known, "test set", images).document(),
+        "source_sha256": images,
+        "by_run": False,
+    }
     return run_facts(RunFolder(path), known | {"protocol": protocol})
 
 
