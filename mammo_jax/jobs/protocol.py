@@ -156,7 +156,7 @@ def study_protocol(config: StudyConfig) -> Protocol | None:
         config.rule,
         config.levels,
         config.operating_point,
-        threshold_from="validation patients",
+        threshold_from="validation patients" if config.training.validation_parts > 1 else "every resample",
         resamples=config.resamples,
         bootstrap_seed=BOOTSTRAP_SEED,
         frozen=False,

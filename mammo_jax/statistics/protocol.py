@@ -64,8 +64,8 @@ class Protocol:
     threshold : float or None
         A frozen model's own.
     threshold_from : {"given", "validation patients", "every resample", "none"}
-        What the threshold is found from, as `mammo_jax.statistics.harm.at_operating_point` names it: "every resample" is
-        from the test scores at CR 1; "none" is an evaluation without CR 1, which has no operating point.
+        As `mammo_jax.statistics.harm.at_operating_point` names it: "every resample" is from the test scores at CR 1;
+        "none" is an evaluation without CR 1, which has no operating point.
     resamples, bootstrap_seed : int
         Of the bootstrap; another seed moves a bound a little, which can be enough for a ratio to pass.
     frozen : bool

@@ -182,6 +182,14 @@ def test_the_protocol_of_a_study_is_none_for_scores_elsewhere(config, tmp_path):
         evaluate.evaluate_predictions(elsewhere, "test")
 
 
+def test_a_study_without_validation_patients_finds_its_threshold_from_the_test_scores(config):
+    alone = dataclasses.replace(config, training=dataclasses.replace(config.training, validation_parts=1))
+    fix_protocol(alone)
+    trained(alone)
+    alone.run.validation.unlink()
+    assert said_of(alone.run, study.evaluate_run(alone)).startswith("Fixed beforehand: ")
+
+
 def test_a_threshold_is_given_only_for_a_frozen_model(scored):
     path = fixed(scored, "--threshold", "0.5", "--bootstrap-seed", "3")
     content = read_json(path)["protocol"]
