@@ -12,12 +12,13 @@ import tyro
 
 from mammo_jax.compression.ladder import CodecName
 from mammo_jax.dataset.units import UnitConfig
+from mammo_jax.jobs.scored import scored_unit
 from mammo_jax.processes import available_cores
 from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.methods import Method
 from mammo_jax.sources.datasets import DATASETS, PublishedConfig
-from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling, Scored
+from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling
 from mammo_jax.statistics.evaluation import RESAMPLES, check_resamples
 from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
 from mammo_jax.statistics.rule import ALPHAS, MARGIN, MIN_POSITIVE_PATIENTS, Rule
@@ -25,6 +26,9 @@ from mammo_jax.training_config import TrainingConfig
 
 MAX_SEED = 2**32 - 2
 """Of 32 bits; saliency may take the next one as well."""
+
+BOOTSTRAP_SEED = 0
+"""Of every study's statistics."""
 
 SourceName = Literal[
     "phantom", "mias", "folder", "hybrid", "cbis_roi",
@@ -201,8 +205,7 @@ class StudyConfig:
     @property
     def levels(self) -> AnalysisLevels:
         """The verdict's analysis level."""
-        scored: Scored = "image" if self.units.unit == "whole" else "patch"
-        return AnalysisLevels(self.analysis_level, self.level_score, scored)
+        return AnalysisLevels(self.analysis_level, self.level_score, scored_unit(self.units.unit))
 
     @property
     def operating_point(self) -> OperatingPoint:

@@ -23,7 +23,7 @@ from mammo_jax.files import read_json, sha256_file, write_json
 from mammo_jax.jobs.protocol import protocol_of_run, protocol_of_scores
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
-from mammo_jax.jobs.scored import declared_text, scored_text
+from mammo_jax.jobs.scored import declared_text, scored_text, scored_unit
 from mammo_jax.report import build_report
 from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.run_folder import RunFolder
@@ -135,7 +135,7 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     predictions = read_predictions(config.predictions, frozen=config.frozen)
     validation, subgroups = _tables_beside(config, run)
     protocol = _protocol(config, predictions)
-    fixed: dict[str, Any] = protocol["document"]["protocol"] if protocol else {"unit": "image", "target": ""}
+    fixed = _unit_and_target(run, protocol)
     metrics = evaluate(
         predictions,
         rule=Rule(config.margin, config.alpha, config.min_positive_patients),
@@ -173,6 +173,17 @@ def _tables_beside(config: EvaluateConfig, run: RunFolder) -> tuple[Path | None,
     given = ((config.validation, run.validation), (config.subgroups, run.subgroups))
     validation, subgroups = (own if path is None and study and own.exists() else path for path, own in given)
     return validation, subgroups
+
+
+def _unit_and_target(run: RunFolder, protocol: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what a score is about and what label 1 stands for: of the protocol, else of the study's configuration."""
+    if protocol:
+        fixed: dict[str, Any] = protocol["document"]["protocol"]
+        return fixed
+    if run.config.exists():
+        units = read_json(run.config)["config"]["units"]
+        return {"unit": scored_unit(units["unit"]), "target": units["target"]}
+    return {"unit": "image", "target": ""}
 
 
 def _found_lesions(config: EvaluateConfig, predictions: pd.DataFrame, model: str) -> dict[str, Any]:

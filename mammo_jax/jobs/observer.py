@@ -22,6 +22,7 @@ import tyro
 from mammo_jax.dataset.input_pipeline import read_examples
 from mammo_jax.files import read_json, sha256_file, write_json
 from mammo_jax.jobs.run_job import run_job
+from mammo_jax.jobs.run_lock import locked
 from mammo_jax.observer.stage import ObserverError, ObserverPlan, score_observers
 from mammo_jax.observer.summary import SCHEMA, summarise
 from mammo_jax.provenance import environment, log_event
@@ -76,9 +77,9 @@ def _settings(run: RunFolder) -> dict[str, Any]:
     if not run.config.exists() or not run.dataset_complete.exists():
         raise ObserverError(f"{run.path}: no prepared study; run `mammo-jax prepare --out {run.path}` first")
     settings: dict[str, Any] = read_json(run.config)["config"]
-    if settings["units"]["unit"] != "patch":
+    if (unit := settings["units"]["unit"]) != "patch":
         raise ObserverError(
-            f"{run.path}: its units are whole views, and a model observer needs a lesion in the middle of a patch;"
+            f"{run.path}: it was made with --unit {unit}, and a model observer needs a lesion in the middle of a patch;"
             " name a study with --unit patch"
         )
     return settings
@@ -107,12 +108,13 @@ def _read_images_table(path: Path) -> pd.DataFrame:
 def observe_and_report(config: ObserverConfig, _flags: Sequence[str]) -> None:
     """Run the stage, and build the report anew if the study has one."""
     run = RunFolder(config.out)
-    if run.config.exists():
-        log_event(run, "start", job="observer", **environment())
-    observed = observe(run)
-    print(f"observers: {run.observer_summary}")
-    if run.metrics.exists():
-        print(f"report: {build_report(run) if observed or not run.report.exists() else run.report}")
+    with locked(config.out):
+        if run.config.exists():
+            log_event(run, "start", job="observer", **environment())
+        observed = observe(run)
+        print(f"observers: {run.observer_summary}")
+        if run.metrics.exists():
+            print(f"report: {build_report(run) if observed or not run.report.exists() else run.report}")
 
 
 def _parse(flags: list[str]) -> ObserverConfig:

@@ -1,6 +1,6 @@
 """Fix beforehand what a verdict rests on, for scores that another program will make; a study writes its own protocol.
 
-    mammo-jax protocol --images test_set.csv --ratios 15 20 50 --target malignant --primary-model mine
+    mammo-jax protocol --images test_set.csv --ratios 15 20 50 --target malignant --primary-model mine --frozen
 
 writes protocol.json with a SHA-256 over it. Keep it, best where its date can be proven, before you score anything, and
 hand it in with the scores: mammo-jax evaluate --protocol protocol.json. The report then says "declared", and names
@@ -12,21 +12,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import tyro
 
 from mammo_jax.files import read_json, write_json
-from mammo_jax.jobs.config import StudyConfig
+from mammo_jax.jobs.config import BOOTSTRAP_SEED, StudyConfig
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.provenance import log_event
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling, Scored
+from mammo_jax.statistics.evaluation import RESAMPLES, check_resamples
 from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
 from mammo_jax.statistics.protocol import (
     Protocol,
     ProtocolError,
+    ThresholdFrom,
     differences,
     differences_text,
     new_protocol,
@@ -56,6 +58,10 @@ class ProtocolConfig:
         What one score is about.
     margin, alpha, min_positive_patients, analysis_level, level_score, sensitivity, threshold
         As for `evaluate`.
+    resamples, bootstrap_seed, frozen
+        As for `evaluate`.
+    validation : bool
+        The threshold will be found from scores of validation patients, which `evaluate` is given.
     """
 
     images: Path
@@ -71,6 +77,17 @@ class ProtocolConfig:
     level_score: Pooling = "max"
     sensitivity: float = SENSITIVITY
     threshold: float | None = None
+    resamples: int = RESAMPLES
+    bootstrap_seed: int = 0
+    frozen: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    validation: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+    @property
+    def threshold_from(self) -> ThresholdFrom:
+        """What the threshold will be found from."""
+        if self.threshold is not None:
+            return "given"
+        return "validation patients" if self.validation else "every resample"
 
 
 def write_protocol(config: ProtocolConfig, _flags: Sequence[str]) -> None:
@@ -79,12 +96,20 @@ def write_protocol(config: ProtocolConfig, _flags: Sequence[str]) -> None:
         raise ProtocolError(f"{config.out} is there already, and a protocol is not written twice; choose another --out")
     if not config.ratios or min(config.ratios) <= 1 or len(set(config.ratios)) < len(config.ratios):
         raise ProtocolError(f"ratios: {config.ratios}; give at least one, each above 1 and none twice")
+    check_resamples(config.resamples)
+    if config.threshold is not None and (config.validation or not config.frozen):
+        raise ProtocolError("threshold: only a frozen model is given one; add --frozen, and leave --validation out")
     protocol = new_protocol(
         Rule(config.margin, config.alpha, config.min_positive_patients),
         AnalysisLevels(config.analysis_level, config.level_score, config.unit),
         OperatingPoint(config.sensitivity, config.threshold),
+        threshold_from=config.threshold_from,
+        resamples=config.resamples,
+        bootstrap_seed=config.bootstrap_seed,
+        frozen=config.frozen,
         ladder=config.ratios,
         target=config.target,
+        source="test set",
         source_sha256=sha256_of_test_set(read_test_set(config.images)),
         primary_model=config.primary_model,
     )
@@ -131,8 +156,13 @@ def study_protocol(config: StudyConfig) -> Protocol | None:
         config.rule,
         config.levels,
         config.operating_point,
+        threshold_from="validation patients" if config.training.validation_parts > 1 else "every resample",
+        resamples=config.resamples,
+        bootstrap_seed=BOOTSTRAP_SEED,
+        frozen=False,
         ladder=config.ratios,
         target=config.units.target,
+        source="images of a study",
         source_sha256=read_json(complete)["data_sha256"],
         primary_model=config.training.model,
     )
@@ -175,9 +205,20 @@ def protocol_of_run(run: RunFolder) -> dict[str, Any] | None:
 
 
 def protocol_of_scores(path: Path, predictions: pd.DataFrame) -> dict[str, Any]:
-    """Return the same for scores that a protocol was handed in with."""
-    document = read_protocol(path).document()
-    return {"document": document, "source_sha256": sha256_of_test_set(predictions), "by_run": False}
+    """Return the same for scores that a protocol was handed in with.
+
+    Raises
+    ------
+    ProtocolError
+        The protocol is a study's own: its hash is of the study's images, which a table of scores does not have.
+    """
+    fixed = read_protocol(path)
+    if fixed.source != "test set":
+        raise ProtocolError(
+            f"{path}: a study's own protocol, whose hash is of its images and not of a table of scores; evaluate into"
+            " the study's own folder, or write a protocol for these scores with mammo-jax protocol"
+        )
+    return {"document": fixed.document(), "source_sha256": sha256_of_test_set(predictions), "by_run": False}
 
 
 def _parse(flags: list[str]) -> ProtocolConfig:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mammo_jax.sources.datasets import DATASETS
+from mammo_jax.statistics.analysis_levels import Scored
 
 SOURCES = {
     "phantom": "drawn phantoms",
@@ -29,6 +30,11 @@ def scored_text(settings: Mapping[str, Any]) -> str:
     source, units = settings["source"], settings["units"]
     place = {"patch": _patches, "frame": _frames, "whole": _views}[units["unit"]](units)
     return ", ".join([SOURCES.get(source, source), *place])
+
+
+def scored_unit(unit: str) -> Scored:
+    """Return what one score of a study is about; `unit` is the configuration's: "patch", "frame" or "whole"."""
+    return "image" if unit == "whole" else "patch"
 
 
 def declared_text(words: str) -> str:

@@ -6,13 +6,14 @@ RUN/report.html. Interrupted, it goes on where it was; finished, it only prints 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from mammo_jax.errors import UserError
 from mammo_jax.files import read_json, sha256_file, write_json
-from mammo_jax.jobs.config import StudyConfig, parse
+from mammo_jax.jobs.config import BOOTSTRAP_SEED, StudyConfig, parse
 from mammo_jax.jobs.prepare import prepare
 from mammo_jax.jobs.protocol import protocol_of_run
 from mammo_jax.jobs.run_job import run_job
@@ -52,12 +53,16 @@ def study(config: StudyConfig) -> None:
 
 
 def evaluate_run(config: StudyConfig) -> dict[str, Any]:
-    """Metrics of the run's own predictions; any others, or older ones, are made anew, and the report with them."""
+    """Metrics of the run's own predictions and settings; any others are made anew, and the report with them.
+
+    `mammo-jax evaluate` may have left metrics of the same predictions with another margin or level.
+    """
     path, predictions = config.run.metrics, config.run.predictions
     table_hash = sha256_file(predictions)
     if path.exists():
         metrics: dict[str, Any] = read_json(path)
-        if metrics.get("predictions_sha256") == table_hash and metrics.get("schema") == SCHEMA:
+        current = metrics.get("predictions_sha256") == table_hash and metrics.get("schema") == SCHEMA
+        if current and _settings_of(metrics) == _own_settings(config):
             return metrics
     validation = config.run.validation
     table = read_predictions(predictions)
@@ -66,6 +71,7 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
         rule=config.rule,
         levels=config.levels,
         resamples=config.resamples,
+        seed=BOOTSTRAP_SEED,
         target=config.units.target,
         point=config.operating_point,
         validation=read_predictions(validation, validation=True) if validation.exists() else None,
@@ -76,6 +82,33 @@ def evaluate_run(config: StudyConfig) -> dict[str, Any]:
     config.run.report.unlink(missing_ok=True)
     write_json(path, metrics)
     return metrics
+
+
+def _own_settings(config: StudyConfig) -> dict[str, Any]:
+    """Return everything that the study's own verdict depends on beside the predictions."""
+    return {
+        "margin": config.margin,
+        "alpha": config.alpha,
+        "minimum_positive_patients": config.min_positive_patients,
+        "levels": asdict(config.levels),
+        "resamples": config.resamples,
+        "seed": BOOTSTRAP_SEED,
+        "frozen": False,
+        "target": config.units.target,
+        "protocol": protocol_of_run(config.run),
+        "sensitivity": config.sensitivity,
+        "prevalence": config.prevalence,
+        "threshold_from": "validation patients" if config.run.validation.exists() else "every resample",
+    }
+
+
+def _settings_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same of metrics that are there."""
+    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    levels = {name: value for name, value in metrics["analysis_levels"].items() if name != "noun"}
+    names = ("margin", "alpha", "minimum_positive_patients", "resamples", "seed", "frozen", "target")
+    point = {name: model["operating_point"][name] for name in ("sensitivity", "prevalence", "threshold_from")}
+    return {name: metrics[name] for name in names} | point | {"levels": levels, "protocol": metrics.get("protocol")}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.protocol import (
     NAMES,
     Protocol,
+    Source,
     Status,
     as_text,
     checked,
@@ -47,7 +48,8 @@ def protocol_status(run: RunFolder, metrics: Mapping[str, Any]) -> dict[str, Any
     if given is None:
         return {"status": status, "sha256": None, "differences": [], "fields": []}
     fixed = checked(given["document"], f"{run.metrics}: protocol")
-    found = differences(fixed, used_protocol(metrics, given["source_sha256"]))
+    source: Source = "images of a study" if given["by_run"] else "test set"
+    found = differences(fixed, used_protocol(metrics, source, given["source_sha256"]))
     if not given["by_run"]:
         status = "declared"
     elif not found and was_first(run, fixed):

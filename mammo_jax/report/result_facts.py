@@ -8,6 +8,7 @@ from typing import Any
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report.sections import lossy_notice, read_table
 from mammo_jax.run_folder import RunFolder
+from mammo_jax.statistics.analysis_levels import POOLED
 
 Metrics = Mapping[str, Any]
 
@@ -43,15 +44,17 @@ def _question(metrics: Metrics, model: Metrics) -> dict[str, str]:
 
 def _rule(metrics: Metrics, model: Metrics) -> dict[str, str]:
     level, pooling = metrics["analysis_levels"]["noun"], metrics["analysis_levels"]["pooling"]
-    pooled = f" (the {'maximum' if pooling == 'max' else 'mean'} over her images)" if level == "woman" else ""
+    whose = {"woman": "her", "breast": "its"}.get(level)
+    pooled = f" (the {POOLED[pooling]} over {whose} images)" if whose else ""
     sure, margin = f"{100 * (1 - metrics['alpha']):g} %", f"{metrics['margin']:g}"
     positive = model["counts"]["positive_patients"]
     return {
         "measures": f"AUROC and AUPRC (average precision) per {level}{pooled}, each the mean over the held-out folds, "
         f"then over {counted(model['seeds'], 'training seed')}; sensitivity and specificity at one threshold.",
-        "uncertainty": f"BCa intervals ({100 * metrics['confidence']:g} %) from {metrics['resamples']} bootstrap "
+        "uncertainty": f"Intervals ({100 * metrics['confidence']:g} %) are BCa, from {metrics['resamples']} bootstrap "
         f"resamples (seed {metrics['seed']}) of patients within folds, stratified by outcome, and of training seeds; "
-        "the same resamples for every ratio.",
+        "the same resamples for every ratio. AUPRC's is that of the population's value: from the jackknife over "
+        "patients within folds and outcomes, on the logit scale, with Student's t.",
         "verdict_rule": f"Fixed sequence from the lowest ratio up: a ratio passes if the one-sided {sure} lower bound "
         f"of AUROC(CR) − AUROC(1) is above −{margin}; a loss of sensitivity or specificity above "
         f"{100 * metrics['margin'] / 2:g} points whose interval excludes 0 forbids it.",
@@ -89,7 +92,7 @@ def _results(metrics: Metrics, model: Metrics) -> dict[str, str]:
     return {
         "verdict": demonstration + metrics["sentence"],
         "results": f"AUROC (95 % interval) of the model trained uncompressed: {'; '.join(areas)}.",
-        "more_results": f"AUPRC (95 % interval): {'; '.join(precision)}.",
+        "more_results": f"AUPRC (95 % interval of the population's value): {'; '.join(precision)}.",
         "spread": f"AUROC at CR 1 by fold, of every seed: {_by_fold(_transfer(model)[0])}.",
     }
 

@@ -17,8 +17,10 @@ from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling,
 from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.rule import Rule
 
-SCHEMA = "mammo_jax protocol 1"
+SCHEMA = "mammo_jax protocol 2"
 Status = Literal["fixed beforehand", "declared", "exploratory"]
+ThresholdFrom = Literal["given", "validation patients", "every resample", "none"]
+Source = Literal["images of a study", "test set"]
 NAMES = {
     "margin": "margin",
     "alpha": "one-sided level",
@@ -28,8 +30,13 @@ NAMES = {
     "level_score": "score of a breast or a woman",
     "sensitivity": "sensitivity of the operating point",
     "threshold": "threshold",
+    "threshold_from": "threshold found from",
+    "resamples": "bootstrap resamples",
+    "bootstrap_seed": "seed of the bootstrap",
+    "frozen": "one finished model",
     "ladder": "compression ratios",
     "target": "target",
+    "source": "hash made over",
     "source_sha256": "SHA-256 of the images",
     "primary_model": "primary model",
 }
@@ -56,10 +63,19 @@ class Protocol:
         Of the operating point.
     threshold : float or None
         A frozen model's own.
+    threshold_from : {"given", "validation patients", "every resample", "none"}
+        As `mammo_jax.statistics.harm.at_operating_point` names it: "every resample" is from the test scores at CR 1;
+        "none" is an evaluation without CR 1, which has no operating point.
+    resamples, bootstrap_seed : int
+        Of the bootstrap; another seed moves a bound a little, which can be enough for a ratio to pass.
+    frozen : bool
+        Whether the verdict is about one finished model, or about all that such a training gives.
     ladder : tuple of float
         The tested ratios in rising order, without 1.
     target : str
         What label 1 stands for.
+    source : {"images of a study", "test set"}
+        What the next hash is made over.
     source_sha256 : str
         Of the images of a run (`data_sha256` in its log), or of the test set of imported scores, `sha256_of_test_set`.
     primary_model : str
@@ -73,8 +89,13 @@ class Protocol:
     level_score: Pooling
     sensitivity: float
     threshold: float | None
+    threshold_from: ThresholdFrom
+    resamples: int
+    bootstrap_seed: int
+    frozen: bool
     ladder: tuple[float, ...]
     target: str
+    source: Source
     source_sha256: str
     primary_model: str
 
@@ -100,8 +121,13 @@ def new_protocol(
     levels: AnalysisLevels,
     point: OperatingPoint,
     *,
+    threshold_from: ThresholdFrom,
+    resamples: int,
+    bootstrap_seed: int,
+    frozen: bool,
     ladder: tuple[float, ...],
     target: str,
+    source: Source,
     source_sha256: str,
     primary_model: str,
 ) -> Protocol:
@@ -115,8 +141,13 @@ def new_protocol(
         level_score=levels.pooling,
         sensitivity=point.sensitivity,
         threshold=point.threshold,
+        threshold_from=threshold_from,
+        resamples=resamples,
+        bootstrap_seed=bootstrap_seed,
+        frozen=frozen,
         ladder=tuple(sorted(ratio for ratio in ladder if ratio != 1)),
         target=target,
+        source=source,
         source_sha256=source_sha256,
         primary_model=primary_model,
     )
@@ -141,6 +172,11 @@ def read_protocol(path: Path) -> Protocol:
 
 def checked(document: Any, name: str) -> Protocol:
     """Return the protocol of a document, see `read_protocol`; `name` is for the message."""
+    if isinstance(document, Mapping) and document.get("schema") == "mammo_jax protocol 1":
+        raise ProtocolError(
+            f"{name}: a protocol of an older version, which left the bootstrap's seed open; evaluate with that version,"
+            " or take the protocol away, and the verdict is exploratory"
+        )
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
         raise ProtocolError(f"{name}: field schema is not {SCHEMA!r}; mammo-jax protocol writes a protocol")
     content, wanted = document.get("protocol"), {field.name for field in fields(Protocol)}
@@ -182,14 +218,16 @@ def as_text(value: Any) -> str:
         return ", ".join(ratio_text(ratio) for ratio in value)
     if isinstance(value, float):
         return ratio_text(value) if math.isfinite(value) else "not evaluated"
-    return "none" if value in (None, "") else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None or value == "" else str(value)
 
 
-def used_protocol(metrics: Mapping[str, Any], source_sha256: str) -> Protocol:
+def used_protocol(metrics: Mapping[str, Any], source: Source, source_sha256: str) -> Protocol:
     """Return the protocol that an evaluation kept to, from its metrics."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
     levels, operating = metrics["analysis_levels"], model["operating_point"]
-    given = operating is not None and operating["threshold_from"] == "given"
+    threshold_from: ThresholdFrom = operating["threshold_from"] if operating else "none"
     return Protocol(
         margin=metrics["margin"],
         alpha=metrics["alpha"],
@@ -198,9 +236,14 @@ def used_protocol(metrics: Mapping[str, Any], source_sha256: str) -> Protocol:
         analysis_level=levels["primary"],
         level_score=levels["pooling"],
         sensitivity=operating["sensitivity"] if operating else float("nan"),
-        threshold=operating["thresholds"][0][0] if operating and given else None,
+        threshold=operating["thresholds"][0][0] if threshold_from == "given" else None,
+        threshold_from=threshold_from,
+        resamples=metrics["resamples"],
+        bootstrap_seed=metrics["seed"],
+        frozen=metrics["frozen"],
         ladder=tuple(sorted({result["test_ratio"] for result in model["results"] if result["test_ratio"] != 1})),
         target=metrics["target"],
+        source=source,
         source_sha256=source_sha256,
         primary_model=metrics["primary_model"],
     )

@@ -8,6 +8,7 @@ from synthetic_observer_plan import CONTRASTS, SIZE, examples, tables
 from mammo_jax.dataset.records import RecordWriter
 from mammo_jax.files import read_json, write_json
 from mammo_jax.jobs import observer
+from mammo_jax.jobs.run_lock import locked
 from mammo_jax.observer import stage
 from mammo_jax.ratios import split_name
 from mammo_jax.run_folder import RunFolder
@@ -97,9 +98,17 @@ def test_without_a_prepared_study_it_says_what_to_do(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_whole_views_are_refused(tmp_path):
+@pytest.mark.parametrize("unit", ["whole", "frame"])
+def test_other_units_than_patches_are_refused_by_name(tmp_path, unit):
     run = RunFolder(tmp_path / "run")
-    write_json(run.config, {"config": SETTINGS | {"units": {"unit": "whole"}}})
+    write_json(run.config, {"config": SETTINGS | {"units": {"unit": unit}}})
     write_json(run.dataset_complete, {"data_sha256": "0"})
-    with pytest.raises(SystemExit, match=r"its units are whole views, .* name a study with --unit patch"):
+    with pytest.raises(SystemExit, match=rf"it was made with --unit {unit}, .* name a study with --unit patch"):
         run_job(run)
+
+
+def test_a_run_that_another_process_works_in_is_left_alone(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    with locked(run.path), pytest.raises(SystemExit, match=r"works here since .* wait for it"):
+        run_job(run)
+    assert not run.log.exists()

@@ -23,7 +23,7 @@ from mammo_jax.statistics.predictions import write_predictions
 from mammo_jax.statistics.protocol import ProtocolError
 
 LOSSES = transfer_losses({1.0: 0.0, 15.0: 0.1})
-FLAGS = ("--ratios", "15", "--target", "malignant", "--primary-model", "cnn")
+FLAGS = ("--ratios", "15", "--target", "malignant", "--primary-model", "cnn", "--frozen", "--resamples", "100")
 
 
 @pytest.fixture
@@ -136,7 +136,10 @@ def trained(config: StudyConfig) -> None:
     """Leave what training leaves: models, their lines in the log, the scores."""
     config.run.model(0, 1.0, 0).path.mkdir(parents=True)
     log_event(config.run, "model", model="cnn")
-    write_predictions(config.run.predictions, predictions_table(LOSSES))
+    table = predictions_table(LOSSES)
+    write_predictions(config.run.predictions, table)
+    others = table[table["test_ratio"] == 1].replace({"patient_id": r"^", "image_id": r"^"}, "other ", regex=True)
+    write_predictions(config.run.validation, others, validation=True)
 
 
 def test_a_study_fixes_its_protocol_before_it_trains(config, capsys):
@@ -163,8 +166,42 @@ def test_a_study_evaluated_with_another_margin_is_exploratory(config):
     said = said_of(config.run, evaluate.evaluate_predictions(other, "test"))
     assert said.startswith("Exploratory: this is not what the run fixed beforehand")
     assert said.endswith(": margin 0.05, and here 0.1.")
+    other = dataclasses.replace(again, bootstrap_seed=1)
+    said = said_of(config.run, evaluate.evaluate_predictions(other, "test"))
+    assert said.startswith("Exploratory: ")
+    assert said.endswith(": seed of the bootstrap 0, and here 1.")
     with pytest.raises(StatisticsError, match="is a study, which has its own or none; leave --protocol out"):
         evaluate.evaluate_predictions(dataclasses.replace(again, protocol=config.run.protocol), "test")
+
+
+def test_the_protocol_of_a_study_is_none_for_scores_elsewhere(config, tmp_path):
+    fix_protocol(config)
+    trained(config)
+    elsewhere = evaluate.EvaluateConfig(config.run.predictions, tmp_path / "out", protocol=config.run.protocol)
+    with pytest.raises(ProtocolError, match=r"protocol\.json: a study's own protocol, .* write a protocol for these"):
+        evaluate.evaluate_predictions(elsewhere, "test")
+
+
+def test_a_study_without_validation_patients_finds_its_threshold_from_the_test_scores(config):
+    alone = dataclasses.replace(config, training=dataclasses.replace(config.training, validation_parts=1))
+    fix_protocol(alone)
+    trained(alone)
+    alone.run.validation.unlink()
+    assert said_of(alone.run, study.evaluate_run(alone)).startswith("Fixed beforehand: ")
+
+
+def test_a_threshold_is_given_only_for_a_frozen_model(scored):
+    path = fixed(scored, "--threshold", "0.5", "--bootstrap-seed", "3")
+    content = read_json(path)["protocol"]
+    assert (content["threshold_from"], content["bootstrap_seed"], content["frozen"]) == ("given", 3, True)
+    path.unlink()
+    assert read_json(fixed(scored, "--validation"))["protocol"]["threshold_from"] == "validation patients"
+    path.unlink()
+    with pytest.raises(SystemExit, match="threshold: only a frozen model is given one"):
+        fixed(scored, "--threshold", "0.5", "--validation")
+    with pytest.raises(SystemExit, match="resamples: 10 are too few"):
+        fixed(scored, "--resamples", "10")
+    assert not path.exists()
 
 
 def test_a_study_with_other_settings_does_not_go_on(config):

@@ -1,5 +1,7 @@
 """The last stages of a study: whose metrics these are, what is said beside the verdict, when saliency is begun."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,9 @@ from prediction_tables import predictions_table, transfer_losses
 
 from mammo_jax.dataset.input_pipeline import Examples
 from mammo_jax.files import read_json, sha256_file, write_json
-from mammo_jax.jobs import saliency, study
+from mammo_jax.jobs import evaluate, saliency, study
 from mammo_jax.jobs.config import StudyConfig
+from mammo_jax.jobs.study_run import as_json
 from mammo_jax.saliency.stage import SaliencyError
 from mammo_jax.statistics.predictions import write_predictions
 from mammo_jax.training_config import TrainingConfig, TrainingError
@@ -35,6 +38,43 @@ def test_metrics_of_other_predictions_are_made_anew_and_so_is_the_report(config)
         study.study(config)
         assert read_json(config.out / "metrics.json") == own
         assert own["sentence"] in (config.out / "report.html").read_text()
+
+
+def test_a_study_prints_its_own_verdict_after_it_was_evaluated_in_another_way(config):
+    write_json(config.run.config, {"config": as_json(config), "sha256": "", "command": "mammo-jax study"})
+    study.study(config)
+    own = read_json(config.run.metrics)
+    written = config.run.metrics.stat().st_mtime_ns
+    assert study.evaluate_run(config) == own
+    assert config.run.metrics.stat().st_mtime_ns == written  # nothing differs, so nothing is made anew
+    given = evaluate.EvaluateConfig(config.run.predictions, config.out, resamples=100, analysis_level="image")
+    for change in (
+        {"margin": 0.1, "min_positive_patients": 30},
+        {"analysis_level": "woman"},
+        {"resamples": 101},
+        {"bootstrap_seed": 1},
+        {"sensitivity": 0.8},
+    ):
+        other = evaluate.evaluate_predictions(dataclasses.replace(given, **change), "test")
+        assert other["analysis_levels"]["scored"] == "patch"
+        config.run.report.write_text("a report of the other verdict")
+        assert study.evaluate_run(config) == own == read_json(config.run.metrics)
+        assert not config.run.report.exists()
+    for name, value in {"alpha": 0.05, "target": "another", "frozen": True, "protocol": {}}.items():
+        write_json(config.run.metrics, own | {name: value})
+        assert study.evaluate_run(config) == own
+
+
+def test_a_study_without_protocol_is_evaluated_with_its_own_unit_and_target(config):
+    config = dataclasses.replace(config, units=dataclasses.replace(config.units, target="malignant"))
+    write_json(config.run.config, {"config": as_json(config), "sha256": "", "command": "mammo-jax study"})
+    given = evaluate.EvaluateConfig(config.run.predictions, config.out, resamples=100, analysis_level="image")
+    metrics = evaluate.evaluate_predictions(given, "test")
+    assert metrics["target"] == "malignant"
+    assert metrics["analysis_levels"]["noun"] == "patch"
+    whole = as_json(config) | {"units": as_json(config)["units"] | {"unit": "whole"}}
+    write_json(config.run.config, {"config": whole, "sha256": "", "command": "mammo-jax study"})
+    assert evaluate.evaluate_predictions(given, "test")["analysis_levels"]["noun"] == "image"
 
 
 def test_lossy_images_are_told_after_the_verdict(config, capsys):

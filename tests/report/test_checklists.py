@@ -23,6 +23,7 @@ from mammo_jax.report.checklists import (
     named_facts,
     read_items,
 )
+from mammo_jax.report.result_facts import result_facts
 from mammo_jax.report.run_facts import METHODS, methods_paragraph, run_facts
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.protocol import used_protocol
@@ -42,7 +43,11 @@ def phantom_run(tmp_path_factory):
 def facts_of(path, **changes):
     known = metrics_of(path) | {"scored": "drawn phantoms", "predictions_sha256": "f00d" * 16} | changes
     images = "beef" * 16
-    protocol = {"document": used_protocol(known, images).document(), "source_sha256": images, "by_run": False}
+    protocol = {
+        "document": used_protocol(known, "test set", images).document(),
+        "source_sha256": images,
+        "by_run": False,
+    }
     return run_facts(RunFolder(path), known | {"protocol": protocol})
 
 
@@ -156,6 +161,19 @@ def test_scores_from_outside_leave_the_training_to_the_authors(tmp_path, phantom
     assert rows["CLAIM", "25"]["for_the_authors"] == "how the model was trained"
     assert rows["CLAIM", "29"]["status"] == FILLED
     assert rows["STARD-AI", "6"]["for_the_authors"].startswith("the ethics committee's approval")
+
+
+def test_the_facts_name_the_pooling_at_every_level_and_the_interval_of_auprc(phantom_run):
+    metrics = metrics_of(phantom_run)
+    said = {}
+    for level, pooling in (("image", "max"), ("breast", "mean"), ("woman", "max")):
+        levels = metrics["analysis_levels"] | {"primary": level, "noun": level, "pooling": pooling}
+        said[level] = result_facts(metrics | {"analysis_levels": levels})
+    assert "per image, each" in said["image"]["measures"]
+    assert "per breast (the mean over its images), each" in said["breast"]["measures"]
+    assert "per woman (the maximum over her images), each" in said["woman"]["measures"]
+    assert "AUPRC's is that of the population's value: from the jackknife" in said["image"]["uncertainty"]
+    assert "AUPRC (95 % interval of the population's value)" in said["image"]["more_results"]
 
 
 def test_methods_can_be_pasted(phantom_run):

@@ -32,8 +32,13 @@ OTHERS = {
     "level_score": "mean",
     "sensitivity": 0.8,
     "threshold": 0.5,
+    "threshold_from": "validation patients",
+    "resamples": 5000,
+    "bootstrap_seed": 1,
+    "frozen": False,
     "ladder": (15.0,),
     "target": "abnormal",
+    "source": "images of a study",
     "source_sha256": "1" * 64,
     "primary_model": "another",
 }
@@ -43,7 +48,8 @@ OTHERS = {
 def protocol() -> Protocol:
     levels, point = AnalysisLevels("woman", "max"), OperatingPoint()
     fixed = {"ladder": (1, 50, 15), "target": "malignant", "source_sha256": "0" * 64, "primary_model": "mine"}
-    return new_protocol(Rule(), levels, point, **fixed)
+    fixed |= {"threshold_from": "every resample", "resamples": 100, "bootstrap_seed": 0, "frozen": True}
+    return new_protocol(Rule(), levels, point, source="test set", **fixed)
 
 
 def test_the_hash_is_that_of_the_canonical_json_and_a_file_gives_the_protocol_back(protocol, tmp_path):
@@ -81,7 +87,10 @@ def test_a_changed_or_foreign_file_is_refused(protocol, tmp_path):
     with pytest.raises(ProtocolError, match="does not fit its SHA-256, so it was changed after it was written"):
         read_protocol(path)
     write_json(path, document | {"schema": "other"})
-    with pytest.raises(ProtocolError, match="field schema is not 'mammo_jax protocol 1'"):
+    with pytest.raises(ProtocolError, match="field schema is not 'mammo_jax protocol 2'"):
+        read_protocol(path)
+    write_json(path, document | {"schema": "mammo_jax protocol 1"})
+    with pytest.raises(ProtocolError, match="of an older version, which left the bootstrap's seed open"):
         read_protocol(path)
     write_json(path, document | {"protocol": {"margin": 0.1}})
     with pytest.raises(ProtocolError, match="the fields of the protocol are not alpha"):
@@ -94,13 +103,22 @@ def test_a_changed_or_foreign_file_is_refused(protocol, tmp_path):
 def test_an_evaluation_that_keeps_to_it_has_no_differences(protocol):
     table = predictions_table(transfer_losses({1.0: 0.0, 15.0: 0.1, 50.0: 0.2}), folds=1, model="mine")
     metrics = evaluate(table, resamples=100, target="malignant", levels=AnalysisLevels("woman", "max"), frozen=True)
-    assert differences(protocol, used_protocol(metrics, "0" * 64)) == []
+    assert differences(protocol, used_protocol(metrics, "test set", "0" * 64)) == []
     other = evaluate(table, resamples=100, frozen=True, point=OperatingPoint(threshold=0.5))
-    fields = [item["field"] for item in differences(protocol, used_protocol(other, "0" * 64))]
-    assert fields == ["analysis level", "threshold", "target"]
+    fields = [item["field"] for item in differences(protocol, used_protocol(other, "test set", "0" * 64))]
+    assert fields == ["analysis level", "threshold", "threshold found from", "target"]
+    again = evaluate(table, resamples=101, seed=1, target="malignant", levels=AnalysisLevels("woman", "max"))
+    named = {item["field"]: item["used"] for item in differences(protocol, used_protocol(again, "test set", "0" * 64))}
+    assert named == {"bootstrap resamples": "101", "seed of the bootstrap": "1", "one finished model": "no"}
     compressed = evaluate(table[table["test_ratio"] > 1], resamples=100, target="malignant", frozen=True)
-    named = {item["field"]: item["used"] for item in differences(protocol, used_protocol(compressed, "0" * 64))}
-    assert named == {"analysis level": "image", "sensitivity of the operating point": "not evaluated"}
+    named = {
+        item["field"]: item["used"] for item in differences(protocol, used_protocol(compressed, "test set", "0" * 64))
+    }
+    assert named == {
+        "analysis level": "image",
+        "sensitivity of the operating point": "not evaluated",
+        "threshold found from": "none",
+    }
 
 
 def test_the_test_set_is_that_of_the_predictions_in_any_order():
