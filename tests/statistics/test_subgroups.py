@@ -140,3 +140,9 @@ def test_evaluate_brings_them_for_each_model():
     (model,) = evaluate(TABLE, resamples=100, subgroups=subgroups)["models"]
     assert model["subgroups"] == subgroup_rows(TABLE, subgroups, AnalysisLevels(), Rule(), 100, 0)
     assert evaluate(TABLE, resamples=100)["models"][0]["subgroups"] is None
+
+
+def test_numbers_of_negatives_alone_have_no_thirds():
+    rows = rows_of(thickness=np.where(POSITIVE, "", NUMBER.astype(str)))
+    assert list(rows) == ["thickness: all"]
+    assert rows["thickness: all"]["not_available"].startswith("no positive image has a number")
