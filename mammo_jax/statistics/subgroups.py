@@ -62,7 +62,8 @@ def subgroup_rows(
     """Evaluate the models trained at CR 1 in every subgroup, at the primary analysis level.
 
     Where at least half of the negative images have a value of a column (density, view), a subgroup has the images of
-    both classes with its value. Else (the kind of a lesion) it has the positives with its value and all negatives.
+    both classes with its value; at the level of a breast or woman, those whose lesion is only in other images are left
+    out. Else (the kind of a lesion) it has the positives with its value and all negatives.
     Folds without both classes are left out.
 
     Parameters
@@ -145,7 +146,10 @@ def _reading_order(value: str) -> tuple[float, str]:
 def _restricted(table: pd.DataFrame, members: pd.Series, both: bool, levels: AnalysisLevels) -> pd.DataFrame:
     """Return the subgroup's predictions at the primary level."""
     if both:
-        return at_level(table[members], levels.primary, levels.pooling)
+        own = at_level(table[members], levels.primary, levels.pooling)
+        whole = at_level(table, levels.primary, levels.pooling)
+        diseased = set(whole.loc[whole["label"] == 1, "image_id"])
+        return own[(own["label"] == 1) | ~own["image_id"].isin(diseased)]  # a lesion elsewhere makes no negative
     pooled = at_level(table, levels.primary, levels.pooling)
     positives = table[members & (table["label"] == 1)]
     if positives.empty:
