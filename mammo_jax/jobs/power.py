@@ -17,7 +17,7 @@ import tyro
 
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.statistics.analysis_levels import Level, Pooling
-from mammo_jax.statistics.pilot import ASSUMED_LOSS, HARMS, estimated_design, pilot_grid
+from mammo_jax.statistics.pilot import ASSUMED_LOSS, HARMS, estimated_design, pilot_grid, representative_ratio
 from mammo_jax.statistics.power import MAX_POSITIVES, POWER, Design, detectable_loss, needed_positives, power
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
@@ -38,7 +38,8 @@ class PowerConfig:
     model : str or None
         predictions: the model; needed where the table has several.
     ratio : float or None
-        predictions: the ratio whose scores stand for compression; None takes the highest one of the table.
+        predictions: the ratio whose scores stand for compression; None takes the largest that lost less than
+        the margin, else the lowest.
     analysis_level : str
         predictions: what the verdict will count, as for `evaluate`.
     level_score : str
@@ -101,7 +102,7 @@ def assumptions(config: PowerConfig) -> tuple[Design, int]:
             raise StatisticsError(f"model: choose one of the models {names} of {config.predictions}")
         levels = {"primary": config.analysis_level, "pooling": config.level_score}
         grid = pilot_grid(table, {"primary_model": config.model or names[0], "analysis_levels": levels})
-        ratio = config.ratio or max((test for _, test in grid.scores), default=1.0)
+        ratio = config.ratio or representative_ratio(grid, config.margin)
         design = estimated_design(grid, ratio)
         positives = sum(fold.patients_by_class[0] for fold in grid.folds)
     given = {field.name: getattr(config, field.name, None) for field in fields(Design)}

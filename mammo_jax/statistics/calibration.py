@@ -24,6 +24,10 @@ GROUPS = 5
 SMALLEST = 1e-9
 """Probabilities nearer to 0 or 1 are taken as this far away, since their logit is infinite."""
 MAX_STEPS = 100
+LEAST_INFORMATION = 1e-9
+"""Of an intercept; scores of a large scale can leave none, and then it has no finite interval."""
+MAX_CONDITION = 1e15
+"""Of a Hessian; above it a slope has no interval."""
 
 Line = tuple[float, float]
 """Intercept and slope of a recalibration: new logit = intercept + slope × logit."""
@@ -50,7 +54,7 @@ def calibration(grid: PredictionGrid, validation: pd.DataFrame | None, seed: int
         scale: "probability" where all scores are from 0 to 1, else "logit"; recalibrated_on: "validation patients" or
         "other patients of the fold"; results: one for each ratio, CR 1 first: test_ratio, and raw and recalibrated,
         each with brier, slope and intercept. These are value, low and high, means over folds and seeds; or None where
-        a fold has none, since its classes do not overlap.
+        a fold has none, since its classes do not overlap or the scores are so large that its interval is not finite.
     """
     cells = {test: scores for (train, test), scores in sorted(grid.scores.items()) if train == "1"}
     if 1.0 not in cells:
@@ -193,12 +197,14 @@ def _measured_once(fold: Fold, logits: np.ndarray) -> dict[str, tuple[float, np.
     reach = float(np.abs(logits).max()) + 2 * np.log(len(logits)) + 1  # where the sum is surely on the other side
     intercept = float(brentq(lambda moved: (expit(logits + moved) - fold.labels).sum(), -reach, reach, xtol=1e-12))
     moved = expit(logits + intercept)
-    measures["intercept"] = intercept, _by_patient(fold, (fold.labels - moved) / (moved * (1 - moved)).sum())
+    if (information := float((moved * (1 - moved)).sum())) > LEAST_INFORMATION:
+        measures["intercept"] = intercept, _by_patient(fold, (fold.labels - moved) / information)
     if fitted := recalibration(logits, fold.labels):
         design = np.stack([np.ones_like(logits), logits], axis=1)
         hessian, _ = _newton(design, fold.labels, np.array(fitted))
         residuals = fold.labels - expit(design @ fitted)
-        measures["slope"] = fitted[1], _by_patient(fold, np.linalg.solve(hessian, design.T * residuals)[1])
+        if np.linalg.cond(hessian) < MAX_CONDITION:
+            measures["slope"] = fitted[1], _by_patient(fold, np.linalg.solve(hessian, design.T * residuals)[1])
     return measures
 
 

@@ -101,10 +101,29 @@ def pilot_grid(predictions: pd.DataFrame, metrics: Mapping[str, Any]) -> Predict
     return prediction_grid(at_level(own, levels["primary"], levels["pooling"]))
 
 
+def representative_ratio(grid: PredictionGrid, margin: float) -> float:
+    """Return the ratio whose scores stand for compression: the largest that lost less than the margin, else the lowest.
+
+    The loss is that of the mean AUROC over folds and training seeds, of a model trained at CR 1; 1 without any other.
+    """
+    areas = {
+        test: np.mean([
+            auroc_and_auprc(fold.labels, own, np.ones((len(own), 1)))[0][0]
+            for fold, scores in zip(grid.folds, folds)
+            for own in scores
+        ])
+        for (train, test), folds in grid.scores.items()
+        if train == "1"
+    }  # fmt: skip
+    ratios = sorted(set(areas) - {1.0})
+    small = [ratio for ratio in ratios if 1.0 in areas and areas[ratio] - areas[1.0] > -margin]
+    return float(max(small, default=min(ratios, default=1.0)))
+
+
 def planned(predictions: pd.DataFrame, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     """Find what a study that cannot tell could have shown, and how many patients the next one needs.
 
-    The scores of the largest ratio that lost less than the margin stand for compression; where none did, of the lowest.
+    The scores of `representative_ratio` stand for compression.
 
     Parameters
     ----------
@@ -123,11 +142,10 @@ def planned(predictions: pd.DataFrame, metrics: Mapping[str, Any]) -> dict[str, 
     if verdict["outcome"] != "cannot tell":
         return None
     rule = Rule(metrics["margin"], metrics["alpha"], metrics["minimum_positive_patients"])
-    small = [step["ratio"] for step in verdict["steps"] if step["difference"] > -rule.margin]
-    ratio = max(small, default=verdict["steps"][0]["ratio"])
     if not 0.5 + rule.margin < verdict["auroc_uncompressed"]["value"] < 1:
         return None
     grid = pilot_grid(predictions, metrics)
+    ratio = representative_ratio(grid, rule.margin)
     design = estimated_design(grid, ratio)
     positives = sum(fold.patients_by_class[0] for fold in grid.folds)
     found = {"ratio": ratio, "loss": ASSUMED_LOSS * rule.margin, "power": POWER, "positives": positives}
@@ -151,16 +169,32 @@ def power_sentences(found: Mapping[str, Any]) -> str:
     """Return what `planned` found in plain words."""
     power = f"{100 * found['power']:g} % power"
     needed = {harm: _women(count) for harm, count in found["needed"].items()}
-    losses = {harm: "none at all" if loss is None else f"{loss:.3f}" for harm, loss in found["detectable"].items()}
     design = found["design"]
     return (
         f"To call a ratio safe that loses {found['loss']:g} of AUROC, with {power}, a study like this one needs "
         f"{needed['fading']} positive patients if every lesion fades alike, and {needed['drowning']} if some patients'"
-        f" lesions vanish whole; this one has {found['positives']}. The smallest loss that it could have shown, with as"
-        f" much power, is {losses['fading']} if lesions fade and {losses['drowning']} if they vanish: a smaller one may"
-        f" be there unseen. (From its own scores: AUROC {design['auroc']:.3f} at CR 1, and a correlation of"
+        f" lesions vanish whole; this one has {found['positives']}. {_shown(found)} "
+        f"(From its own scores: AUROC {design['auroc']:.3f} at CR 1, and a correlation of"
         f" {design['correlation']:.2f} with those at CR {ratio_text(found['ratio'])}.)"
     )
+
+
+def _shown(found: Mapping[str, Any]) -> str:
+    """Return which losses this study could have shown, in a sentence."""
+    cases = {"fading": "if lesions fade", "drowning": "if they vanish"}
+    shown = {cases[harm]: loss for harm, loss in found["detectable"].items() if loss is not None}
+    hidden = [cases[harm] for harm, loss in found["detectable"].items() if loss is None]
+    sentences = []
+    if shown:
+        losses = " and ".join(f"{loss:.3f} {case}" for case, loss in shown.items())
+        sentences.append(
+            f"The smallest loss that it could have shown, with as much power, is {losses}: a smaller one may be there"
+            " unseen."
+        )
+    if hidden:
+        case = f" {hidden[0]}" if shown else ", whether lesions fade or vanish"
+        sentences.append(f"It would have shown no loss, however large, with as much power{case}.")
+    return " ".join(sentences)
 
 
 def _women(count: int | None) -> str:

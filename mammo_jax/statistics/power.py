@@ -265,8 +265,10 @@ def detectable_loss(
     Returns
     -------
     float or None
-        None if even the loss of nearly all that is above chance would not be shown.
+        None if even the loss of nearly all that is above chance would not be shown, or with fewer than 2 women.
     """
+    if positives < 2:
+        return None  # no variance
 
     def shown(loss: float) -> bool:
         _, difference = simulated_studies(design, positives, loss, studies=studies, seed=seed)

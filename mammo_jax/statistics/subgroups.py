@@ -62,7 +62,8 @@ def subgroup_rows(
     """Evaluate the models trained at CR 1 in every subgroup, at the primary analysis level.
 
     Where at least half of the negative images have a value of a column (density, view), a subgroup has the images of
-    both classes with its value. Else (the kind of a lesion) it has the positives with its value and all negatives.
+    both classes with its value; at the level of a breast or woman, those whose lesion is only in other images are left
+    out. Else (the kind of a lesion) it has the positives with its value and all negatives.
     Folds without both classes are left out.
 
     Parameters
@@ -96,8 +97,12 @@ def subgroup_rows(
     rows = []
     for column in subgroups.columns.drop(MODEL_PIXEL, errors="ignore"):
         values = _divided(known[column], table["label"] == 1)
+        if values is None:
+            rows.append(_nothing(str(column), "no positive image has a number, so that there are no thirds of them"))
+            continue
         if (different := values[values != ""].nunique()) > MAX_VALUES:
-            rows.append(_too_many(str(column), different))
+            reason = f"{different} different values; put them into at most {MAX_VALUES}"
+            rows.append(_nothing(str(column), reason))
             continue
         negatives = values[table["label"] == 0]
         both = bool(len(negatives)) and (negatives != "").mean() >= 0.5
@@ -110,22 +115,24 @@ def subgroup_rows(
     return rows
 
 
-def _divided(column: pd.Series, positive: pd.Series) -> pd.Series:
-    """Return the subgroup of each row: its value, or a third of the numbers; "" where it has none."""
+def _divided(column: pd.Series, positive: pd.Series) -> pd.Series | None:
+    """Return each row's subgroup: its value, a third of the numbers, or ""; None if no positive has a number."""
     numbers = pd.to_numeric(column.where(column != ""), errors="coerce")
     distinct = column[column != ""].nunique()
     if distinct > MAX_NUMBERS and numbers.notna().sum() == (column != "").sum():
-        low, high = np.quantile(numbers[positive & numbers.notna()], [1 / 3, 2 / 3])
+        of_positives = numbers[positive & numbers.notna()]
+        if of_positives.empty:
+            return None
+        low, high = np.quantile(of_positives, [1 / 3, 2 / 3])
         names = [f"1: up to {low:.3g}", f"2: {low:.3g} to {high:.3g}", f"3: above {high:.3g}"]
         thirds = np.select([numbers.isna(), numbers <= low, numbers <= high], ["", *names[:2]], names[2])
         return pd.Series(thirds, column.index)
     return column
 
 
-def _too_many(column: str, values: int) -> dict[str, Any]:
+def _nothing(column: str, reason: str) -> dict[str, Any]:
     nothing: dict[str, Any] = {"of": "images", "positive_patients": 0, "patients": 0, "folds": 0, "results": []}
     nothing |= {"verdict": None, "cannot_be_judged": None}
-    reason = f"{values} different values; put them into at most {MAX_VALUES}"
     return {"column": column, "value": "all", **nothing, "not_available": reason}
 
 
@@ -139,7 +146,10 @@ def _reading_order(value: str) -> tuple[float, str]:
 def _restricted(table: pd.DataFrame, members: pd.Series, both: bool, levels: AnalysisLevels) -> pd.DataFrame:
     """Return the subgroup's predictions at the primary level."""
     if both:
-        return at_level(table[members], levels.primary, levels.pooling)
+        own = at_level(table[members], levels.primary, levels.pooling)
+        whole = at_level(table, levels.primary, levels.pooling)
+        diseased = set(whole.loc[whole["label"] == 1, "image_id"])
+        return own[(own["label"] == 1) | ~own["image_id"].isin(diseased)]  # a lesion elsewhere makes no negative
     pooled = at_level(table, levels.primary, levels.pooling)
     positives = table[members & (table["label"] == 1)]
     if positives.empty:

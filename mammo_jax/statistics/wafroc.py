@@ -51,9 +51,10 @@ def wafroc(
 def localisation(
     predictions: pd.DataFrame, marks: pd.DataFrame, lesions: pd.DataFrame, *, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Compute wAFROC at every ratio that has marks, with its loss from CR 1, for a model trained at CR 1.
+    """Compute wAFROC at every ratio of the predictions, with its loss from CR 1, for a model trained at CR 1.
 
-    Patients and training seeds are resampled as for the AUROC, the same ones.
+    Patients and training seeds are resampled as for the AUROC, the same ones. An image without marks is rated lowest,
+    also where a ratio or seed has no mark at all.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def localisation(
     _check_lesions(lesions, table)
     marks = marks.assign(lesion=hit_lesions(marks, lesions))
     members = table.drop_duplicates("image_id").sort_values("image_id")
-    ratios = sorted(marks["test_ratio"].unique())
+    ratios = sorted(table["test_ratio"].unique())
     parts: dict[float, list[np.ndarray]] = {ratio: [] for ratio in ratios}
     for position, fold in enumerate(grid.folds):
         counts, _ = drawn_in_fold(fold, position, resamples, seed)
@@ -119,13 +120,8 @@ def _checked_marks(marks: pd.DataFrame, table: pd.DataFrame, grid: PredictionGri
         raise StatisticsError(f"marks: test_ratio {ratio_text(unknown[0])} is not among the predictions")
     if 1.0 not in set(marks["test_ratio"]):
         raise StatisticsError("marks: there are none with test_ratio 1, which the others are compared with")
-    for ratio in sorted(set(marks["test_ratio"])):
-        seeds = set(marks.loc[marks["test_ratio"] == ratio, SEED])
-        if seeds != set(grid.seeds):
-            raise StatisticsError(
-                f"marks at test_ratio {ratio_text(ratio)}: seeds {sorted(seeds)}, and the predictions have "
-                f"{list(grid.seeds)}; each seed needs marks"
-            )
+    if unknown := sorted(set(marks[SEED]) - set(grid.seeds)):
+        raise StatisticsError(f"marks: seed {unknown[0]:g} is not among the predictions, which have {list(grid.seeds)}")
     return marks
 
 

@@ -9,7 +9,7 @@ from mammo_jax.run_folder import RunFolder
 def test_the_table_has_every_ratio_and_both_kinds(run, page):
     (model,) = json.loads((run / "metrics.json").read_text())["models"]
     section = page.text[page.text.index("Calibration: do the scores, as probabilities") :]
-    assert "The scores are taken as logits." in section
+    assert "The scores are taken as logits. If they are neither probabilities nor logits" in section
     assert "other patients of the fold, uncompressed" in section
     assert len(model["calibration"]["results"]) > 3
     for row in model["calibration"]["results"]:

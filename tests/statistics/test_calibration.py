@@ -161,3 +161,19 @@ def test_evaluate_brings_it_at_the_primary_level():
     assert model["calibration"] == calibration(prediction_grid(at_level(table, "woman", "max")), None)
     slopes = [row["raw"]["slope"]["value"] for row in model["calibration"]["results"]]
     assert all(later < earlier for earlier, later in pairwise(slopes))
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_of_a_large_scale_leave_out_what_has_no_finite_interval():
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) < 60
+    scores = 1000 * np.round(3 * (rng.normal(size=(1, 200)) + labels))
+    labels = np.zeros(200, bool)
+    labels[rng.permutation(np.flatnonzero(scores[0] >= 1000))[:-5]] = True
+    labels[np.flatnonzero(scores[0] < 1000)[:5]] = True  # as many as have the highest scores
+    found = calibration(grid_of({1.0: scores}, labels), None)
+    json.dumps(found, allow_nan=False)
+    raw = found["results"][0]["raw"]
+    assert raw["intercept"] is None
+    assert raw["brier"]["low"] < raw["brier"]["value"] < raw["brier"]["high"]
+    assert raw["slope"]["value"] > 0

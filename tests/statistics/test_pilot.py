@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from prediction_tables import predictions_table as made_table
+from prediction_tables import transfer_losses
 
 from experiments.statistics_check.studies import Scenario, predictions_table, simulated_scores
 from mammo_jax.statistics.analysis_levels import at_level
 from mammo_jax.statistics.evaluation import evaluate, verdict_text
-from mammo_jax.statistics.pilot import estimated_design, planned, power_sentences
+from mammo_jax.statistics.pilot import estimated_design, planned, power_sentences, representative_ratio
 from mammo_jax.statistics.power import MAX_POSITIVES
 from mammo_jax.statistics.prediction_grid import StatisticsError, prediction_grid
 from mammo_jax.statistics.predictions import check_predictions
@@ -58,7 +60,17 @@ def test_a_study_that_cannot_tell_ends_with_what_it_takes(small):
     assert text not in verdict_text(metrics)
     beyond = found | {"needed": dict.fromkeys(found["needed"]), "detectable": dict.fromkeys(found["detectable"])}
     assert f"more than {MAX_POSITIVES} positive patients" in power_sentences(beyond)
-    assert "is none at all if lesions fade" in power_sentences(beyond)
+    assert "It would have shown no loss, however large, with as much power, whether" in power_sentences(beyond)
+    half = found | {"detectable": found["detectable"] | {"drowning": None}}
+    assert "no loss, however large, with as much power if they vanish." in power_sentences(half)
+
+
+def test_the_largest_ratio_that_lost_little_stands_for_compression():
+    losses = transfer_losses({1.0: 0.0, 15.0: 0.05, 50.0: 0.1, 100.0: 3.0})
+    grid = prediction_grid(made_table(losses, patients=200, folds=2))
+    assert representative_ratio(grid, 0.05) == 50
+    assert representative_ratio(grid, 0.9) == 100
+    assert representative_ratio(grid, -0.9) == 15
 
 
 def test_with_a_verdict_or_without_skill_nothing_is_planned(small):

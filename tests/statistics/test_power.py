@@ -137,3 +137,9 @@ def test_what_cannot_be_is_refused(change, named):
         Design(**change)
     with pytest.raises(StatisticsError, match=r"^loss: 0\.4 "):
         power(Design(), 100, 0.4)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("positives", [0, 1])
+def test_fewer_than_two_positive_women_show_no_loss(positives):
+    assert detectable_loss(Design(), positives, studies=100) is None

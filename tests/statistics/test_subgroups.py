@@ -140,3 +140,24 @@ def test_evaluate_brings_them_for_each_model():
     (model,) = evaluate(TABLE, resamples=100, subgroups=subgroups)["models"]
     assert model["subgroups"] == subgroup_rows(TABLE, subgroups, AnalysisLevels(), Rule(), 100, 0)
     assert evaluate(TABLE, resamples=100)["models"][0]["subgroups"] is None
+
+
+def test_numbers_of_negatives_alone_have_no_thirds():
+    rows = rows_of(thickness=np.where(POSITIVE, "", NUMBER.astype(str)))
+    assert list(rows) == ["thickness: all"]
+    assert rows["thickness: all"]["not_available"].startswith("no positive image has a number")
+
+
+def test_a_woman_whose_lesion_is_in_other_images_is_no_negative():
+    first = ~IMAGES["patient_id"].duplicated()
+    images = IMAGES.assign(label=IMAGES["label"].where(first, 0))
+    table = TABLE.assign(label=TABLE["image_id"].map(images.set_index("image_id")["label"]))
+    moved = first & (np.arange(len(IMAGES)) % 3 == 0)
+    rows = rows_of("woman", table=table, view=np.where(moved, "A", "B"))
+    ill = set(images.loc[images["label"] == 1, "patient_id"])
+    seen = images[~moved]
+    positive = set(seen.loc[seen["label"] == 1, "patient_id"])
+    assert ill & (set(seen["patient_id"]) - positive)
+    assert rows["view: B"]["of"] == "images"
+    assert rows["view: B"]["positive_patients"] == len(positive)
+    assert rows["view: B"]["patients"] == len(positive | (set(seen["patient_id"]) - ill))

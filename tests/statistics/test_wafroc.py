@@ -98,6 +98,15 @@ def test_a_model_that_looks_elsewhere_is_found_out(study):
     assert 0.3 < wrong["results"][1]["lesions_marked"] < 0.7
 
 
+def test_a_ratio_without_any_mark_is_one_where_nothing_is_found(study):
+    table, marks, lesions = study
+    found = localisation(table, marks[marks["test_ratio"] == 1], lesions, resamples=200, seed=0)["results"]
+    assert [row["test_ratio"] for row in found] == [1.0, 15.0]
+    assert found[1]["wafroc"]["value"] == pytest.approx(0.5)
+    assert (found[1]["lesions_marked"], found[1]["false_marks"]) == (0, 0)
+    assert found[1]["change"]["high"] < 0
+
+
 def test_lesions_of_an_image_share_its_weight(study):
     table, marks, lesions = study
     twice = pd.concat([lesions.assign(weight=3.0), lesions.assign(row=500.0, weight=1.0)])
@@ -112,7 +121,7 @@ def test_lesions_of_an_image_share_its_weight(study):
         (lambda m, s: (m.assign(image_id="x"), s), "marks: image_id 'x' is not among the predictions"),
         (lambda m, s: (m[m["test_ratio"] == 15], s), "there are none with test_ratio 1"),
         (lambda m, s: (m.assign(test_ratio=m["test_ratio"] + 1), s), "test_ratio 2 is not among"),
-        (lambda m, s: (m.assign(seed=4.0), s), "seeds [4.0], and the predictions have [0]"),
+        (lambda m, s: (m.assign(seed=4.0), s), "seed 4 is not among the predictions, which have [0]"),
         (lambda m, s: (m, s.iloc[1:]), "has label 1 and no lesion"),
         (lambda m, s: (m, s.assign(image_id="y")), "lesions: image_id 'y'"),
     ],
