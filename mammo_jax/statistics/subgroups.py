@@ -154,8 +154,8 @@ def _restricted(table: pd.DataFrame, members: pd.Series, both: bool, levels: Ana
     positives = table[members & (table["label"] == 1)]
     if positives.empty:
         return pooled[pooled["label"] == 0]
-    own = at_level(positives, levels.primary, levels.pooling)["image_id"]
-    return pooled[(pooled["label"] == 0) | pooled["image_id"].isin(own)]
+    kept = at_level(positives, levels.primary, levels.pooling)["image_id"]
+    return pooled[(pooled["label"] == 0) | pooled["image_id"].isin(kept)]
 
 
 def _figures(table: pd.DataFrame, rule: Rule, resamples: int, seed: int) -> dict[str, Any]:
