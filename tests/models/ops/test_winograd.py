@@ -60,7 +60,8 @@ def test_it_is_about_as_accurate_as_a_plain_convolution():
     )
     exact = naive(x, kernel)
     ours = winograd.convolve(x, winograd.transform_kernel(kernel))
-    assert np.sqrt(np.mean((ours - exact) ** 2)) < 1.2 * np.sqrt(np.mean((plain - exact) ** 2))
+    # Below 1.2 with AVX-512, 1.21 without: the plain convolution adds in another order there.
+    assert np.sqrt(np.mean((ours - exact) ** 2)) < 1.3 * np.sqrt(np.mean((plain - exact) ** 2))
 
 
 def test_no_images_give_no_results():
