@@ -13,9 +13,10 @@ from typing import Any
 from tqdm import tqdm
 
 import codec
-from mammo_jax.compression.files import COLUMNS, CompressionPlan, InputFile, compress_file
+from mammo_jax.compression.files import COLUMNS, InputFile, compress_file
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import LeftOut, Listing
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.files import atomic_path, read_json, remove_stale_temporaries, write_json
 from mammo_jax.limited_processes import Limits, Stopped, results_within_limits

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,8 @@ import codec
 from codec.ratio import bits_per_pixel, image_bytes, ratio_of, target_bytes
 from mammo_jax.compression.image_quality import psnr
 from mammo_jax.compression.ladder import codec_ladder
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.compression.syntaxes import SYNTAXES
-
-if TYPE_CHECKING:
-    from mammo_jax.compression.files import CompressionPlan
 
 _SUMS = ("target_bytes", "codestream_bytes", "bytes_below_target", "header_bytes", "padding_bytes")
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mammo_jax.compression.files import CompressionPlan, InputFile, identifier, shown
+from mammo_jax.compression.files import InputFile
+from mammo_jax.compression.plan import CompressionPlan, identifier, shown
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.dicom import is_dicom
 

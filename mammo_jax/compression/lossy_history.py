@@ -9,8 +9,8 @@ from __future__ import annotations
 from pydicom import Dataset, uid
 from pydicom.multival import MultiValue
 
-from mammo_jax.compression.syntaxes import JPEG_XL
 from mammo_jax.sources.dicom import LOSSY_COMPRESSED
+from mammo_jax.sources.dicom_frames import JPEG_XL
 
 NOT_COMPRESSED = "00"
 MAX_DESCRIPTION = 1024  # characters of an ST, PS3.5 6.2

@@ -6,15 +6,13 @@ The ids are those of sizes.csv, so that they are the same at every ratio, and th
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from mammo_jax.compression.files import identifier
 from mammo_jax.compression.ladder import CompressionError
+from mammo_jax.compression.plan import CompressionPlan, identifier
 from mammo_jax.files import atomic_path, read_json
-from mammo_jax.ratios import ratio_text, split_name
+from mammo_jax.ratios import ratio_text
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.tables import Row, in_our_words, read_table
@@ -71,24 +69,24 @@ def make_template(compressed: Path, labels: Path | None, *, target: str, key: by
     CompressionError, SourceError
         The folder has no sizes.csv of this version, the key is another, or the labels cannot be used.
     """
-    sizes, settings = _sizes(compressed), _settings(compressed, key)
+    sizes, plan = _sizes(compressed), _plan(compressed, key)
     of_image: dict[str, list[Row]] = {}
     for row in sizes:
         if row.text("ratio"):  # a lossless result is the image at ratio 1
             of_image.setdefault(row.required("image_id"), []).append(row)
     if not of_image:
         raise CompressionError(f"{compressed}: has lossless results alone, which score as the uncompressed images")
-    joined = _labels_by_key(labels, settings, key) if labels else (KEYS[0], {})
+    joined = _labels_by_key(labels, plan) if labels else (KEYS[0], {})
     rows, used = [], set()
     for image_id, results in of_image.items():
         known = joined[1].get(results[0].text(joined[0]))
         if known is not None:
             used.add(results[0].text(joined[0]))
-        image = {"image_id": image_id} | _of_image(results[0], known, target, None if settings["plain_ids"] else key)
+        image = {"image_id": image_id} | _of_image(results[0], known, target, plan.key)
         first = {"ratio": "1", "file": results[0].text("path"), "sop_instance_uid": results[0].text("sop_instance_uid")}
         rows.append(dict.fromkeys(COLUMNS, "") | image | first)
         for result in sorted(results, key=lambda result: float(result.text("ratio"))):
-            rows.append(dict.fromkeys(COLUMNS, "") | image | _of_result(result, settings))
+            rows.append(dict.fromkeys(COLUMNS, "") | image | _of_result(result, plan))
     firsts = [row for row in rows if row["ratio"] == "1"]
     return Template(
         rows=rows,
@@ -123,27 +121,29 @@ def _sizes(compressed: Path) -> list[Row]:
     return read_table(path, _NEEDED)
 
 
-def _settings(compressed: Path, key: bytes | None) -> dict[str, Any]:
-    """Return the settings of the compression, with whether its ids are plain; the key must be that of its hashes."""
+def _plan(compressed: Path, key: bytes | None) -> CompressionPlan:
+    """Return how the folder was made, with the key only where its ids are hashed; it must be theirs."""
     settings = read_json(compressed / "settings.json")
     stored = settings["id_key"]
     if stored is not None and (key is None or keyed_hash("", key, "key") != stored):
         raise CompressionError(f"{compressed}: its ids were hashed with another key; give that one with --id-key")
-    return settings | {"plain_ids": stored is None}
+    known = {field.name: settings[field.name] for field in fields(CompressionPlan) if field.name in settings}
+    known |= {"ratios": tuple(settings["ratios"]), "key": None if stored is None else key}
+    return CompressionPlan(out=compressed, **known)
 
 
-def _labels_by_key(path: Path, settings: Mapping[str, Any], key: bytes | None) -> tuple[str, dict[str, Row]]:
+def _labels_by_key(path: Path, plan: CompressionPlan) -> tuple[str, dict[str, Row]]:
     """Return the column to join by, and the row of each of its values, hashed where those of sizes.csv are."""
     rows = in_our_words(read_table(path, ("label",)), ("label",))
     column = next((name for name in KEYS if name in rows[0].cells), None)
     if column is None:
         raise SourceError(f"{path}: lacks a column to join by; give it one of {', '.join(KEYS)}, as in sizes.csv")
-    kind = {"path": "image", "sop_instance_uid": "uid"}.get(column) if settings["hashed_names"] else None
+    kind = {"path": "image", "sop_instance_uid": "uid"}.get(column) if plan.hashed_names else None
     found: dict[str, Row] = {}
     for row in rows:
         value = row.required(column)
         if kind:
-            value = identifier(value, key, kind)
+            value = identifier(value, plan.key, kind)
         if value in found and row.text("label") != found[value].text("label"):
             raise row.error(column, "has another label in an earlier line; give the image one")
         found[value] = row
@@ -164,19 +164,17 @@ def _of_image(result: Row, known: Row | None, target: str, key: bytes | None) ->
     return {"patient_id": patient, "breast": known.text("breast") or known.text("laterality"), "label": label}
 
 
-def _of_result(result: Row, settings: Mapping[str, Any]) -> dict[str, str]:
+def _of_result(result: Row, plan: CompressionPlan) -> dict[str, str]:
     """Return ratio, file, layer and UID of one result; the file is not known where names are hashed."""
     number = result.number("ratio")
     assert number is not None  # the lossless ones are left out
     name = PurePosixPath(result.text("path"))
     if not result.text("new_sop_instance_uid"):
-        name = name.with_suffix(".jp2" if settings["jp2"] else ".j2k")
-    in_folders = len(settings["ratios"]) > 1 and not settings["layers"]
+        name = name.with_suffix(plan.extension)
+    folder = plan.folders[None if None in plan.folders else number]
     return {
         "ratio": ratio_text(number),
-        "file": ""
-        if settings["hashed_names"]
-        else str(PurePosixPath(split_name(number)) / name if in_folders else name),
+        "file": "" if plan.hashed_names else (folder.relative_to(plan.out) / name).as_posix(),
         "layer": result.text("layer"),
         "sop_instance_uid": result.text("new_sop_instance_uid"),
     }

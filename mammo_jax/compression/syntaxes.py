@@ -8,9 +8,9 @@ from typing import Literal
 from pydicom import uid
 
 from mammo_jax.compression.ladder import CodecName
+from mammo_jax.sources.dicom_frames import JPEG_XL
 
 SyntaxName = Literal["j2k", "j2k-lossless", "htj2k", "jpegxl"]
-JPEG_XL = uid.UID("1.2.840.10008.1.2.4.112")  # not known to pydicom 3
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from pydicom.encaps import generate_frames
 from tqdm import tqdm
 
 import codec
-from mammo_jax.compression.files import shown
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import TABLES
+from mammo_jax.compression.plan import shown
 from mammo_jax.files import sha256_file
 from mammo_jax.limited_processes import Limits, Stopped, results_within_limits
 from mammo_jax.sources.dicom import is_dicom

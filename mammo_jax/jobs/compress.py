@@ -24,9 +24,9 @@ from typing import Annotated, Literal
 import tyro
 
 from mammo_jax.compression.batch import compress_files
-from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import list_files
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.compression.syntaxes import SyntaxName
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked

@@ -25,6 +25,7 @@ from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling, Scored
 from mammo_jax.statistics.evaluation import RESAMPLES, check_resamples
 from mammo_jax.statistics.operating_point import SENSITIVITY, OperatingPoint
+from mammo_jax.statistics.predictions import read_text_table
 from mammo_jax.statistics.protocol import (
     Protocol,
     ProtocolError,
@@ -122,16 +123,12 @@ def read_test_set(path: Path) -> pd.DataFrame:
 
     Raises
     ------
+    PredictionsError
+        If the file is missing or unreadable.
     ProtocolError
         If it is not a table of patients, images and labels, or has scores already.
     """
-    try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise ProtocolError(f"{path}: not a readable table ({error}); give a CSV or Parquet file") from error
+    table = read_text_table(path)
     columns = ["patient_id", "image_id", "label"]
     if missing := [name for name in columns if name not in table]:
         raise ProtocolError(f"{path}: column {missing[0]!r} is missing; a test set has {', '.join(columns)}")

@@ -20,7 +20,7 @@ from typing import Annotated
 
 import tyro
 
-from mammo_jax.compression.files import CompressionPlan
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.limited_processes import Limits

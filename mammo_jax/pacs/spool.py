@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_jax.compression.batch import compress_files
-from mammo_jax.compression.files import CompressionPlan, InputFile
+from mammo_jax.compression.files import InputFile
 from mammo_jax.compression.listing import LeftOut, Listing, list_files
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.files import remove_stale_temporaries
 from mammo_jax.limited_processes import Limits
 from mammo_jax.pacs.destination import Destination

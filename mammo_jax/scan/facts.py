@@ -15,10 +15,10 @@ from pydicom.config import disable_value_validation
 
 import codec
 from mammo_jax.compression.dicom import check_convertible
-from mammo_jax.compression.files import identifier, shown
 from mammo_jax.compression.overlays import OVERLAY_GROUPS
+from mammo_jax.compression.plan import identifier, shown
 from mammo_jax.scan import terms
-from mammo_jax.sources.dicom import hashed_patient_id, is_already_lossy, is_dicom, laterality, read_dicom, view
+from mammo_jax.sources.dicom import INTENTS, hashed_patient_id, is_already_lossy, is_dicom, laterality, read_dicom, view
 from mammo_jax.sources.header_only import HeaderOnly, PixelBytes, element_tags, read_header_only
 from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.image_files import read_image, read_image_header
@@ -145,7 +145,7 @@ def _dicom_facts(header: HeaderOnly, key: bytes) -> dict[str, Any]:
         "sop_class": lambda: terms.uid_name(elements.get("SOPClassUID")),
         "modality": lambda: terms.term(elements.get("Modality"), terms.MODALITIES),
         "vendor": lambda: terms.vendor(elements.get("Manufacturer")),
-        "intent": lambda: terms.term(elements.get("PresentationIntentType"), terms.INTENTS),
+        "intent": lambda: terms.term(elements.get("PresentationIntentType"), INTENTS),
         "laterality": lambda: laterality(elements) or "",
         "view": lambda: view(elements) or "",
         "photometric": lambda: terms.term(elements.get("PhotometricInterpretation"), terms.PHOTOMETRIC),

@@ -11,8 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mammo_jax.compression.files import identifier
 from mammo_jax.compression.listing import FoundFile, files_below
+from mammo_jax.compression.plan import identifier
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.errors import UserError
 from mammo_jax.files import atomic_path, read_json, remove_stale_temporaries, write_json, write_text

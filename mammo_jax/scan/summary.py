@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mammo_jax.scan import terms
 from mammo_jax.scan.duplicates import ANOTHER_PATIENT, SAME_PATIENT, UNKNOWN
 from mammo_jax.scan.facts import DICOM, OTHER_FILE
+from mammo_jax.sources.dicom import INTENTS, PRESENTATION, PROCESSING
 
 USUAL_VIEWS = ("L CC", "L MLO", "R CC", "R MLO")
 STUDY_COLUMNS = ("study_id", "patient_id", "images", "views", "missing_views", "for_processing", "for_presentation")
@@ -43,7 +43,7 @@ class Study:
 
     def views_for_both(self) -> int:
         """Return the number of views that are there FOR PROCESSING and FOR PRESENTATION."""
-        return sum(1 for intents in self.views.values() if intents.issuperset(terms.INTENTS))
+        return sum(1 for intents in self.views.values() if intents.issuperset(INTENTS))
 
 
 @dataclass
@@ -157,8 +157,8 @@ def study_rows(counts: Counts) -> list[dict[str, Any]]:
             "images": study.images,
             "views": ", ".join(sorted(study.views)),
             "missing_views": ", ".join(study.missing()),
-            "for_processing": study.intents[terms.PROCESSING],
-            "for_presentation": study.intents[terms.PRESENTATION],
+            "for_processing": study.intents[PROCESSING],
+            "for_presentation": study.intents[PRESENTATION],
         }
         for study_id, study in sorted(counts.studies.items())
     ]
@@ -214,7 +214,7 @@ def _study_tables(counts: Counts) -> list[Table]:
     for study in counts.studies.values():
         gap = ", ".join(study.missing())
         missing[NOT_KNOWN if not study.views else f"{gap} missing" if gap else "all four"] += 1
-        kinds = [intent for intent in terms.INTENTS if study.intents[intent]]
+        kinds = [intent for intent in INTENTS if study.intents[intent]]
         intents[" and ".join(kinds) or NOT_SAID] += 1
     return [
         Table("Usual views of a study (CC and MLO of both breasts)", "Views", "studies", missing.most_common()),

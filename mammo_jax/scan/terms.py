@@ -11,28 +11,9 @@ import re
 from pydicom import uid
 
 OTHER = "another"
-PROCESSING, PRESENTATION = "FOR PROCESSING", "FOR PRESENTATION"
-INTENTS = (PROCESSING, PRESENTATION)  # PS3.3 C.8.11.1: Presentation Intent Type
 MODALITIES = (
-    "MG",
-    "CR",
-    "DX",
-    "RG",
-    "XA",
-    "RF",
-    "SC",
-    "OT",
-    "US",
-    "MR",
-    "CT",
-    "NM",
-    "PT",
-    "SR",
-    "PR",
-    "KO",
-    "SEG",
-    "DOC",
-)
+    "MG", "CR", "DX", "RG", "XA", "RF", "SC", "OT", "US", "MR", "CT", "NM", "PT", "SR", "PR", "KO", "SEG", "DOC",
+)  # fmt: skip
 PHOTOMETRIC = (
     "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT",
     "YBR_RCT", "XYB",

@@ -48,7 +48,8 @@ _VIEW_CODES = {
     "399101009": "XCCM", "R-1024B": "XCCM",
 }  # fmt: skip
 
-INTENTS = ("FOR PRESENTATION", "FOR PROCESSING")  # Presentation Intent Type (0008,0068)
+PROCESSING, PRESENTATION = "FOR PROCESSING", "FOR PRESENTATION"
+INTENTS = (PROCESSING, PRESENTATION)  # Presentation Intent Type (0008,0068), PS3.3 C.8.11.1
 FrameChoice = Literal["central", "mip"] | int
 
 

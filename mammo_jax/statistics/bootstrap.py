@@ -45,6 +45,11 @@ class Estimate:
         tail = (1 - CONFIDENCE) / 2
         return self.lower_bound(tail), bca_bound(self.value, self.replicates, self.left_out, 1 - tail)
 
+    def as_json(self) -> dict[str, float]:
+        """Return the value and the ends of its interval."""
+        low, high = self.interval()
+        return {"value": self.value, "low": low, "high": high}
+
     def lower_bound(self, alpha: float) -> float:
         """Return the one-sided lower bound (BCa) that the true value is below with probability `alpha`."""
         return bca_bound(self.value, self.replicates, self.left_out, alpha)

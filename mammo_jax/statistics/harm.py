@@ -92,9 +92,9 @@ def _result(
     point: OperatingPoint,
     margin: float,
 ) -> dict[str, Any]:
-    result: dict[str, Any] = {name: _with_interval(rate) for name, rate in zip(MEASURES, rates)}
+    result: dict[str, Any] = {name: rate.as_json() for name, rate in zip(MEASURES, rates)}
     changes = [] if uncompressed is None else [ours - first for ours, first in zip(rates, uncompressed)]
-    result["changes"] = {name: _with_interval(change) for name, change in zip(MEASURES, changes)} or None
+    result["changes"] = {name: change.as_json() for name, change in zip(MEASURES, changes)} or None
     result["harms"] = harms(changes, margin, point.place)
     return result | per_thousand(rates[0].value, rates[1].value, point.prevalence)
 
@@ -175,11 +175,6 @@ def _check_held_out(table: pd.DataFrame, validation: pd.DataFrame) -> None:
             f"validation scores: patient {patient!r} is in the held-out fold {fold}; validation patients are those of"
             " the other folds, and column fold names the fold that the model does not know"
         )
-
-
-def _with_interval(estimate: Estimate) -> dict[str, float]:
-    low, high = estimate.interval()
-    return {"value": estimate.value, "low": low, "high": high}
 
 
 def vetoes(operating: Mapping[str, Any] | None) -> dict[float, list[dict[str, Any]]]:

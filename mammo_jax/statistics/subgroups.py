@@ -181,13 +181,8 @@ def _figures(table: pd.DataFrame, rule: Rule, resamples: int, seed: int) -> dict
 def _results(transfer: dict[float, Estimate]) -> Iterator[dict[str, Any]]:
     for ratio in sorted(transfer):
         reference = transfer.get(1.0) if ratio != 1 else None
-        loss = None if reference is None else _with_interval(transfer[ratio] - reference)
-        yield {"test_ratio": ratio, "auroc": _with_interval(transfer[ratio]), "difference": loss}
-
-
-def _with_interval(estimate: Estimate) -> dict[str, float]:
-    low, high = estimate.interval()
-    return {"value": estimate.value, "low": low, "high": high}
+        loss = None if reference is None else (transfer[ratio] - reference).as_json()
+        yield {"test_ratio": ratio, "auroc": transfer[ratio].as_json(), "difference": loss}
 
 
 def _too_fine(value: str, pitches: pd.Series | None, members: pd.Series) -> str | None:

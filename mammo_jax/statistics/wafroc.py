@@ -15,7 +15,7 @@ import pandas as pd
 
 from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.auroc import auroc_and_auprc
-from mammo_jax.statistics.bootstrap import Estimate, averaged, drawn_in_fold, drawn_seeds, weightings
+from mammo_jax.statistics.bootstrap import averaged, drawn_in_fold, drawn_seeds, weightings
 from mammo_jax.statistics.marks import SEED, WEIGHT, hit_lesions
 from mammo_jax.statistics.prediction_grid import PredictionGrid, StatisticsError, prediction_grid
 
@@ -99,8 +99,8 @@ def localisation(
     results = [
         {
             "test_ratio": float(ratio),
-            "wafroc": _with_interval(figures[ratio]),
-            "change": None if ratio == 1 else _with_interval(figures[ratio] - figures[1.0]),
+            "wafroc": figures[ratio].as_json(),
+            "change": None if ratio == 1 else (figures[ratio] - figures[1.0]).as_json(),
             **_counts(marks[marks["test_ratio"] == ratio], lesions, int(clear), len(grid.seeds)),
         }
         for ratio in ratios
@@ -168,8 +168,3 @@ def _counts(marks: pd.DataFrame, lesions: pd.DataFrame, clear: int, seeds: int) 
         "lesions_marked": len(hit) / (len(lesions) * seeds),
         "false_marks": float(false.sum()) / (clear * seeds),
     }
-
-
-def _with_interval(estimate: Estimate) -> dict[str, float]:
-    low, high = estimate.interval()
-    return {"value": estimate.value, "low": low, "high": high}

@@ -11,9 +11,9 @@ from pydicom import dcmread
 import codec
 from mammo_jax.compression import batch as compression_batch
 from mammo_jax.compression.batch import compress_files
-from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import list_files
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.files import sha256_file
 from mammo_jax.limited_processes import Limits
 from mammo_jax.sources import SourceError

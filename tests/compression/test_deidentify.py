@@ -13,7 +13,7 @@ from pydicom.uid import UID
 import codec
 from mammo_jax.compression import batch
 from mammo_jax.compression.deidentify import deidentify, hashed_uid
-from mammo_jax.compression.files import CompressionPlan
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.jobs import compress
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.identifiers import keyed_hash

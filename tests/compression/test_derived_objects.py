@@ -14,7 +14,8 @@ from pydicom.sequence import Sequence
 
 import codec
 from mammo_jax.compression.dicom import compressed_instance, write_instance
-from mammo_jax.compression.files import CompressionPlan, InputFile, compress_file
+from mammo_jax.compression.files import InputFile, compress_file
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.dicom import read_instance
 

@@ -12,8 +12,8 @@ from pydicom.encaps import encapsulate_extended, generate_frames, parse_basic_of
 import codec
 from mammo_jax.compression import batch, verification
 from mammo_jax.compression.batch import compress_files
-from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.listing import list_files
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.compression.verification import verify_results
 from mammo_jax.limited_processes import Limits
 from mammo_jax.ratios import split_name

@@ -14,9 +14,9 @@ from pydicom.encaps import get_frame
 from mammo_jax.compression import batch, verification
 from mammo_jax.compression.batch import compress_files
 from mammo_jax.compression.codecs import OTHER_CODECS
-from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import list_files
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.compression.verification import verify_results
 from mammo_jax.limited_processes import Limits
 

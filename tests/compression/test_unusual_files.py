@@ -15,9 +15,9 @@ from PIL import Image
 
 from mammo_jax.compression import batch
 from mammo_jax.compression.batch import compress_files
-from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import list_files
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.limited_processes import Limits
 
 PIXELS = np.add.outer(np.arange(64) * 9, np.arange(80) * 7).astype(np.uint16)

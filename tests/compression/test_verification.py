@@ -10,9 +10,9 @@ from dicom_files import dataset, write
 import codec
 from mammo_jax.compression import batch, verification
 from mammo_jax.compression.batch import compress_files
-from mammo_jax.compression.files import CompressionPlan
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import list_files
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.compression.verification import changed_files, read_written_files, verify_results
 from mammo_jax.jobs import verify
 from mammo_jax.limited_processes import Limits

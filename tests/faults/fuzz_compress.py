@@ -33,8 +33,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from dicom_files import dataset, encapsulated, write  # noqa: E402
 
 from mammo_jax.compression.batch import compress_files  # noqa: E402
-from mammo_jax.compression.files import CompressionPlan  # noqa: E402
 from mammo_jax.compression.listing import LeftOut, list_files  # noqa: E402
+from mammo_jax.compression.plan import CompressionPlan  # noqa: E402
 from mammo_jax.limited_processes import Limits  # noqa: E402
 
 LIMITS = Limits(seconds=5, gigabytes=1)

@@ -134,6 +134,13 @@ def test_layers_are_rows_of_one_file_and_a_lossless_one_is_none(archives):
     assert set(layers["file"]) == {"a.dcm", "sub/b.dcm", "c.j2k"}
 
 
+def test_files_have_the_extension_of_their_syntax(archives):
+    out = archives("--syntax", "htj2k")
+    files = template(out).query("ratio != '1'")["file"]
+    assert set(files[~files.str.endswith(".dcm")]) == {"ratio_8/c.jhc", "ratio_20/c.jhc"}
+    assert all((out / file).is_file() for file in files)
+
+
 def test_what_cannot_be_used_is_refused_in_a_line(archives):
     out = archives()
     common = ["--from", str(out), "--out", str(out.parent / "new.csv")]

@@ -9,7 +9,7 @@ from pacs_servers import HAS_ORTHANC, mammogram, orthanc
 from pydicom import dcmread
 
 from mammo_jax.compression import batch
-from mammo_jax.compression.files import CompressionPlan
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.jobs import fetch, send
 from mammo_jax.limited_processes import Limits
 from mammo_jax.pacs.destination import parse_destination

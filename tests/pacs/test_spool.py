@@ -6,7 +6,7 @@ from pydicom import dcmread
 from pynetdicom import AE, evt
 
 from mammo_jax.compression import batch
-from mammo_jax.compression.files import CompressionPlan
+from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.limited_processes import Limits
 from mammo_jax.pacs.destination import ApplicationEntity, parse_destination
 from mammo_jax.pacs.errors import PacsError
