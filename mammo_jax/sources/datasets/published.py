@@ -181,6 +181,7 @@ class PublishedSource:
             view=entry.view or stored.view,
             lesions=tuple(region.lesion(shape, max_pixels=self.max_pixels) for region in entry.regions),
             already_lossy=stored.already_lossy,
+            padding_range=stored.padding_range,
             density=entry.density,
         )
 
