@@ -14,6 +14,8 @@ from dicom_files import dataset, write
 from pydicom.dataset import Dataset
 from workbooks import workbook
 
+from mammo_jax.sources.datasets import DATASETS, PublishedConfig, PublishedSource
+
 SHAPE = (40, 30)
 UID = "1.3.6.1.4.1.9590.100.1.2."
 VIEWS = {"CC": "399162004", "MLO": "399368009"}
@@ -261,3 +263,19 @@ TREES = {
     "rsna-2023": rsna_2023,
     "cdd-cesm": cdd_cesm,
 }
+
+
+def opened(name, tmp_path, **config):
+    return PublishedSource(DATASETS[name], TREES[name](tmp_path / name), PublishedConfig(**config))
+
+
+def summary(source):
+    return {
+        row["image_id"]: (row["patient_id"], row["label"], row["laterality"], row["view"]) for row in source.table()
+    }
+
+
+def rectangle(rows, columns):
+    mask = np.zeros(SHAPE, bool)
+    mask[rows, columns] = True
+    return mask

@@ -2,28 +2,12 @@
 
 import numpy as np
 import pytest
-from published_trees import CBIS_MASSES, SHAPE, TREES, cbis_ddsm, cbis_mask, table
+from published_trees import CBIS_MASSES, cbis_ddsm, cbis_mask, opened, summary, table
 from pydicom import dcmread
 
 from mammo_jax.dataset.folds import make_folds
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.datasets import DATASETS, PublishedConfig, PublishedSource
-
-
-def opened(name, tmp_path, **config):
-    return PublishedSource(DATASETS[name], TREES[name](tmp_path / name), PublishedConfig(**config))
-
-
-def summary(source):
-    return {
-        row["image_id"]: (row["patient_id"], row["label"], row["laterality"], row["view"]) for row in source.table()
-    }
-
-
-def rectangle(rows, columns):
-    mask = np.zeros(SHAPE, bool)
-    mask[rows, columns] = True
-    return mask
 
 
 @pytest.mark.parametrize("classic", [False, True])

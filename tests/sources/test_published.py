@@ -7,27 +7,11 @@ import pickle
 
 import numpy as np
 import pytest
-from published_trees import SHAPE, TREES, cbis_ddsm, inbreast, table, vindr_mammo
+from published_trees import SHAPE, TREES, cbis_ddsm, inbreast, opened, rectangle, summary, table, vindr_mammo
 
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.datasets import DATASETS, PublishedConfig, PublishedSource
 from mammo_jax.sources.folder import Folder
-
-
-def opened(name, tmp_path, **config):
-    return PublishedSource(DATASETS[name], TREES[name](tmp_path / name), PublishedConfig(**config))
-
-
-def summary(source):
-    return {
-        row["image_id"]: (row["patient_id"], row["label"], row["laterality"], row["view"]) for row in source.table()
-    }
-
-
-def rectangle(rows, columns):
-    mask = np.zeros(SHAPE, bool)
-    mask[rows, columns] = True
-    return mask
 
 
 @pytest.mark.parametrize("name", DATASETS)
