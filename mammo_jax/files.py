@@ -26,17 +26,13 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        _flush_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -48,7 +44,8 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
     On an exception it is removed. `path` must not exist yet.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
+    shutil.rmtree(temporary, ignore_errors=True)  # in a container, processes of a killed run had the same numbers
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -56,18 +53,40 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
             if written.is_file():
                 with written.open("rb") as stream:
                     os.fsync(stream.fileno())
+            else:
+                _flush_directory(written)
         temporary.replace(path)
+        _flush_directory(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def temporary_path(path: Path) -> Path:
+    """Name beside `path` that only this process uses, and that `remove_stale_temporaries` knows after it has ended."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def remove_stale_temporaries(folder: Path | str) -> None:
-    """Remove the temporary files at any depth of `folder` whose process has ended before it could rename them."""
-    for walked, _, names in os.walk(folder):
-        for name in names:
-            match = _TEMPORARY.fullmatch(name)
-            if match and not _is_running(int(match[1])):
-                Path(walked, name).unlink(missing_ok=True)
+    """Remove temporary files and directories at any depth of `folder` whose process ended before it renamed them."""
+    for walked, subfolders, names in os.walk(folder):
+        for name in filter(_is_stale, names):
+            Path(walked, name).unlink(missing_ok=True)
+        for name in filter(_is_stale, subfolders):
+            shutil.rmtree(Path(walked, name))
+        subfolders[:] = [name for name in subfolders if not _TEMPORARY.fullmatch(name)]
+
+
+def _is_stale(name: str) -> bool:
+    match = _TEMPORARY.fullmatch(name)
+    return match is not None and not _is_running(int(match[1]))
+
+
+def _flush_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _is_running(process: int) -> bool:

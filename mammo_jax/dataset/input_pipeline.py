@@ -10,17 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from mammo_jax.errors import UserError
+from mammo_jax.dataset.parts import DatasetError, check_part
 from mammo_jax.ratios import MIXED, ratio_text, split_name
 from mammo_jax.run_subfolders import PartFolder
 from mammo_jax.runtime import quiet_tensorflow
 
 MASKS = ("mask", "breast")
 LATERALITY = "laterality"  # a dataset prepared by an older version lacks it
-
-
-class DatasetError(UserError):
-    """A dataset that cannot be read; the message names the folder and what to do."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,8 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
     Raises
     ------
     DatasetError
-        If a folder has no dataset, the ratio or the masks are not in it, or an image id occurs twice.
+        If a folder has no dataset, the ratio or the masks are not in it, an image id occurs twice, or a file has
+        changed since it was written.
     """
     _set_up_tensorflow()
     import tensorflow_datasets as tfds
@@ -103,8 +100,10 @@ def read_examples(dataset_dirs: Sequence[Path | str], ratio: float, *, masks: bo
     if missing or not dataset_dirs:
         where = missing[0] if missing else "no folder given"
         raise DatasetError(f"{where}: there is no dataset; run the job that prepares it first")
-    builder = tfds.builder_from_directories([str(path) for path in dataset_dirs])
     split = split_name(ratio)
+    for path in map(Path, dataset_dirs):
+        check_part(path, split)
+    builder = tfds.builder_from_directories([str(path) for path in dataset_dirs])
     if split not in builder.info.splits:
         known = ", ".join(sorted(builder.info.splits, key=lambda name: (len(name), name)))  # their order is random
         raise DatasetError(f"{dataset_dirs[0]}: no split {split!r}; it has {known}: prepare the ratio or leave it out")

@@ -20,14 +20,16 @@ from tqdm import tqdm
 
 import codec
 from codec.ratio import bits_per_pixel, image_bytes, ratio_of
+from mammo_jax.checksums import write_checksums
 from mammo_jax.compression.image_quality import Quality, compare
 from mammo_jax.compression.ladder import CodecName, OtherEncoded, codec_ladder, codec_title
 from mammo_jax.dataset.example_crops import write_example_crop
 from mammo_jax.dataset.folds import hash_pixels
+from mammo_jax.dataset.parts import check_part
 from mammo_jax.dataset.records import RecordWriter
 from mammo_jax.dataset.unit_facts import unit_facts
 from mammo_jax.dataset.units import Unit, UnitConfig, is_positive, label_number, lay_out, tissue_mask
-from mammo_jax.files import atomic_directory, atomic_path, read_json
+from mammo_jax.files import atomic_directory, atomic_path, read_json, temporary_path
 from mammo_jax.processes import results_as_completed
 from mammo_jax.ratios import split_name
 from mammo_jax.run_folder import RunFolder
@@ -94,11 +96,16 @@ def part_count(source: Source) -> int:
 def _drop_parts_to_try_again(plan: DatasetPlan) -> None:
     """Remove parts that left out an image which can be used by now: a file that was put right, a disk that is back."""
     for part in plan.run.dataset_parts():
-        left_out = [int(row["index"]) for row in read_json(part.tables)["left_out"]]
+        left_out = [int(row["index"]) for row in _tables_of(part)["left_out"]]
         if any(_can_be_cut(plan, index) for index in left_out):
-            dropped = part.path.with_name(f".{part.path.name}.dropped")
+            dropped = temporary_path(part.path)
             shutil.rmtree(dropped, ignore_errors=True)
             shutil.rmtree(part.path.replace(dropped))  # renaming is done at once, removing is not
+
+
+def _tables_of(part: PartFolder) -> dict[str, list[dict[str, Any]]]:
+    check_part(part.path, records=None)
+    return cast(dict[str, list[dict[str, Any]]], read_json(part.tables))
 
 
 def _can_be_cut(plan: DatasetPlan, index: int) -> bool:
@@ -154,6 +161,7 @@ def _write_part(plan: DatasetPlan, images_done: Any, part: int) -> None:
         writer.close()
         tables = {"audit": audit, "images": images, "left_out": left_out, "subgroups": facts}
         PartFolder(directory).tables.write_text(json.dumps(tables))
+        write_checksums(directory)
 
 
 def _left_out_row(source: Source, index: int, error: Exception) -> dict[str, Any]:
@@ -267,7 +275,7 @@ def _record(
 
 def _merge_tables(plan: DatasetPlan) -> None:
     """Merge the parts' tables into audit.csv, images.csv, left_out.csv and subgroups.csv in the run folder."""
-    tables = [read_json(plan.run.dataset_part(part).tables) for part in range(part_count(plan.source))]
+    tables = [_tables_of(plan.run.dataset_part(part)) for part in range(part_count(plan.source))]
     run = plan.run
     paths = {"audit": run.audit, "images": run.images, "left_out": run.left_out, "subgroups": run.subgroups}
     for name, path in paths.items():

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mammo_jax.dataset.input_pipeline import DatasetError, Examples, read_examples
+from mammo_jax.dataset.input_pipeline import Examples, read_examples
+from mammo_jax.dataset.parts import DatasetError
 from mammo_jax.files import write_json
 from mammo_jax.jobs.config import StudyConfig
 from mammo_jax.jobs.study_run import run_study_job

@@ -12,7 +12,7 @@ from typing import Any
 
 import codec
 from mammo_jax.errors import UserError
-from mammo_jax.files import read_json, sha256_json, write_json
+from mammo_jax.files import read_json, remove_stale_temporaries, sha256_json, write_json
 from mammo_jax.jobs.config import StudyConfig, parse
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
@@ -63,6 +63,7 @@ def run_started(config: StudyConfig, job: str, flags: Sequence[str]) -> Iterator
     """
     run = config.run
     with locked(config.out):
+        remove_stale_temporaries(config.out)
         start_run(config, job, flags)
         try:
             yield

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 
-from mammo_jax.dataset.input_pipeline import DatasetError, read_examples
+from mammo_jax.dataset.input_pipeline import read_examples
+from mammo_jax.dataset.parts import DatasetError
 from mammo_jax.devices import join_processes, writes_files
 from mammo_jax.jobs.config import StudyConfig, parse
 from mammo_jax.jobs.protocol import fix_protocol

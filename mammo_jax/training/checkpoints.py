@@ -1,7 +1,7 @@
-"""Checkpoints: written atomically by Orbax, and verified by a hash when they are loaded.
+"""Checkpoints: written by Orbax, there whole or not at all, and verified by hashes when they are loaded.
 
-Orbax restores a flipped bit in a data file without an error, so the SHA-256 of all arrays and the metadata is stored
-with a checkpoint.
+Orbax restores a flipped bit in a data file without an error, so a checkpoint has the SHA-256 of each of its files, and
+that of all arrays and the metadata, which names the network where another one starts from it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from mammo_jax.checksums import find_damage, write_checksums
 from mammo_jax.errors import UserError
+from mammo_jax.files import atomic_directory
 
 HASH = "sha256"
+_METADATA = "metadata/metadata"
 
 
 class CheckpointError(UserError):
@@ -40,11 +43,14 @@ def save_checkpoint(directory: Path | str, arrays: Any, metadata: dict[str, Any]
         JSON-serialisable; the key "sha256" is added.
     """
     metadata = {**metadata, HASH: content_hash(arrays, metadata)}
-    with _checkpointer() as checkpointer:
-        checkpointer.save(
-            Path(directory).absolute(),
-            args=ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), metadata=ocp.args.JsonSave(metadata)),
-        )
+    with atomic_directory(Path(directory).absolute()) as temporary:
+        with _checkpointer() as checkpointer:
+            checkpointer.save(
+                temporary,
+                args=ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), metadata=ocp.args.JsonSave(metadata)),
+                force=True,  # into the folder that is there, empty
+            )
+        write_checksums(temporary)
 
 
 def load_checkpoint(directory: Path | str) -> tuple[Any, dict[str, Any]]:
@@ -63,6 +69,8 @@ def load_checkpoint(directory: Path | str) -> tuple[Any, dict[str, Any]]:
     path = Path(directory).absolute()
     if not path.is_dir():
         raise CheckpointError(f"{directory}: there is no checkpoint; train the model first")
+    if damage := find_damage(path):
+        raise CheckpointError(f"{damage}; {_remove(directory)}")
     try:
         with _checkpointer() as checkpointer:
             restored = checkpointer.restore(
@@ -71,28 +79,31 @@ def load_checkpoint(directory: Path | str) -> tuple[Any, dict[str, Any]]:
         arrays, metadata = restored.arrays, restored.metadata
         intact = metadata[HASH] == content_hash(arrays, metadata)
     except Exception as error:  # Orbax and TensorStore raise many different errors for a damaged file
-        raise CheckpointError(f"{directory}: unreadable ({str(error)[:200]}); {_REMOVE}") from error
+        raise CheckpointError(f"{directory}: unreadable ({str(error)[:200]}); {_remove(directory)}") from error
     if not intact:
-        raise CheckpointError(f"{directory}: the content has changed (its SHA-256 differs); {_REMOVE}")
+        raise CheckpointError(f"{directory}: the content has changed (its SHA-256 differs); {_remove(directory)}")
     return arrays, metadata
 
 
-_REMOVE = "the disk may be failing: remove this folder and run again, the model will be trained again"
+def _remove(directory: Path | str) -> str:
+    return f"the disk may be failing: remove {directory} and run again, the model will be trained again"
 
 
 def read_metadata(directory: Path | str) -> dict[str, Any]:
-    """Read only a checkpoint's metadata, which is fast; the hash is not verified.
+    """Read only a checkpoint's metadata, which is fast; only these are compared with their hash.
 
     Raises
     ------
     CheckpointError
-        If the metadata is missing or unreadable.
+        If the metadata is missing or unreadable, or has changed since it was written.
     """
-    path = Path(directory) / "metadata" / "metadata"
+    path = Path(directory) / _METADATA
+    if damage := find_damage(Path(directory), lambda name: name == _METADATA):
+        raise CheckpointError(f"{damage}; {_remove(directory)}")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{directory}: unreadable metadata ({error}); {_REMOVE}") from error
+        raise CheckpointError(f"{directory}: unreadable metadata ({error}); {_remove(directory)}") from error
 
 
 def content_hash(arrays: Any, metadata: dict[str, Any]) -> str:

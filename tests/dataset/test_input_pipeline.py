@@ -8,7 +8,6 @@ import tensorflow_datasets as tfds
 from synthetic_examples import blobs
 
 from mammo_jax.dataset.input_pipeline import (
-    DatasetError,
     Examples,
     batches,
     epoch_order,
@@ -17,6 +16,7 @@ from mammo_jax.dataset.input_pipeline import (
     read_examples,
     steps_per_epoch,
 )
+from mammo_jax.dataset.parts import DatasetError
 from mammo_jax.ratios import split_name
 
 
