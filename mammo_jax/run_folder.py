@@ -103,6 +103,16 @@ class RunFolder:
         return self.path / "normal_sites.json"
 
     @property
+    def pixel_hashes(self) -> Path:
+        """Hash of every image's pixels."""
+        return self.path / "pixel_hashes.json"
+
+    @property
+    def duplicates(self) -> Path:
+        """Files of images that two patients have in common, for which the run was refused."""
+        return self.path / "duplicates.csv"
+
+    @property
     def largest_ratios(self) -> Path:
         """Largest ratio of every image that another codec reaches."""
         return self.path / "largest_ratios.json"

@@ -17,6 +17,7 @@ from tqdm import tqdm
 import codec
 from codec.ratio import text_below
 from mammo_jax.compression.ladder import OURS, CodecName, CompressionError, codec_title, largest_ratio
+from mammo_jax.dataset.equal_images import check_patients_are_apart
 from mammo_jax.dataset.example_crops import choose_examples
 from mammo_jax.dataset.folds import check_duplicates, stored_folds
 from mammo_jax.dataset.matching import Survey, match_normals, survey_image
@@ -65,6 +66,8 @@ def prepare_dataset(run: RunFolder, source: Source, settings: DatasetSettings, p
     ------
     SourceError, FoldError, CompressionError, WorkerError
     """
+    if not settings.plants_sites:  # what a source draws itself is never the same twice
+        check_patients_are_apart(run, source, processes)
     if settings.codec != OURS:
         _check_ratios(run, source, settings, processes)
     patients = source.patients()

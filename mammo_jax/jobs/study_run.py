@@ -69,7 +69,14 @@ def run_started(config: StudyConfig, job: str, flags: Sequence[str]) -> Iterator
             yield
         except (UserError, codec.CodecError):
             if not run.dataset.exists() and not run.predictions.exists():
-                for begun in (run.config, run.source, run.folds, run.normal_sites, run.largest_ratios):
+                for begun in (
+                    run.config,
+                    run.source,
+                    run.pixel_hashes,
+                    run.folds,
+                    run.normal_sites,
+                    run.largest_ratios,
+                ):
                     begun.unlink(missing_ok=True)
             raise
 
