@@ -58,5 +58,8 @@ def log_event(run: RunFolder, event: str, **values: Any) -> None:
     """Append one line to the run's log: the time (UTC), the event and its values."""
     line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
     run.path.mkdir(parents=True, exist_ok=True)
-    with run.log.open("a", encoding="utf-8") as log:
-        log.write(json.dumps(line, ensure_ascii=False) + "\n")
+    with run.log.open("ab+") as log:
+        if log.tell():
+            log.seek(-1, os.SEEK_END)
+        torn = log.tell() > 0 and log.read(1) != b"\n"  # by a full disk; this event then begins a line of its own
+        log.write(b"\n" * torn + json.dumps(line, ensure_ascii=False).encode() + b"\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class RecordWriter:
         )
         info = tfds.core.DatasetInfo(builder=identity, features=features)
         self.writer = tfds.core.SequentialWriter(info, max_examples_per_shard=1 << 20)
+        self.writer._serializer = _serializer_of_equal_bytes(features)
         self.splits = [split_name(ratio) for ratio in ratios]
         self.empty = True
 
@@ -61,3 +63,14 @@ class RecordWriter:
         """Close every split. A part without units writes no files, so `parts` does not list it."""
         if not self.empty:
             self.writer.close_all()
+
+
+def _serializer_of_equal_bytes(features: Any) -> Any:
+    """TFDS's serializer, but with the fields in the order of their names; its own depends on the process."""
+    from tensorflow_datasets.core.example_serializer import ExampleSerializer
+
+    class InOrder(ExampleSerializer):
+        def serialize_example(self, example: Any) -> bytes:
+            return self.get_tf_example(example).SerializeToString(deterministic=True)
+
+    return InOrder(features.get_serialized_info())

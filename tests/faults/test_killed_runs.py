@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
 OF_THE_RUN = {".lock", ".lock.json"}
 PHANTOMS = [
-    *("--images", "72", "--rows", "416", "--columns", "320", "--phantom-pitch", "0.56", "--ratios", "15", "400"),
+    *("--images", "40", "--rows", "416", "--columns", "320", "--phantom-pitch", "0.56", "--ratios", "15", "400"),
     *("--folds", "2", "--epochs", "3", "--filters", "4", "4", "8", "--target", "lesion", "--validation-parts", "3"),
     *("--input-rows", "32", "--input-columns", "32"),
 ]
@@ -124,6 +124,7 @@ def kill_at_random(job, folder, kills, seed):
         except subprocess.TimeoutExpired:
             kill(process, whole_group=done % 2 == 0)
             done += 1
+            print(f"kill {done}", flush=True)  # seen with -s; a run of all takes long
             left += sum(map(is_temporary, files(out)))
             assert job.problems(out, reference) == [], f"after kill {done}"
         else:
