@@ -16,6 +16,11 @@ logger = logging.getLogger(__name__)
 _SIDES = {"LEFT": "L", "RIGHT": "R"}
 
 
+def is_name(text: str) -> bool:
+    """Whether a text is the name of one file, and cannot lead out of its folder."""
+    return "/" not in text and "\0" not in text and text not in ("", ".", "..")
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of a table.
@@ -46,6 +51,13 @@ class Row:
         text = self.text(field)
         if not text:
             raise self.error(field, "is empty; fill it in")
+        return text
+
+    def name(self, field: str) -> str:
+        """Return the text of a field that must be the name of one file or folder, and no path."""
+        text = self.required(field)
+        if not is_name(text):
+            raise self.error(field, f"{text!r} is no name of a file; a path is not allowed here")
         return text
 
     def number(self, field: str) -> float | None:

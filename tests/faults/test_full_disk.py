@@ -1,18 +1,15 @@
 """A full disk ends a job with one line, leaves nothing in part, and with space made it goes on to the same bytes."""
 
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import pandas as pd
 import pytest
 from dicom_files import dataset, write
 
-from mammo_jax.files import atomic_path
 from mammo_jax.jobs import compress, prepare, train
 
 LINE = r"error: the disk is full \(.*\)\. What is finished is kept; run the same command again to go on\. Make space"

@@ -79,7 +79,7 @@ def _entry(collection: Path, name: str, rows: list[tuple[Row, str]]) -> Entry:
 
 def _folder(collection: Path, row: Row, field: str) -> Path | None:
     parts = PurePosixPath(row.text(field)).parts
-    if len(parts) < 4 or ".." in parts:
+    if len(parts) < 4 or not {"..", "/"}.isdisjoint(parts):
         raise row.error(field, "is not CASE/STUDY/SERIES/FILE; download the table again")
     return series_folder(collection, *parts[:3])
 

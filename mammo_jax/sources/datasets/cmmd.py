@@ -33,7 +33,7 @@ def read(directory: Path, _config: PublishedConfig) -> list[Entry]:
     for row in read_sheet(table, ("ID1", "LeftRight", "classification")):
         row.choice("LeftRight", ("L", "R"))
         name = row.choice("classification", tuple(CLASSES))
-        labels[row.required("ID1"), row.required("LeftRight")] = CLASSES[name or row.required("classification")]
+        labels[row.name("ID1"), row.required("LeftRight")] = CLASSES[name or row.required("classification")]
     entries, others = [], 0
     for patient in sorted({patient for patient, _ in labels}):
         for path in sorted((collection / patient).glob("*/*/*.dcm")):

@@ -51,7 +51,7 @@ def read(directory: Path, config: PublishedConfig) -> list[Entry]:
 
 
 def _entry(row: Row, images: dict[str, Path], config: PublishedConfig) -> Entry:
-    name = row.text("File Name")
+    name = row.name("File Name")
     path = images.get(name, row.table.parent / "AllDICOMs" / f"{name}.dcm")
     parts = path.stem.split("_")
     if name in images and len(parts) < 2:

@@ -14,6 +14,7 @@ from mammo_jax.sources.image_files import MAX_PIXELS, bits_of
 from mammo_jax.sources.mammogram import LABELS, Label, Mammogram, SourceError
 from mammo_jax.sources.regions import Region
 from mammo_jax.sources.stored_pixels import read_pixels
+from mammo_jax.sources.tables import is_name
 
 logger = logging.getLogger(__name__)
 
@@ -263,6 +264,8 @@ def _present(directory: Path, entries: list[Entry]) -> list[Entry]:
     for entry in entries:
         if not Path(os.path.normpath(entry.path)).is_relative_to(os.path.normpath(directory)):
             raise SourceError(f"{entry.table}: names a file outside of {directory}; download the table again")
+        if not is_name(entry.image_id):  # pictures of the report are named by it
+            raise SourceError(f"{entry.table}: {entry.image_id!r} is no name of an image; download the table again")
     present = [entry for entry in entries if entry.path.is_file()]
     if not present:
         first = f"; the first would be {entries[0].path}" if entries else ""
