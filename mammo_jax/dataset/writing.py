@@ -165,7 +165,7 @@ def _write_part(plan: DatasetPlan, images_done: Any, part: int) -> None:
 
 
 def _left_out_row(source: Source, index: int, error: Exception) -> dict[str, Any]:
-    """Why an image was left out: `problem` for anybody's eyes, `reason` with the paths of files, which may name people.
+    """Why an image was left out, without the paths of files: they may name people, and a dataset may be passed on.
 
     The longest path is replaced first, since one may be part of another.
     """
@@ -177,8 +177,15 @@ def _left_out_row(source: Source, index: int, error: Exception) -> dict[str, Any
         "index": index,
         "image_id": row["image_id"],
         "problem": problem.removeprefix("its file: ").removeprefix(f"{row['image_id']}: "),
-        "reason": f"{type(error).__name__}: {error}",
+        "error": type(error).__name__,
     }
+
+
+def _with_path(row: dict[str, Any], files: list[str]) -> dict[str, Any]:
+    """Return a row of left_out.csv: `problem` for anybody's eyes, `reason` with the path of the image."""
+    where = files[0] if files else row["image_id"]
+    reason = row.get("reason", f"{row.get('error')}: {where}: {row['problem']}")  # parts of older versions have it
+    return {"index": row["index"], "image_id": row["image_id"], "problem": row["problem"], "reason": reason}
 
 
 def _image_row(mammogram: Mammogram) -> dict[str, Any]:
@@ -279,7 +286,11 @@ def _merge_tables(plan: DatasetPlan) -> None:
     run = plan.run
     paths = {"audit": run.audit, "images": run.images, "left_out": run.left_out, "subgroups": run.subgroups}
     for name, path in paths.items():
-        frame = pd.DataFrame([row for table in tables for row in table.get(name, ())])
+        rows = [row for table in tables for row in table.get(name, ())]
+        if name == "left_out":
+            files = [row["files"] for row in plan.source.table()]
+            rows = [_with_path(row, files[row["index"]]) for row in rows]
+        frame = pd.DataFrame(rows)
         if name == "subgroups" and frame.empty:
             continue  # parts of an interrupted run from before there was this table
         with atomic_path(path) as temporary:

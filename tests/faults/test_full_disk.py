@@ -117,6 +117,7 @@ def test_prepare_in_processes(share, disk, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Orbax leaves what it could not write
 @pytest.mark.parametrize("spare", [20_000, 60_000])
 def test_training(spare, disk, tmp_path, without_processes):
     flags = phantoms(tmp_path)

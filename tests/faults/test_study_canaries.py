@@ -19,8 +19,8 @@ def prepared_flags(folder):
     paths[CUT].write_bytes(paths[CUT].read_bytes()[:-1000])
     paths[DAMAGED].write_bytes(paths[DAMAGED].read_bytes().replace(b"MONOCHROME2", b"GEHEIM12^GE"))
     table = pd.DataFrame({"path": paths, "patient_id": "", "label": np.resize(["malignant", "normal"], len(paths))})
-    table.to_csv(folder / "Geheim00.csv", index=False)
-    flags = ["--source", "folder", "--source-dir", str(folder / "Geheim00.csv"), "--id-key", str(folder / "key")]
+    table.to_csv(folder / "images.csv", index=False)
+    flags = ["--source", "folder", "--source-dir", str(folder / "images.csv"), "--id-key", str(folder / "key")]
     flags += ["--unit", "whole", "--input-rows", "32", "--input-columns", "32", "--ratios", "4", "--folds", "2"]
     return [*flags, "--epochs", "1", "--filters", "2", "2", "2", "--resamples", "200", "--workers", "1"]
 
