@@ -95,7 +95,8 @@ def divide_bytes(
 
 def _smallest(image: np.ndarray, bits: int) -> int:
     """Bytes of a codestream whose packets are empty."""
-    return FIXED_BYTES + count_packets(subband_shapes(*image.shape, decomposition_levels(*image.shape, bits)))
+    rows, columns = image.shape
+    return FIXED_BYTES + count_packets(subband_shapes(rows, columns, decomposition_levels(rows, columns, bits)))
 
 
 class _Measured:
@@ -115,7 +116,8 @@ class _Measured:
                 f"image {index + 1} is {image.dtype} {image.shape}, but the first one {self._first.dtype} "
                 f"{self._first.shape}: bytes are divided among images of one shape and type"
             )
-        levels = decomposition_levels(*image.shape, bits)
+        rows, columns = image.shape
+        levels = decomposition_levels(rows, columns, bits)
         coded, control = code_irreversibly(image, bits, levels, packet_bytes, self._workers)
         left_out = coded.blocks.stop_slopes[~coded.blocks.complete]
         known = int(np.count_nonzero(MIN_SLOPE_RATIO * left_out.max(initial=0.0) <= SLOPES))

@@ -17,7 +17,7 @@ from pydicom import Dataset
 import codec
 from mammo_jax.compression.deidentify import deidentify
 from mammo_jax.compression.dicom import compressed_instance, write_instance
-from mammo_jax.compression.frames import compress_frames
+from mammo_jax.compression.frames import CompressedFrames, compressed_frames
 from mammo_jax.compression.overlays import move_out_of_pixels
 from mammo_jax.compression.plan import CompressionPlan, identifier
 from mammo_jax.files import atomic_path, sha256_file
@@ -80,28 +80,36 @@ def compress_file(plan: CompressionPlan, file: InputFile) -> list[dict[str, Any]
     opened = (_open_dicom if is_dicom(file.path) else _open_image)(plan, file.path)
     columns = {"image_id": file.image_id, "path": file.name, "input_version": file.version} | opened.columns
     rows = []
-    for result in compress_frames(plan, opened.frames, opened.bits):
-        path = result.folder / file.result
-        if opened.instance is None:
-            new_uid = ""
-            (codestream,) = result.codestreams
-            contents = codec.wrap_jp2(codestream, pixel_pitch=opened.pitch) if plan.jp2 else codestream
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(contents)
-        else:
-            compressed = compressed_instance(
-                opened.instance,
-                result.codestreams,
-                syntax=plan.syntax,
-                ratio=result.rows[-1]["ratio_allocated"],
-                drop_private=plan.drop_private,
-                new_series=None if plan.lossless else plan.series_settings(result.rows[-1]["ratio"]),
-            )
-            new_uid = plan.name(compressed.SOPInstanceUID, "uid")
-            write_instance(path, compressed)
-        of_file = {"file_bytes": path.stat().st_size, "file_sha256": sha256_file(path), "new_sop_instance_uid": new_uid}
-        rows += [columns | row | of_file for row in result.rows]
+    with compressed_frames(plan, opened.frames, opened.bits) as results:
+        for result in results:
+            new_uid = _write(plan, opened, result, path := result.folder / file.result)
+            of_file = {
+                "file_bytes": path.stat().st_size,
+                "file_sha256": sha256_file(path),
+                "new_sop_instance_uid": new_uid,
+            }
+            rows += [columns | row | of_file for row in result.rows]
     return rows
+
+
+def _write(plan: CompressionPlan, opened: _Opened, result: CompressedFrames, path: Path) -> str:
+    """Write one result, and return its new SOP Instance UID as the tables have it."""
+    if opened.instance is None:
+        codestream = result.codestreams[0]
+        contents = codec.wrap_jp2(codestream, pixel_pitch=opened.pitch) if plan.jp2 else codestream
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(contents)
+        return ""
+    compressed = compressed_instance(
+        opened.instance,
+        result.codestreams,
+        syntax=plan.syntax,
+        ratio=result.rows[-1]["ratio_allocated"],
+        drop_private=plan.drop_private,
+        new_series=None if plan.lossless else plan.series_settings(result.rows[-1]["ratio"]),
+    )
+    write_instance(path, compressed)
+    return plan.name(compressed.SOPInstanceUID, "uid")
 
 
 def _open_dicom(plan: CompressionPlan, path: Path) -> _Opened:

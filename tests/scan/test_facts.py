@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from dicom_files import frames_in_memory
 from PIL import Image
 from pydicom import uid
 from pydicom.encaps import encapsulate
@@ -79,7 +80,7 @@ def test_the_reason_is_that_of_compress(case, tmp_path):
     path = tmp_path / "a.dcm"
     instance.save_as(path, little_endian=True, implicit_vr=False, enforce_file_format=True)
     with pytest.raises(SourceError) as refused:
-        compressed_instance(read_instance(path)[0], [b""], syntax="j2k-lossless", ratio=1.0)
+        compressed_instance(read_instance(path)[0], frames_in_memory([b""]), syntax="j2k-lossless", ratio=1.0)
     row = row_of(path)
     assert row["left_out"] == str(refused.value).removeprefix(f"{path}: ")
     assert row["left_out_of"] == ("compress" if case == "overlay" else "compress, study")
