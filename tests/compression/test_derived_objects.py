@@ -15,9 +15,11 @@ from pydicom.sequence import Sequence
 import codec
 from mammo_jax.compression.dicom import compressed_instance, write_instance
 from mammo_jax.compression.files import InputFile, compress_file
+from mammo_jax.compression.lossy_history import record_earlier_steps
 from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.dicom import read_instance
+from mammo_jax.sources.dicom_frames import JPEG_XL_RECOMPRESSION
 
 y, x = np.mgrid[:61, :83]
 PIXELS = (2000 + 1500 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint16)
@@ -88,6 +90,12 @@ def test_a_syntax_that_may_be_lossless_is_lossy_unless_said_otherwise(tmp_path):
         after = compressed(tmp_path, original)
         assert ("earlier lossy compression" in after.DerivationDescription) is lossy
         assert ("PurposeOfReferenceCodeSequence" in after.SourceImageSequence[0]) is not lossy
+
+
+def test_jpeg_in_jpeg_xl_is_lossy_by_the_jpeg(tmp_path):
+    original = dataset(EIGHT_BITS, bits_stored=8, LossyImageCompression="00", LossyImageCompressionRatio="8")
+    assert record_earlier_steps(original, JPEG_XL_RECOMPRESSION)
+    assert (original.LossyImageCompression, *steps(original)) == ("01", [8], ["ISO_10918_1"])
 
 
 def test_a_lossless_copy_of_a_lossy_file_says_that_it_was(tmp_path):
