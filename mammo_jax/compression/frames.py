@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from codec.ratio import bits_per_pixel, image_bytes, ratio_for_target, ratio_of,
 from mammo_jax.compression.encapsulation import EncapsulatedFrames
 from mammo_jax.compression.image_quality import psnr
 from mammo_jax.compression.ladder import codec_ladder
+from mammo_jax.compression.padding_range import DecodedPadding, WidenedRange
 from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.compression.syntaxes import SYNTAXES
 
@@ -36,16 +37,28 @@ class CompressedFrames:
     codestreams : EncapsulatedFrames
     rows : list of dict
         Their rows in the table of sizes, one for each layer, without what depends on the file.
+    padding : WidenedRange or None
+        Padding values after lossy compression, where there were any before.
     """
 
     folder: Path
     codestreams: EncapsulatedFrames
     rows: list[dict[str, Any]]
+    padding: WidenedRange | None
+
+
+class _OfFrame(NamedTuple):
+    """One result of a frame: its codestream, its rows, one for each layer, and the pixels that it decodes to."""
+
+    folder: Path
+    codestream: bytes
+    rows: list[dict[str, Any]]
+    decoded: np.ndarray
 
 
 @contextmanager
 def compressed_frames(
-    plan: CompressionPlan, frames: Sequence[np.ndarray], bits: int
+    plan: CompressionPlan, frames: Sequence[np.ndarray], bits: int, padding: tuple[int, int] | None = None
 ) -> Iterator[list[CompressedFrames]]:
     """Compress the frames of a file to each ratio of the plan; the results last as long as the context.
 
@@ -59,6 +72,8 @@ def compressed_frames(
         All of one shape.
     bits : int
         Bits stored.
+    padding : (int, int) or None
+        Smallest and largest value of padding pixels.
 
     Raises
     ------
@@ -71,12 +86,21 @@ def compressed_frames(
             folder: files.enter_context(EncapsulatedFrames(len(frames), _room(plan) if len(frames) > 1 else None))
             for folder in rows
         }
+        counts = {folder: DecodedPadding(padding, bits) for folder in rows if padding and not plan.lossless}
         for number, ratios in enumerate(_ratios_of_frames(plan, frames, bits)):
-            for folder, codestream, layers in _of_one(plan, frames[number], bits, ratios):
+            pixels = frames[number]
+            for folder, codestream, layers, decoded in _of_one(plan, pixels, bits, ratios):
                 codestreams[folder].add(codestream)
                 rows[folder].append(layers)
+                if folder in counts:
+                    counts[folder].add(pixels, decoded)
         yield [
-            CompressedFrames(folder, codestreams[folder], [_of_all(layer) for layer in zip(*rows[folder], strict=True)])
+            CompressedFrames(
+                folder,
+                codestreams[folder],
+                [_of_all(layer) for layer in zip(*rows[folder], strict=True)],
+                counts[folder].widened() if folder in counts else None,
+            )
             for folder in rows
         ]
 
@@ -97,10 +121,8 @@ def _ratios_of_frames(plan: CompressionPlan, frames: Sequence[np.ndarray], bits:
         yield tuple(ratio_for_target(uncompressed, size) for size in sizes)
 
 
-def _of_one(
-    plan: CompressionPlan, pixels: np.ndarray, bits: int, ratios: tuple[float, ...]
-) -> Iterator[tuple[Path, bytes, list[dict[str, Any]]]]:
-    """Folder, codestream and rows of one frame's results."""
+def _of_one(plan: CompressionPlan, pixels: np.ndarray, bits: int, ratios: tuple[float, ...]) -> Iterator[_OfFrame]:
+    """The results of one frame."""
     return _in_layers(plan, pixels, bits) if plan.layers or plan.lossless else _one_by_one(plan, pixels, bits, ratios)
 
 
@@ -123,9 +145,7 @@ def _of_all(frames: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     }
 
 
-def _one_by_one(
-    plan: CompressionPlan, pixels: np.ndarray, bits: int, ratios: tuple[float, ...]
-) -> Iterator[tuple[Path, bytes, list[dict[str, Any]]]]:
+def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int, ratios: tuple[float, ...]) -> Iterator[_OfFrame]:
     ladder = codec_ladder(
         SYNTAXES[plan.syntax].codec,
         pixels,
@@ -143,22 +163,20 @@ def _one_by_one(
             "header_bytes": encoded.header_bytes,
             "padding_bytes": encoded.padding_bytes,
         }
-        yield plan.folders[ratio], encoded.codestream, [row]
+        yield _OfFrame(plan.folders[ratio], encoded.codestream, [row], encoded.reconstruction)
 
 
-def _in_layers(
-    plan: CompressionPlan, pixels: np.ndarray, bits: int
-) -> Iterator[tuple[Path, bytes, list[dict[str, Any]]]]:
+def _in_layers(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_OfFrame]:
     encoded = codec.encode_layers(
         pixels, plan.ratios, bits_stored=bits, reference=plan.reference, lossless=plan.lossless
     )
     rows = []
     for number, size in enumerate(encoded.layer_bytes, 1):
-        decoded = codec.decode(encoded.codestream, layers=number, max_pixels=pixels.size)
+        decoded = codec.decode(encoded.codestream, layers=number, max_pixels=pixels.size).astype(pixels.dtype)
         ratio = encoded.ratios[number - 1] if number <= len(encoded.ratios) else None
         target = None if ratio is None else target_bytes(image_bytes(pixels, bits, plan.reference), ratio)
         rows.append(
-            _row(pixels, bits, size, decoded.astype(pixels.dtype))
+            _row(pixels, bits, size, decoded)
             | {
                 "ratio": "" if ratio is None else ratio,
                 "target_bytes": "" if target is None else target,
@@ -168,7 +186,7 @@ def _in_layers(
                 "padding_bytes": encoded.padding_bytes[number - 1],
             }
         )
-    yield plan.folders[None], encoded.codestream, rows
+    yield _OfFrame(plan.folders[None], encoded.codestream, rows, decoded)
 
 
 def _row(pixels: np.ndarray, bits: int, size: int, decoded: np.ndarray) -> dict[str, Any]:
