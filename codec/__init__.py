@@ -7,6 +7,7 @@ from codec.decoding.jp2_reader import unwrap_jp2
 from codec.encoding.encoder import Encoded, encode, encode_ladder
 from codec.encoding.jp2_writer import wrap_jp2
 from codec.encoding.layers import Layered, encode_layers, encode_lossless
+from codec.encoding.shared_slope import divide_bytes
 from codec.errors import (
     CodecError,
     CodecWarning,
@@ -40,6 +41,7 @@ __all__ = [
     "UnsupportedCodestreamError",
     "check_codestream",
     "decode",
+    "divide_bytes",
     "encode",
     "encode_ladder",
     "encode_layers",

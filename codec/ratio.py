@@ -71,6 +71,18 @@ def target_bytes(uncompressed: Fraction | int, ratio: float) -> int:
     return target
 
 
+def shared_target_bytes(uncompressed: Fraction | int, images: int, ratio: float) -> int:
+    """Bytes of several images together, each of so many uncompressed bytes: ``floor(images * uncompressed / ratio)``.
+
+    Raises
+    ------
+    InvalidRatioError
+        As `target_bytes` for each image alone.
+    """
+    target_bytes(uncompressed, ratio)
+    return math.floor(images * uncompressed / exact_ratio(ratio))
+
+
 def ratio_of(uncompressed: Fraction | int, compressed: int) -> float:
     """Compression ratio of a codestream of `compressed` bytes."""
     return float(Fraction(uncompressed) / compressed)

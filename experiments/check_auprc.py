@@ -90,7 +90,7 @@ def run(config: CheckConfig) -> dict[Scenario, dict[str, float]]:
             sums[trial.scenario][name] += found[name]
 
     with ResumableCsv(config.out / "auprc.csv", (*KEY, *OUTCOMES), 1) as table:
-        for row in table.rows:
+        for row in table.rows():
             if trial := wanted.pop(tuple(row[name] for name in KEY), None):
                 add(trial, {name: float(row[name]) for name in OUTCOMES})
         left = list(wanted.values())

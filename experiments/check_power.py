@@ -79,7 +79,7 @@ def simulated(config: CheckConfig) -> tuple[Counter[Scenario], int]:
     wanted = {_key(trial): trial for trial in trials}
     passed: Counter[Scenario] = Counter()
     with ResumableCsv(config.out / "trials.csv", (*KEY, "verdict"), 1) as table:
-        for row in table.rows:
+        for row in table.rows():
             if trial := wanted.pop(tuple(row[name] for name in KEY), None):
                 passed[trial.scenario] += int(row["verdict"])
         left = list(wanted.values())

@@ -112,7 +112,7 @@ def run(part: Part, config: CheckConfig) -> tuple[dict[Key, Counter[str]], dict[
         done[trial.scenario, trial.margins] += 1
 
     with ResumableCsv(config.out / part.table, (*KEY, *part.outcomes), 1) as table:
-        for row in table.rows:
+        for row in table.rows():
             if trial := wanted.pop(tuple(row[name] for name in KEY), None):
                 add(trial, Counter({name: int(row[name]) for name in part.outcomes}))
         left = list(wanted.values())

@@ -1,5 +1,6 @@
 """DICOM files for the tests, written by pydicom."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+
+from mammo_jax.compression.encapsulation import EncapsulatedFrames
 
 SECRETS = {
     "PatientName": "Geheim^Gerda",
@@ -63,3 +66,12 @@ def encapsulated(instance: Dataset, syntax: str, codestream: bytes) -> Dataset:
     instance.PixelData = encapsulate([codestream])
     instance["PixelData"].VR = "OB"
     return instance
+
+
+def frames_in_memory(codestreams: Iterable[bytes]) -> EncapsulatedFrames:
+    """Codestreams as `compressed_instance` takes them."""
+    codestreams = list(codestreams)
+    frames = EncapsulatedFrames(len(codestreams))
+    for codestream in codestreams:
+        frames.add(codestream)
+    return frames

@@ -58,6 +58,8 @@ class CodedBlocks:
         int32 [n]: M_b, how many of the most significant planes are zero, and the number of passes coded.
     complete : numpy.ndarray
         bool [n]: all bit-planes are coded.
+    stop_slopes : numpy.ndarray
+        float64 [n]: predicted slope below which passes were left out.
     lengths : numpy.ndarray
         int32 [n, m]: least bytes from which the first passes decode.
     gains : numpy.ndarray
@@ -82,6 +84,7 @@ class CodedBlocks:
         self.planes = np.concatenate([band.planes.ravel() for band in subbands])[places]
         self.zero_planes = self.bit_planes - self.planes
         self.passes, self.complete = np.zeros(count, np.int32), np.zeros(count, np.bool_)
+        self.stop_slopes = np.zeros(count, np.float64)
         self.lengths, self.ends = np.empty(per_pass, np.int32), np.empty(per_pass, np.int32)
         self.gains, self.registers = np.empty(per_pass, np.float64), np.empty(per_pass, np.int64)
         self.codewords, self.offsets = np.empty(0, np.uint8), np.zeros(count, np.int64)
@@ -104,6 +107,7 @@ class CodedBlocks:
             )  # fmt: skip
 
         added = workers.map(run, self._tasks(members))
+        self.stop_slopes[members] = stop_slope
         self.offsets[members] = self.codewords.size + np.cumsum(sizes[members]) - sizes[members]
         self.codewords = np.concatenate([self.codewords, *added])
 
@@ -112,7 +116,7 @@ class CodedBlocks:
         count = len(self.subband) - first
         theirs = len(other.subband) - count
         passes = min(self.lengths.shape[1], other.lengths.shape[1])
-        for name in ("passes", "complete", "offsets"):
+        for name in ("passes", "complete", "stop_slopes", "offsets"):
             getattr(self, name)[first:] = getattr(other, name)[theirs:]
         for name in ("lengths", "gains", "registers", "ends"):
             getattr(self, name)[first:, :passes] = getattr(other, name)[theirs:, :passes]

@@ -79,6 +79,18 @@ class RateControl:
         """Slope of the first truncation point that does not fit; 0 where all fit."""
         return self._slope_after(self._points_that_fit(packet_bytes, self._plan(self._initial_state(), 0)))
 
+    def bytes_down_to(self, slopes: np.ndarray) -> np.ndarray:
+        """int64: bytes of all packets of a single layer with all truncation points that are at least so steep."""
+        plan = self._plan(self._initial_state(), 0)
+        sizes = np.empty(len(slopes), np.int64)
+        measured = -1
+        for place, points in enumerate(np.searchsorted(-self.point_slope, -np.asarray(slopes), side="right")):
+            if points != measured:
+                _take_points(points, self.point_block, self.point_passes, self.blocks.lengths, plan)
+                measured = points
+            sizes[place] = bytes_of_layer(plan)
+        return np.maximum.accumulate(sizes)
+
     def _slope_after(self, points: int) -> float:
         return float(self.point_slope[points]) if points < len(self.point_slope) else 0.0
 

@@ -48,10 +48,10 @@ def compress_files(plan: CompressionPlan, listing: Listing, workers: int, limits
     remove_stale_temporaries(plan.out)
     left_out = list(listing.left_out)
     with ResumableCsv(plan.out / "sizes.csv", COLUMNS, plan.rows_per_file) as table:
-        outdated = _outdated_ids(plan, listing.files, table.rows) | {file.image_id for file in left_out}
+        versions = {row["image_id"]: row.get("input_version") for row in table.rows()}
+        outdated = _outdated_ids(plan, listing.files, versions) | {file.image_id for file in left_out}
         table.keep(lambda row: row["image_id"] not in outdated)
-        done = {row["image_id"] for row in table.rows}
-        remaining = [file for file in listing.files if file.image_id not in done]
+        remaining = [file for file in listing.files if file.image_id not in versions or file.image_id in outdated]
         try:
             left_out += _compress_each(plan, remaining, table, workers, limits, len(listing.files))
         finally:
@@ -91,9 +91,8 @@ def _write_left_out(plan: CompressionPlan, left_out: list[LeftOut]) -> None:
         writer.writerows((file.image_id, file.name, file.reason) for file in left_out)
 
 
-def _outdated_ids(plan: CompressionPlan, files: list[InputFile], rows: list[dict[str, str]]) -> set[str]:
+def _outdated_ids(plan: CompressionPlan, files: list[InputFile], versions: dict[str, str | None]) -> set[str]:
     """Ids of files with rows of an older version, or with rows but without some of their results."""
-    versions = {row["image_id"]: row.get("input_version") for row in rows}
     return {
         file.image_id
         for file in files

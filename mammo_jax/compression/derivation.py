@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from pydicom import Dataset, uid
 from pydicom.sr.codedict import codes
@@ -26,9 +25,7 @@ _FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroup
 MAX_LONG_STRING = 64  # characters of an LO, PS3.5 6.2
 
 
-def mark_as_derived(
-    instance: Dataset, old_syntax: str, codestreams: Sequence[bytes], syntax: Syntax, ratio: float
-) -> None:
+def mark_as_derived(instance: Dataset, old_syntax: str, digest: str, syntax: Syntax, ratio: float) -> None:
     """Set the attributes of an object derived by lossy compression, in place.
 
     Its UID comes from the old UID and the codestreams, so that every run gives the same one. It references its
@@ -40,7 +37,8 @@ def mark_as_derived(
         A copy of the predecessor.
     old_syntax : str
         UID of its transfer syntax.
-    codestreams : sequence of bytes
+    digest : str
+        Hash of the codestreams.
     syntax : Syntax
         Of the codestreams.
     ratio : float
@@ -50,7 +48,6 @@ def mark_as_derived(
     predecessor = _reference(instance, lossy_before)
     if predecessor is not None:
         instance.SourceImageSequence = [*(instance.get("SourceImageSequence") or []), predecessor]
-    digest = hashlib.sha256(b"".join(codestreams)).hexdigest()
     instance.SOPInstanceUID = derived_uid(f"{instance.SOPInstanceUID} {digest}")
     instance.file_meta.MediaStorageSOPInstanceUID = instance.SOPInstanceUID
     _set_image_type(instance)

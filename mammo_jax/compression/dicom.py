@@ -5,20 +5,19 @@ from __future__ import annotations
 import copy
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmwrite, uid
 from pydicom.config import disable_value_validation
 from pydicom.dataset import validate_file_meta
-from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.valuerep import AMBIGUOUS_VR
 
 from mammo_jax.compression.derivation import mark_as_derived, move_to_new_series
+from mammo_jax.compression.encapsulation import EncapsulatedFrames
 from mammo_jax.compression.icons import make_icons_native
 from mammo_jax.compression.lossy_history import lossy_method, record_earlier_steps
 from mammo_jax.compression.overlays import NATIVE, groups_in_pixels
@@ -27,9 +26,7 @@ from mammo_jax.files import atomic_path
 from mammo_jax.sources.mammogram import SourceError
 
 _TAG_OF_ERROR = re.compile(r"With tag \(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
-OFFSET_TABLE = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 PRIVATE_META = ("PrivateInformationCreatorUID", "PrivateInformation")
-MAX_BASIC_OFFSET = 2**32 - 1
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}  # bytes of the values that pydicom keeps as they lie in the file
 
 
@@ -46,6 +43,8 @@ def _damaged_elements() -> Iterator[None]:
     except (SourceError, MemoryError):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's
         tag = _TAG_OF_ERROR.match(str(error))
         element = f"the element ({tag[1]},{tag[2]})" if tag else "an element"
         raise SourceError(
@@ -56,7 +55,7 @@ def _damaged_elements() -> Iterator[None]:
 @_damaged_elements()
 def compressed_instance(
     instance: Dataset,
-    codestreams: Sequence[bytes],
+    frames: EncapsulatedFrames,
     *,
     syntax: SyntaxName,
     ratio: float,
@@ -72,8 +71,8 @@ def compressed_instance(
     ----------
     instance : pydicom.Dataset
         As from `mammo_jax.sources.dicom.read_instance`.
-    codestreams : sequence of bytes
-        Of the object's own pixels. A byte that pads a fragment to an even length lies outside.
+    frames : EncapsulatedFrames
+        Codestreams of the object's own pixels. They have to stay open until the copy is written.
     syntax : SyntaxName
         Theirs.
     ratio : float
@@ -104,12 +103,12 @@ def compressed_instance(
     make_icons_native(compressed, old_syntax)
     _choose_representations(compressed)
     if syntax != LOSSLESS:
-        mark_as_derived(compressed, old_syntax, codestreams, SYNTAXES[syntax], ratio)
+        mark_as_derived(compressed, old_syntax, frames.sha256, SYNTAXES[syntax], ratio)
         if new_series is not None:
             move_to_new_series(compressed, new_series)
     elif lossy_method(instance, old_syntax) is not None:
         record_earlier_steps(compressed, old_syntax)  # which the new syntax shows no more
-    _set_pixel_data(compressed, codestreams)
+    frames.put_into(compressed)
     return compressed
 
 
@@ -122,22 +121,6 @@ def _set_file_meta(instance: Dataset, syntax: uid.UID) -> None:
     meta.MediaStorageSOPInstanceUID = instance.SOPInstanceUID
 
 
-def _set_pixel_data(instance: Dataset, codestreams: Sequence[bytes]) -> None:
-    """Encapsulate the frames, with the kind of offset table that there was, or that their size needs (PS3.5 A.4)."""
-    frames = list(codestreams)
-    had_extended = OFFSET_TABLE[0] in instance
-    for keyword in OFFSET_TABLE:
-        instance.pop(keyword, None)
-    if had_extended or sum(len(frame) + 10 for frame in frames) > MAX_BASIC_OFFSET:
-        instance.PixelData, instance.ExtendedOffsetTable, instance.ExtendedOffsetTableLengths = encapsulate_extended(
-            frames
-        )
-    else:
-        instance.PixelData = encapsulate(frames)
-    instance["PixelData"].VR = "OB"
-    instance["PixelData"].is_undefined_length = True
-
-
 def write_instance(path: Path, instance: Dataset) -> None:
     """Write a DICOM file, complete or not at all.
 
@@ -146,16 +129,13 @@ def write_instance(path: Path, instance: Dataset) -> None:
     SourceError
         An element is damaged. Errors of the disk are OSErrors.
     """
-    contents = BytesIO()
-    with _damaged_elements():
+    with atomic_path(path) as temporary, _damaged_elements():
         meta = instance.file_meta
         meta.FileMetaInformationGroupLength = 0  # pydicom replaces a value that is there
         validate_file_meta(meta, enforce_standard=True)
         instance.preamble = instance.preamble or bytes(128)
         # Every compressed syntax is explicit and little-endian (PS3.5 A.4); pydicom does not know all of them.
-        dcmwrite(contents, instance, force_encoding=True, implicit_vr=False, little_endian=True)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(contents.getbuffer())
+        dcmwrite(temporary, instance, force_encoding=True, implicit_vr=False, little_endian=True)
 
 
 def check_convertible(instance: Dataset) -> None:

@@ -1,19 +1,25 @@
-"""The frames of one object, compressed one after the other: each has the exact ratio, and the table one row for all."""
+"""The frames of one object, compressed one after the other: each has the exact ratio, or all together have it.
+
+The table has one row for all.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import codec
-from codec.ratio import bits_per_pixel, image_bytes, ratio_of, target_bytes
+from codec.ratio import bits_per_pixel, image_bytes, ratio_for_target, ratio_of, target_bytes
+from mammo_jax.compression.encapsulation import EncapsulatedFrames
 from mammo_jax.compression.image_quality import psnr
 from mammo_jax.compression.ladder import codec_ladder
+from mammo_jax.compression.padding_range import DecodedPadding, WidenedRange
 from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.compression.syntaxes import SYNTAXES
 
@@ -28,46 +34,96 @@ class CompressedFrames:
     ----------
     folder : Path
         Of the result.
-    codestreams : list of bytes
+    codestreams : EncapsulatedFrames
     rows : list of dict
         Their rows in the table of sizes, one for each layer, without what depends on the file.
+    padding : WidenedRange or None
+        Padding values after lossy compression, where there were any before.
     """
 
     folder: Path
-    codestreams: list[bytes]
+    codestreams: EncapsulatedFrames
     rows: list[dict[str, Any]]
+    padding: WidenedRange | None
 
 
-def compress_frames(plan: CompressionPlan, frames: Iterable[np.ndarray], bits: int) -> list[CompressedFrames]:
-    """Compress the frames of a file to each ratio of the plan.
+class _OfFrame(NamedTuple):
+    """One result of a frame: its codestream, its rows, one for each layer, and the pixels that it decodes to."""
 
-    Only one frame's pixels are in memory at a time, and the codestreams of all.
+    folder: Path
+    codestream: bytes
+    rows: list[dict[str, Any]]
+    decoded: np.ndarray
+
+
+@contextmanager
+def compressed_frames(
+    plan: CompressionPlan, frames: Sequence[np.ndarray], bits: int, padding: tuple[int, int] | None = None
+) -> Iterator[list[CompressedFrames]]:
+    """Compress the frames of a file to each ratio of the plan; the results last as long as the context.
+
+    Only one frame's pixels are in memory at a time. The codestreams of several frames are in temporary files in the
+    folder of the results.
 
     Parameters
     ----------
     plan : CompressionPlan
-    frames : iterable of uint8 or uint16 arrays [rows, columns]
+    frames : sequence of uint8 or uint16 arrays [rows, columns]
         All of one shape.
     bits : int
         Bits stored.
+    padding : (int, int) or None
+        Smallest and largest value of padding pixels.
 
     Raises
     ------
     codec.CodecError
         A frame cannot be compressed to one of the ratios.
     """
-    codestreams: dict[Path, list[bytes]] = {}
-    rows: dict[Path, list[list[dict[str, Any]]]] = {}
-    for pixels in frames:
-        for folder, codestream, of_frame in (_in_layers if plan.layers or plan.lossless else _one_by_one)(
-            plan, pixels, bits
-        ):
-            codestreams.setdefault(folder, []).append(codestream)
-            rows.setdefault(folder, []).append(of_frame)
-    return [
-        CompressedFrames(folder, codestreams[folder], [_of_all(layer) for layer in zip(*rows[folder], strict=True)])
-        for folder in codestreams
-    ]
+    rows: dict[Path, list[list[dict[str, Any]]]] = {folder: [] for folder in plan.folders.values()}
+    with ExitStack() as files:
+        codestreams = {
+            folder: files.enter_context(EncapsulatedFrames(len(frames), _room(plan) if len(frames) > 1 else None))
+            for folder in rows
+        }
+        counts = {folder: DecodedPadding(padding, bits) for folder in rows if padding and not plan.lossless}
+        for number, ratios in enumerate(_ratios_of_frames(plan, frames, bits)):
+            pixels = frames[number]
+            for folder, codestream, layers, decoded in _of_one(plan, pixels, bits, ratios):
+                codestreams[folder].add(codestream)
+                rows[folder].append(layers)
+                if folder in counts:
+                    counts[folder].add(pixels, decoded)
+        yield [
+            CompressedFrames(
+                folder,
+                codestreams[folder],
+                [_of_all(layer) for layer in zip(*rows[folder], strict=True)],
+                counts[folder].widened() if folder in counts else None,
+            )
+            for folder in rows
+        ]
+
+
+def _room(plan: CompressionPlan) -> Path:
+    plan.out.mkdir(parents=True, exist_ok=True)
+    return plan.out
+
+
+def _ratios_of_frames(plan: CompressionPlan, frames: Sequence[np.ndarray], bits: int) -> Iterator[tuple[float, ...]]:
+    """The ratios to which each frame is compressed: those of the plan, or others with which all frames have them."""
+    if plan.per == "frame" or len(frames) == 1:
+        yield from [plan.ratios] * len(frames)
+        return
+    uncompressed = image_bytes(frames[0], bits, plan.reference)
+    divided = codec.divide_bytes(frames, plan.ratios, bits_stored=bits, reference=plan.reference)
+    for sizes in zip(*divided, strict=True):
+        yield tuple(ratio_for_target(uncompressed, size) for size in sizes)
+
+
+def _of_one(plan: CompressionPlan, pixels: np.ndarray, bits: int, ratios: tuple[float, ...]) -> Iterator[_OfFrame]:
+    """The results of one frame."""
+    return _in_layers(plan, pixels, bits) if plan.layers or plan.lossless else _one_by_one(plan, pixels, bits, ratios)
 
 
 def _of_all(frames: tuple[dict[str, Any], ...]) -> dict[str, Any]:
@@ -89,42 +145,38 @@ def _of_all(frames: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     }
 
 
-def _one_by_one(
-    plan: CompressionPlan, pixels: np.ndarray, bits: int
-) -> Iterator[tuple[Path, bytes, list[dict[str, Any]]]]:
+def _one_by_one(plan: CompressionPlan, pixels: np.ndarray, bits: int, ratios: tuple[float, ...]) -> Iterator[_OfFrame]:
     ladder = codec_ladder(
         SYNTAXES[plan.syntax].codec,
         pixels,
-        plan.ratios,
+        ratios,
         bits_stored=bits,
         reference=plan.reference,
         tolerance=0,
     )
-    for encoded in ladder:
+    for ratio, encoded in zip(plan.ratios, ladder, strict=True):
         assert encoded.reconstruction is not None  # ladders always return one
         row = _row(pixels, bits, len(encoded.codestream), encoded.reconstruction) | {
-            "ratio": encoded.ratio,
+            "ratio": ratio,
             "target_bytes": encoded.target_bytes,
             "bytes_below_target": encoded.target_bytes - len(encoded.codestream),
             "header_bytes": encoded.header_bytes,
             "padding_bytes": encoded.padding_bytes,
         }
-        yield plan.folders[encoded.ratio], encoded.codestream, [row]
+        yield _OfFrame(plan.folders[ratio], encoded.codestream, [row], encoded.reconstruction)
 
 
-def _in_layers(
-    plan: CompressionPlan, pixels: np.ndarray, bits: int
-) -> Iterator[tuple[Path, bytes, list[dict[str, Any]]]]:
+def _in_layers(plan: CompressionPlan, pixels: np.ndarray, bits: int) -> Iterator[_OfFrame]:
     encoded = codec.encode_layers(
         pixels, plan.ratios, bits_stored=bits, reference=plan.reference, lossless=plan.lossless
     )
     rows = []
     for number, size in enumerate(encoded.layer_bytes, 1):
-        decoded = codec.decode(encoded.codestream, layers=number, max_pixels=pixels.size)
+        decoded = codec.decode(encoded.codestream, layers=number, max_pixels=pixels.size).astype(pixels.dtype)
         ratio = encoded.ratios[number - 1] if number <= len(encoded.ratios) else None
         target = None if ratio is None else target_bytes(image_bytes(pixels, bits, plan.reference), ratio)
         rows.append(
-            _row(pixels, bits, size, decoded.astype(pixels.dtype))
+            _row(pixels, bits, size, decoded)
             | {
                 "ratio": "" if ratio is None else ratio,
                 "target_bytes": "" if target is None else target,
@@ -134,7 +186,7 @@ def _in_layers(
                 "padding_bytes": encoded.padding_bytes[number - 1],
             }
         )
-    yield plan.folders[None], encoded.codestream, rows
+    yield _OfFrame(plan.folders[None], encoded.codestream, rows, decoded)
 
 
 def _row(pixels: np.ndarray, bits: int, size: int, decoded: np.ndarray) -> dict[str, Any]:

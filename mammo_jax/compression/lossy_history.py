@@ -10,11 +10,15 @@ from pydicom import Dataset, uid
 from pydicom.multival import MultiValue
 
 from mammo_jax.sources.dicom import LOSSY_COMPRESSED
-from mammo_jax.sources.dicom_frames import JPEG_XL
+from mammo_jax.sources.dicom_frames import JPEG_XL, JPEG_XL_RECOMPRESSION
 
 NOT_COMPRESSED = "00"
 MAX_DESCRIPTION = 1024  # characters of an ST, PS3.5 6.2
-_ALWAYS_LOSSY = {uid.JPEGBaseline8Bit: "ISO_10918_1", uid.JPEGExtended12Bit: "ISO_10918_1"}
+_ALWAYS_LOSSY = {
+    uid.JPEGBaseline8Bit: "ISO_10918_1",
+    uid.JPEGExtended12Bit: "ISO_10918_1",
+    JPEG_XL_RECOMPRESSION: "ISO_10918_1",  # the loss is that of the JPEG in it, whose bits it preserves: PS3.5 8.2.15
+}
 _LOSSY_UNLESS_SAID = {
     uid.JPEGLSNearLossless: "ISO_14495_1",
     uid.JPEG2000: "ISO_15444_1",

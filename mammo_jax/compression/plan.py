@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from codec.ratio import exact_ratio
 from mammo_jax.compression.ladder import CompressionError
@@ -12,6 +13,7 @@ from mammo_jax.ratios import split_name
 from mammo_jax.sources.identifiers import keyed_hash
 
 MAX_BITS = 16
+Per = Literal["frame", "object"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class CompressionPlan:
         codestream, whose first layers are the ratios.
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed size counts.
+    per : {"frame", "object"}
+        What has exactly the ratio: each frame of an object, or all of them together, with one slope in all frames.
     bits_stored : int or None
         Of 16-bit PNG and TIFF files, which do not say; None infers them from the largest pixel of each.
     jp2 : bool
@@ -52,6 +56,7 @@ class CompressionPlan:
     layers: bool = False
     syntax: SyntaxName = "j2k"
     reference: str = "allocated"
+    per: Per = "frame"
     bits_stored: int | None = None
     jp2: bool = False
     drop_private: bool = False
@@ -72,6 +77,8 @@ class CompressionPlan:
             raise CompressionError(f"syntax: {LOSSLESS} files with ratios in them too need --layers")
         if not SYNTAXES[self.syntax].exact and (self.layers or self.jp2):
             raise CompressionError(f"syntax: --layers and --jp2 are of JPEG 2000, and {self.syntax} has neither")
+        if self.per == "object" and (self.layers or not SYNTAXES[self.syntax].exact or self.lossless):
+            raise CompressionError("per: one ratio of all frames together is of --syntax j2k without --layers")
         if self.new_series and self.lossless:
             raise CompressionError(
                 "new_series: lossless files are the same objects as before, and stay in their series"
@@ -109,7 +116,8 @@ class CompressionPlan:
             return None
         of = "" if self.reference == "allocated" else f" of bits {self.reference}"
         layers = f" in {len(self.ratios)} layers" if self.layers else ""
-        return f"{SYNTAXES[self.syntax].title} CR {ratio:g}{of}{layers}"
+        together = " per object" if self.per == "object" else ""
+        return f"{SYNTAXES[self.syntax].title} CR {ratio:g}{of}{layers}{together}"
 
     @property
     def rows_per_file(self) -> int:

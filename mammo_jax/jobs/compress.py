@@ -26,7 +26,7 @@ import tyro
 from mammo_jax.compression.batch import compress_files
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import list_files
-from mammo_jax.compression.plan import CompressionPlan
+from mammo_jax.compression.plan import CompressionPlan, Per
 from mammo_jax.compression.syntaxes import SyntaxName
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
@@ -53,6 +53,9 @@ class CompressConfig:
         Files of j2k-lossless give every pixel back, of whatever size; with --layers, the ratios are their first layers.
     reference : {"allocated", "stored"}
         Which bits of a pixel the uncompressed bytes count.
+    per : {"frame", "object"}
+        Which has exactly the ratio: each frame of a DICOM object, or all together. "object" gives the more bytes to a
+        frame the more they better it.
     bits_stored : int or None
         Significant bits of 16-bit PNG and TIFF files; None infers them from the largest pixel of each.
     jp2 : bool
@@ -87,6 +90,7 @@ class CompressConfig:
     layers: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     syntax: SyntaxName = "j2k"
     reference: Literal["allocated", "stored"] = "allocated"
+    per: Per = "frame"
     bits_stored: int | None = None
     jp2: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     drop_private: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -120,6 +124,7 @@ def compress(config: CompressConfig, _flags: Sequence[str]) -> None:
         layers=config.layers,
         syntax=config.syntax,
         reference=config.reference,
+        per=config.per,
         bits_stored=config.bits_stored,
         jp2=config.jp2,
         drop_private=config.drop_private,

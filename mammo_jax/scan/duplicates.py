@@ -79,7 +79,7 @@ def _whole_digests(plan: ScanPlan, files: Sequence[ScannedFile], candidates: set
     with ResumableCsv(plan.out / "digests.csv", _DIGEST_COLUMNS, 1) as table:
         versions = {image_id: file.version for image_id, file in wanted.items()}
         table.keep(lambda row: bool(row["digest"]) and versions.get(row["image_id"]) == row["input_version"])
-        digests = {row["image_id"]: row["digest"] for row in table.rows}
+        digests = {row["image_id"]: row["digest"] for row in table.rows()}
         remaining = [file for file in wanted.values() if file.image_id not in digests]
         if not remaining:
             return digests

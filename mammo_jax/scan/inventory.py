@@ -83,8 +83,7 @@ def scan_files(plan: ScanPlan, workers: int) -> list[ScannedFile]:
     current = {file.image_id: (file.version, plan.check) for file in files}
     with ResumableCsv(plan.table, COLUMNS, 1) as table:
         table.keep(lambda row: current.get(row["image_id"]) == (row["input_version"], row["checked"]))
-        done = {row["image_id"] for row in table.rows}
-        table.rows = []  # of a large archive they take much memory
+        done = {row["image_id"] for row in table.rows()}
         remaining = [file for file in files if file.image_id not in done]
         with tqdm(total=len(files), initial=len(done), desc="scanning", unit="file") as bar:
             for rows in _describe_all(plan, remaining, workers):

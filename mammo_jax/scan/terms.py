@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pydicom import uid
+from mammo_jax.sources.dicom_header import standard_name
 
 OTHER = "another"
 MODALITIES = (
@@ -51,4 +51,4 @@ def vendor(manufacturer: object) -> str:
 def uid_name(value: object) -> str:
     """Return the standard's name of a UID, "" for none, and "another" for anything else."""
     text = str(value or "").strip()
-    return uid.UID(text).name if text in uid.UID_dictionary else term(text, ())
+    return standard_name(text) or term(text, ())

@@ -39,6 +39,11 @@ ELEMENTS = [
 ]  # fmt: skip
 _DEFERRED = 2**16  # larger elements are read from the file when they are needed
 _UID = re.compile(r"[0-9.]{1,64}")
+_NEWER_NAMES = {  # that pydicom does not have yet
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+}
 # PS3.3 C.7.6.3.1.2, the retired ones too.
 _PHOTOMETRIC_TERMS = {
     "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "XYB", "YBR_FULL", "YBR_FULL_422",
@@ -194,14 +199,17 @@ def _check_is_image(path: Path, header: Dataset) -> None:
         raise SourceError(f"{path}: PixelData is missing (SOP class {name}); export it again")
 
 
+def standard_name(text: str) -> str | None:
+    """Return the name of a UID in PS3.6 table A-1, or None for any other text."""
+    return uid.UID(text).name if text in uid.UID_dictionary else _NEWER_NAMES.get(text)
+
+
 def shown_uid(value: object) -> str:
     """Return the name of a UID of the standard, another UID itself, and no text that is none."""
     if not value:
         return "missing"
     text = str(value)
-    if text in uid.UID_dictionary:
-        return uid.UID(text).name
-    return text if _UID.fullmatch(text) else "(no valid UID)"
+    return standard_name(text) or (text if _UID.fullmatch(text) else "(no valid UID)")
 
 
 def _shown(element: str, value: object) -> str:

@@ -32,21 +32,34 @@ def frame_choices(paths: Iterable[Path], frames: FramesOption) -> list[list[Fram
     SourceError
         Some files are for presentation and others for processing: their grey levels have different meanings.
     """
+    return [
+        list(range(facts.frames))
+        if frames == "all" and facts.frames > 1
+        else ["central" if frames == "all" else frames]
+        for facts in _facts_of_one_intent(paths)
+    ]
+
+
+def check_intents(paths: Iterable[Path]) -> None:
+    """Raise SourceError where some files are for presentation and others for processing, by headers alone."""
+    _facts_of_one_intent(paths)
+
+
+def _facts_of_one_intent(paths: Iterable[Path]) -> list[SeriesFacts]:
     first: dict[str, Path] = {}
-    choices: list[list[FrameChoice]] = []
+    all_facts = []
     for path in paths:
         facts = _facts(path)
         if facts.intent is not None:
             first.setdefault(facts.intent, path)
-        several = frames == "all" and facts.frames > 1
-        choices.append(list(range(facts.frames)) if several else ["central" if frames == "all" else frames])
+        all_facts.append(facts)
     if len(first) > 1:
         (one, path), (other, other_path) = first.items()
         raise SourceError(
             f"{path} is {one}, and {other_path} is {other} (PresentationIntentType): their grey levels cannot be "
-            "compared; keep the rows of one kind"
+            "compared; keep the files of one kind"
         )
-    return choices
+    return all_facts
 
 
 def _facts(path: Path) -> SeriesFacts:

@@ -5,7 +5,7 @@ import struct
 import imagecodecs
 import numpy as np
 import pytest
-from dicom_files import SECRETS, dataset, encapsulated, write
+from dicom_files import SECRETS, dataset, encapsulated, frames_in_memory, write
 from pydicom import Dataset, dcmread, uid
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.sequence import Sequence
@@ -25,7 +25,7 @@ def compressed(tmp_path, original, ratio=20.0, lossless=False, **settings):
     encoded = codec.encode(pixels, ratio, bits_stored=int(instance.BitsStored))
     syntax = "j2k-lossless" if lossless else "j2k"
     result = compressed_instance(
-        instance, [encoded.codestream], syntax=syntax, ratio=encoded.ratio_allocated, **settings
+        instance, frames_in_memory([encoded.codestream]), syntax=syntax, ratio=encoded.ratio_allocated, **settings
     )
     write_instance(tmp_path / "after.dcm", result)
     return original, dcmread(tmp_path / "after.dcm"), encoded.codestream
@@ -104,7 +104,7 @@ def test_a_new_uid_is_the_same_in_every_run_and_another_for_every_codestream(tmp
     instance, (pixels,) = read_instance(write(tmp_path / "before.dcm", dataset(PIXELS)))
     layered = codec.encode_layers(pixels, (20, 40), bits_stored=12)
     assert len(layered.codestream) == len(codec.encode(pixels, 20, bits_stored=12).codestream)
-    another = compressed_instance(instance, [layered.codestream], syntax="j2k", ratio=20.0)
+    another = compressed_instance(instance, frames_in_memory([layered.codestream]), syntax="j2k", ratio=20.0)
     assert another.SOPInstanceUID not in uids
 
 
@@ -197,7 +197,7 @@ def test_an_object_without_its_uids_is_refused_by_name(tmp_path, keyword, syntax
     delattr(instance, keyword)
     codestream = codec.encode(pixels, 20, bits_stored=12).codestream
     with pytest.raises(SourceError, match=f"{keyword} is missing"):
-        compressed_instance(instance, [codestream], syntax=syntax, ratio=20.0)
+        compressed_instance(instance, frames_in_memory([codestream]), syntax=syntax, ratio=20.0)
 
 
 def test_a_damaged_element_is_one_error_that_quotes_nothing(tmp_path):
@@ -208,7 +208,9 @@ def test_a_damaged_element_is_one_error_that_quotes_nothing(tmp_path):
     instance, (pixels,) = read_instance(tmp_path / "a.dcm")
     codestream = codec.encode(pixels, 20, bits_stored=12).codestream
     with pytest.raises(SourceError, match=r"the element \(0018,9073\) is damaged") as raised:
-        write_instance(tmp_path / "b.dcm", compressed_instance(instance, [codestream], syntax="j2k", ratio=20.0))
+        write_instance(
+            tmp_path / "b.dcm", compressed_instance(instance, frames_in_memory([codestream]), syntax="j2k", ratio=20.0)
+        )
     assert "Gerda" not in str(raised.value)
     assert not (tmp_path / "b.dcm").exists()
 
@@ -220,7 +222,7 @@ def test_the_small_files_that_failed_once(shared_data, tmp_path):
             instance, frames = read_instance(path)
             bits = int(instance.BitsStored)
             codestreams = [codec.encode(pixels, 20, bits_stored=bits).codestream for pixels in frames]
-            after = compressed_instance(instance, codestreams, syntax="j2k", ratio=20.0)
+            after = compressed_instance(instance, frames_in_memory(codestreams), syntax="j2k", ratio=20.0)
             write_instance(tmp_path / path.name, after)
             assert dcmread(tmp_path / path.name).pixel_array.shape == np.squeeze(list(frames)).shape
         except SourceError as error:

@@ -7,7 +7,7 @@ import subprocess
 import imagecodecs
 import numpy as np
 import pytest
-from dicom_files import dataset, encapsulated, write
+from dicom_files import dataset, encapsulated, frames_in_memory, write
 from pydicom import Dataset, dcmread, uid
 from pydicom.encaps import parse_basic_offsets
 from pydicom.sequence import Sequence
@@ -15,9 +15,11 @@ from pydicom.sequence import Sequence
 import codec
 from mammo_jax.compression.dicom import compressed_instance, write_instance
 from mammo_jax.compression.files import InputFile, compress_file
+from mammo_jax.compression.lossy_history import record_earlier_steps
 from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.dicom import read_instance
+from mammo_jax.sources.dicom_frames import JPEG_XL_RECOMPRESSION
 
 y, x = np.mgrid[:61, :83]
 PIXELS = (2000 + 1500 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint16)
@@ -33,7 +35,7 @@ def compressed(tmp_path, original, syntax="j2k", **settings):
         codestream = codec.encode_lossless(pixels, bits_stored=bits).codestream
     else:
         codestream = codec.encode(pixels, 20.0, bits_stored=bits).codestream
-    result = compressed_instance(instance, [codestream], syntax=syntax, ratio=20.0, **settings)
+    result = compressed_instance(instance, frames_in_memory([codestream]), syntax=syntax, ratio=20.0, **settings)
     write_instance(tmp_path / "after.dcm", result)
     return dcmread(tmp_path / "after.dcm")
 
@@ -88,6 +90,12 @@ def test_a_syntax_that_may_be_lossless_is_lossy_unless_said_otherwise(tmp_path):
         after = compressed(tmp_path, original)
         assert ("earlier lossy compression" in after.DerivationDescription) is lossy
         assert ("PurposeOfReferenceCodeSequence" in after.SourceImageSequence[0]) is not lossy
+
+
+def test_jpeg_in_jpeg_xl_is_lossy_by_the_jpeg(tmp_path):
+    original = dataset(EIGHT_BITS, bits_stored=8, LossyImageCompression="00", LossyImageCompressionRatio="8")
+    assert record_earlier_steps(original, JPEG_XL_RECOMPRESSION)
+    assert (original.LossyImageCompression, *steps(original)) == ("01", [8], ["ISO_10918_1"])
 
 
 def test_a_lossless_copy_of_a_lossy_file_says_that_it_was(tmp_path):
@@ -170,22 +178,26 @@ def test_the_kind_of_offset_table_stays(tmp_path):
     original.ExtendedOffsetTable, original.ExtendedOffsetTableLengths = struct.pack("<Q", 9), struct.pack("<Q", 9)
     instance, _ = read_instance(write(tmp_path / "before.dcm", original))
     frames = [codestream, codestream + b"\xff", codestream]
+    length = 8 + len(codestream) + len(codestream) % 2
+    offsets = [0, length, length + 8 + len(frames[1]) + len(frames[1]) % 2]
     for had, basic in ((True, []), (False, None)):
         if not had:
             del instance.ExtendedOffsetTable
-        result = compressed_instance(instance, frames, syntax="j2k-lossless", ratio=2.0)
+        result = compressed_instance(instance, frames_in_memory(frames), syntax="j2k-lossless", ratio=2.0)
         if basic is None:
-            assert len(parse_basic_offsets(result.PixelData)) == 3
+            assert parse_basic_offsets(result.PixelData.read()) == offsets
             assert "ExtendedOffsetTableLengths" not in result
             continue
-        assert parse_basic_offsets(result.PixelData) == basic
+        pixel_data = result.PixelData.read()
+        assert parse_basic_offsets(pixel_data) == basic
+        assert list(struct.unpack("<3Q", result.ExtendedOffsetTable)) == offsets
         for offset, length, frame in zip(
-            struct.unpack("<3Q", result.ExtendedOffsetTable),
+            offsets,
             struct.unpack("<3Q", result.ExtendedOffsetTableLengths),
             frames,
             strict=True,
         ):
-            item = result.PixelData[8 + offset :]  # after the empty basic table
+            item = pixel_data[8 + offset :]  # after the empty basic table
             assert item[:8] == struct.pack("<HHI", 0xFFFE, 0xE000, length)
             assert item[8 : 8 + length] == frame + b"\0" * (len(frame) % 2)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from dicom_files import frames_in_memory
 from PIL import Image
 from pydicom import uid
 from pydicom.encaps import encapsulate
@@ -14,6 +15,7 @@ from scan_archive import KEY, mammogram, pixels, row_of, save, scanned
 import codec
 from mammo_jax.compression.dicom import compressed_instance
 from mammo_jax.scan.facts import COLUMNS, describe
+from mammo_jax.scan.terms import uid_name
 from mammo_jax.sources.dicom import is_dicom, read_dicom, read_instance
 from mammo_jax.sources.identifiers import keyed_hash
 from mammo_jax.sources.image_files import read_image
@@ -79,10 +81,16 @@ def test_the_reason_is_that_of_compress(case, tmp_path):
     path = tmp_path / "a.dcm"
     instance.save_as(path, little_endian=True, implicit_vr=False, enforce_file_format=True)
     with pytest.raises(SourceError) as refused:
-        compressed_instance(read_instance(path)[0], [b""], syntax="j2k-lossless", ratio=1.0)
+        compressed_instance(read_instance(path)[0], frames_in_memory([b""]), syntax="j2k-lossless", ratio=1.0)
     row = row_of(path)
     assert row["left_out"] == str(refused.value).removeprefix(f"{path}: ")
     assert row["left_out_of"] == ("compress" if case == "overlay" else "compress, study")
+
+
+def test_newer_syntaxes_have_their_names():
+    assert [uid_name(f"1.2.840.10008.1.2.4.11{last}") for last in range(4)] == [
+        "JPEG XL Lossless", "JPEG XL JPEG Recompression", "JPEG XL", "another",
+    ]  # fmt: skip
 
 
 def refusal(path: Path) -> str | None:

@@ -1,6 +1,7 @@
 """Published data sets, each from a miniature of its published layout."""
 
 import dataclasses
+import itertools
 import json
 import logging
 import pickle
@@ -8,9 +9,11 @@ import pickle
 import numpy as np
 import pytest
 from published_trees import SHAPE, TREES, cbis_ddsm, inbreast, opened, rectangle, summary, table, vindr_mammo
+from pydicom import dcmread
 
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.datasets import DATASETS, PublishedConfig, PublishedSource
+from mammo_jax.sources.dicom import is_dicom
 from mammo_jax.sources.folder import Folder
 
 
@@ -30,6 +33,18 @@ def test_every_data_set_is_a_source(name, tmp_path):
         np.testing.assert_array_equal(mammogram.pixels, again.pixels)
     with pytest.raises(IndexError):
         source[len(source)]
+
+
+@pytest.mark.parametrize("name", ["vindr-mammo", "cmmd"])
+def test_presentation_and_processing_are_not_mixed(name, tmp_path):
+    directory = TREES[name](tmp_path)
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and is_dicom(path)]
+    for path, intent in zip(files, itertools.cycle(("PRESENTATION", "PROCESSING"))):
+        instance = dcmread(path)
+        instance.PresentationIntentType = f"FOR {intent}"
+        instance.save_as(path)
+    with pytest.raises(SourceError, match=r"is FOR PR.*, and .* is FOR PR.*; keep the files of one kind"):
+        PublishedSource(DATASETS[name], directory)
 
 
 def test_inbreast_takes_patients_from_file_names_and_labels_from_birads(tmp_path, caplog):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mammo_jax.sources.dicom_series import check_intents
 from mammo_jax.sources.image_files import MAX_PIXELS, bits_of
 from mammo_jax.sources.mammogram import LABELS, Label, Mammogram, SourceError
 from mammo_jax.sources.regions import Region
@@ -139,7 +140,8 @@ class PublishedSource:
     Raises
     ------
     SourceError
-        The folder lacks a table, a table cannot be read, no image of the tables is there, or there is no such split.
+        The folder lacks a table, a table cannot be read, no image of the tables is there, there is no such split, or
+        some images are for presentation and others for processing.
     """
 
     def __init__(
@@ -159,6 +161,7 @@ class PublishedSource:
         entries = _of_split(directory, entries, dataset, config)
         entries = _labelled(directory, entries)
         self._entries = _present(directory, entries)
+        check_intents(entry.path for entry in self._entries)
 
     def __len__(self) -> int:
         """Return the number of images."""
