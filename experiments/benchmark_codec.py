@@ -160,17 +160,19 @@ def benchmark_memory(image: Image, folder: Path) -> list[dict[str, Any]]:
     return table
 
 
-def print_shapes(pixels: int, repeats: int, folder: Path) -> None:
-    """Print the times of images far from square and of tiles, and the peak memory of decoding."""
+def print_shapes(pixels: int, repeats: int, memory: bool, folder: Path) -> None:
+    """Print the times of images far from square and of tiles, and the peak memory of decoding if `memory`."""
     for rows, columns in shapes(pixels):
         for times in measure_shape(rows, columns, repeats):
             print(times.text())
+        if not memory:
+            continue
         small, large = (
             codec.encode_lossless(textured_image(min(rows, most), min(columns, most)), bits_stored=BITS).codestream
             for most in (WARM_UP_SIZE, pixels)
         )
         print(f"{rows} x {columns}: decoding takes {decode_peak(large, small):.1f} bytes a pixel, lossless")
-    for times in measure_tiles(repeats, folder):
+    for times in measure_tiles(pixels, repeats, folder):
         print(times.text())
 
 
@@ -208,7 +210,7 @@ def benchmark(config: BenchmarkConfig, _flags: Sequence[str]) -> None:
         for decoded in (*config.stage_ratios, None):  # None is lossless
             output.print_decoding(measure_decoding(images[0], decoded, config.repeats), decoded)
         if config.shapes:
-            print_shapes(config.shape_pixels, config.repeats, Path(scratch))
+            print_shapes(config.shape_pixels, config.repeats, config.memory, Path(scratch))
         if config.memory:
             memory = benchmark_memory(images[0], Path(scratch))
             output.write_csv(config.out / "benchmark_codec_memory.csv", memory, list(memory[0]))

@@ -18,7 +18,7 @@ from pathlib import Path
 import tyro
 from tqdm import tqdm
 
-from experiments.statistics_check.scenarios import ENOUGH, FEW, TRAININGS
+from experiments.statistics_check.scenarios import ENOUGH, FEW, TRAININGS, WOMEN
 from experiments.statistics_check.studies import Scenario
 from experiments.statistics_check.table import (
     AT_HALF,
@@ -134,20 +134,21 @@ def _parse(flags: list[str]) -> CheckConfig:
 
 def check(config: CheckConfig, _flags: Sequence[str]) -> None:
     """Simulate, write the tables, and exit with 1 if the verdict exceeds its level where it is given."""
-    models = Part((*FEW, *ENOUGH), safe_studies, OUTCOMES, "trials.csv")
+    models = Part((*FEW, *ENOUGH, *WOMEN), safe_studies, OUTCOMES, "trials.csv")
     trainings = Part(TRAININGS, safe_trainings, TRAINING_OUTCOMES, "trainings.csv")
     safe, done = run(models, config)
     safe_at_trainings, done_trainings = run(trainings, config)
     tables = {
         "Fewer than 60 women with a lesion": markdown(FEW, safe, done),
         "60 or more": markdown(ENOUGH, safe, done),
+        "60 or more, one score a woman": markdown(WOMEN, safe, done),
         "Several trainings": trainings_markdown(TRAININGS, safe_at_trainings, done_trainings),
     }
     text = "\n".join(f"### {title}\n\n{table}" for title, table in tables.items())
     write_text(config.out / "evidence.md", text)
     print(text)
     claimed = [scenario for scenario in TRAININGS if not scenario.moving_sets]
-    beyond = _beyond((*FEW, *ENOUGH), safe, done, "verdict")
+    beyond = _beyond((*FEW, *ENOUGH, *WOMEN), safe, done, "verdict")
     beyond += _beyond(claimed, safe_at_trainings, done_trainings, "matched")
     if beyond:
         raise SystemExit("\n".join(["error: the verdict exceeds its level in:", *map(str, beyond)]))

@@ -68,7 +68,9 @@ def test_a_killed_process_is_one_clear_error():
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_a_parent_that_is_killed_or_interrupted(tmp_path, stop):
-    code = "import test_processes as t; list(t.results_in_order(t.say_and_wait, ['{folder}'] * 2, 2))"
+    # A shell starts what runs in the background with SIGINT ignored, which a child would inherit.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "import test_processes as t; list(t.results_in_order(t.say_and_wait, ['{folder}'] * 2, 2))"
     here = Path(__file__).parent
     parent = subprocess.Popen([sys.executable, "-c", code.format(folder=tmp_path)], cwd=here, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120

@@ -24,7 +24,6 @@ BITS = 12
 RATIO = 15.0
 OPENJPEG_PSNR = 60  # dB; at about this, OpenJPEG spends as many bytes on the images below
 M_MMAP_THRESHOLD = -3  # of mallopt(3)
-TILED_SIDE = 2048
 TILE_SIDES = (64, 128, 256, 1024)
 
 
@@ -88,15 +87,16 @@ def measure_shape(rows: int, columns: int, repeats: int) -> list[ShapeTimes]:
     return results
 
 
-def measure_tiles(repeats: int, folder: Path) -> list[ShapeTimes]:
-    """Decode OpenJPEG's codestreams of one image in tiles of several sizes."""
+def measure_tiles(pixels: int, repeats: int, folder: Path) -> list[ShapeTimes]:
+    """Decode OpenJPEG's codestreams of one square image of about so many pixels, in tiles of several sizes."""
     glymur = load_glymur(folder)
-    pixels = textured_image(TILED_SIDE, TILED_SIDE)
+    whole = int(pixels**0.5)
+    image = textured_image(whole, whole)
     results = []
-    for side in TILE_SIDES:
+    for side in (side for side in TILE_SIDES if side < whole):
         for ratio in (RATIO, 1):
             path = folder / f"tiles_{side}_{ratio:g}.j2k"
-            glymur.Jp2k(path, data=pixels, cratios=[ratio], irreversible=ratio > 1, tilesize=(side, side))
+            glymur.Jp2k(path, data=image, cratios=[ratio], irreversible=ratio > 1, tilesize=(side, side))
             kind = f"CR {ratio:g}" if ratio > 1 else "lossless"
             times = _decode_times(path.read_bytes(), repeats)
             results.append(ShapeTimes(f"tiles of {side} x {side}, {kind}", None, times))

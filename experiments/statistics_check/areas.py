@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from experiments.statistics_check.studies import LESION_VIEWS, RATIOS, VIEWS, Scenario
+from experiments.statistics_check.studies import RATIOS, Scenario
 from mammo_jax.statistics.bootstrap import Estimate, drawn_seeds, resample_patients
 from mammo_jax.statistics.prediction_grid import Fold
 
@@ -47,29 +47,31 @@ class Draws:
     folds : tuple of FoldDraws
     seeds : float64 [seeds, resamples]
         Weight of each training seed.
+    views, lesion_views : int
+        Scores of a woman at the analysis level, and how many of them are positive if she has a lesion.
     """
 
     folds: tuple[FoldDraws, ...]
     seeds: np.ndarray
+    views: int
+    lesion_views: int
 
 
 def bootstrap_draws(scenario: Scenario, resamples: int, seed: int) -> Draws:
     """Draw what `mammo_jax.statistics.bootstrap.estimates` draws."""
+    views, lesion_views = scenario.judged_views, scenario.judged_lesion_views
     folds = []
     for number in range(scenario.folds):
         women = np.flatnonzero(scenario.fold_of == number)
         positive = women < scenario.positives
-        patients = np.repeat(np.arange(len(women)), VIEWS)
-        labels = positive[patients] & (np.tile(np.arange(VIEWS), len(women)) < LESION_VIEWS)
+        patients = np.repeat(np.arange(len(women)), views)
+        labels = positive[patients] & (np.tile(np.arange(views), len(women)) < lesion_views)
         fold = Fold(number, labels, patients, positive)
         counts, _ = resample_patients(fold, resamples, np.random.default_rng([seed, 1 + number]))
-        pairs = (counts.T @ _positive_images(positive)) * (counts.T @ (VIEWS - _positive_images(positive)))
+        positive_images = lesion_views * positive
+        pairs = (counts.T @ positive_images) * (counts.T @ (views - positive_images))
         folds.append(FoldDraws(women, int(positive.sum()), counts.astype(np.float32), pairs.astype(np.float64)))
-    return Draws(tuple(folds), drawn_seeds(scenario.seeds, resamples, seed))
-
-
-def _positive_images(positive: np.ndarray) -> np.ndarray:
-    return np.where(positive, LESION_VIEWS, 0)
+    return Draws(tuple(folds), drawn_seeds(scenario.seeds, resamples, seed), views, lesion_views)
 
 
 @njit(cache=True)
@@ -108,7 +110,8 @@ def study_estimates(scores: np.ndarray, draws: Draws) -> dict[float, Estimate]:
 
     Parameters
     ----------
-    scores : float64 [2 ratios, seeds, women, views]
+    scores : float64 [2 ratios, seeds, women, draws.views]
+        At the analysis level, as `Scenario.judged` gives them.
     draws : Draws
 
     Returns
@@ -126,10 +129,10 @@ def _estimate(scores: np.ndarray, draws: Draws) -> Estimate:
     for position, fold in enumerate(draws.folds):
         change = np.zeros(len(fold.women))
         for seed in range(seeds):
-            pairs = ranked_pairs(scores[seed, fold.women], fold.positives, LESION_VIEWS)
+            pairs = ranked_pairs(scores[seed, fold.women], fold.positives, draws.lesion_views)
             resampled = np.einsum("pr,pr->r", pairs @ fold.counts, fold.counts[: fold.positives]) / fold.pairs
             replicates += draws.seeds[seed] * resampled / folds
-            by_fold[seed, position], without = _jackknife(pairs)
+            by_fold[seed, position], without = _jackknife(pairs, draws)
             change += (without - by_fold[seed, position]) / seeds / folds
         changes.append((change[: fold.positives], change[fold.positives :]))
     value = float(by_fold.mean())
@@ -139,11 +142,11 @@ def _estimate(scores: np.ndarray, draws: Draws) -> Estimate:
     return Estimate(value, replicates, tuple(left_out))
 
 
-def _jackknife(pairs: np.ndarray) -> tuple[float, np.ndarray]:
+def _jackknife(pairs: np.ndarray, draws: Draws) -> tuple[float, np.ndarray]:
     """Compute the AUROC with all women, and without each of them, float64 [women]."""
     positives, women = pairs.shape
-    positive_images = _positive_images(np.arange(women) < positives)
-    negative_images = VIEWS - positive_images
+    positive_images = draws.lesion_views * (np.arange(women) < positives)
+    negative_images = draws.views - positive_images
     total = pairs.sum(dtype=np.float64)
     of_woman = pairs.sum(axis=0, dtype=np.float64)
     of_woman[:positives] += pairs.sum(axis=1, dtype=np.float64) - np.diagonal(pairs)

@@ -44,6 +44,19 @@ ENOUGH = (
 )
 """60 or more. The verdict asks for 70 at an AUROC of 0.85 and for 94 at 0.97; it must hold its level everywhere."""
 
+WOMEN = (
+    Scenario(200, 60, auroc=0.75, harm=DROWNING, level="woman"),
+    Scenario(210, 70, level="woman"),
+    Scenario(210, 70, folds=5, harm=DROWNING, level="woman"),
+    Scenario(280, 94, auroc=0.97, harm=DROWNING, level="woman"),
+    Scenario(300, 100, level="woman"),
+    *(Scenario(300, 100, correlation=correlation, harm=DROWNING, level="woman") for correlation in (0.5, 0.9, 0.99)),
+    Scenario(300, 100, folds=5, harm=DROWNING, level="woman"),
+    Scenario(300, 100, auroc=0.97, harm=DROWNING, level="woman"),
+    Scenario(400, 152, harm=DROWNING, level="woman"),
+)
+"""A score is a woman's, the maximum over her four views; AUROC and loss are of women."""
+
 TRAININGS = (
     Scenario(300, 100, folds=5, seeds=5),
     Scenario(300, 100, folds=5, seeds=5, moving_seeds=0.01),

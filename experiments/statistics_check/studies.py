@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from experiments.statistics_check.woman_signal import woman_separation
 from mammo_jax.statistics.power import Harm, separation
 
 VIEWS = 4
@@ -31,7 +33,7 @@ class Scenario:
         Women, and how many of them have a lesion.
     folds : int
     auroc : float
-        Without compression.
+        Without compression, at the analysis level.
     correlation : float
         Between an image's scores at the two ratios, given the class.
     harm : {"fading", "drowning"}
@@ -40,6 +42,8 @@ class Scenario:
         Training seeds.
     moving_seeds, moving_sets : float
         Standard deviation of the loss of AUROC between training seeds, and between the training sets of a fold.
+    level : {"image", "woman"}
+        Analysis level. A woman's score is the maximum over her views, as `evaluate` pools them.
     """
 
     women: int
@@ -51,6 +55,33 @@ class Scenario:
     seeds: int = 1
     moving_seeds: float = 0.0
     moving_sets: float = 0.0
+    level: Literal["image", "woman"] = "image"
+
+    @property
+    def judged_views(self) -> int:
+        """Scores of a woman at the analysis level."""
+        return 1 if self.level == "woman" else VIEWS
+
+    @property
+    def judged_lesion_views(self) -> int:
+        """How many of these are positive, if she has a lesion."""
+        return 1 if self.level == "woman" else LESION_VIEWS
+
+    def judged(self, scores: np.ndarray) -> np.ndarray:
+        """Reduce scores, float64 [..., views], to those at the analysis level, float64 [..., judged views]."""
+        return scores.max(axis=-1, keepdims=True) if self.level == "woman" else scores
+
+    def signal(self, auroc: np.ndarray | float) -> np.ndarray:
+        """Return what a lesion adds to the scores of its views for this AUROC at the analysis level."""
+        if self.level == "image":
+            return separation(auroc)
+        return woman_separation(
+            auroc,
+            views=VIEWS,
+            lesion_views=LESION_VIEWS,
+            woman_variance=WOMAN_VARIANCE,
+            image_variance=IMAGE_VARIANCE,
+        )
 
     @property
     def fold_of(self) -> np.ndarray:
@@ -72,7 +103,7 @@ def simulated_scores(scenario: Scenario, loss: float, studies: int, rng: np.rand
     second = kept * first + np.sqrt(1 - kept**2) * _noise(shape, rng)
     scores = np.stack([first, second], axis=1)
     lesions = scores[:, :, :, : scenario.positives, :LESION_VIEWS]
-    lesions[:, UNCOMPRESSED] += separation(scenario.auroc)
+    lesions[:, UNCOMPRESSED] += scenario.signal(scenario.auroc)
     lesions[:, COMPRESSED] += _compressed_signal(scenario, loss, studies, rng)[..., None]
     return scores
 
@@ -89,10 +120,10 @@ def _compressed_signal(scenario: Scenario, loss: float, studies: int, rng: np.ra
     by_set = scenario.moving_sets * rng.standard_normal((studies, 1, scenario.folds))
     losses = (loss + by_seed + by_set)[:, :, scenario.fold_of[: scenario.positives]]
     if scenario.harm == "fading":
-        return separation(np.clip(scenario.auroc - losses, 0.01, 0.99))
+        return scenario.signal(np.clip(scenario.auroc - losses, 0.01, 0.99))
     share = losses / (scenario.auroc - 0.5)
     drowned = rng.random((studies, 1, scenario.positives)) < share
-    return np.where(drowned, 0.0, separation(scenario.auroc))
+    return np.where(drowned, 0.0, scenario.signal(scenario.auroc))
 
 
 def predictions_table(scenario: Scenario, scores: np.ndarray) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from experiments.statistics_check.areas import bootstrap_draws, ranked_pairs, study_estimates
-from experiments.statistics_check.studies import LESION_VIEWS, RATIOS, VIEWS, Scenario, simulated_scores
+from experiments.statistics_check.studies import RATIOS, Scenario, simulated_scores
 from experiments.statistics_check.trials import RULE, STUDIES_PER_TRIAL, Trial
 from mammo_jax.statistics.clustered_covariance import PatientSums
 from mammo_jax.statistics.matched import MatchedArea
@@ -34,7 +34,8 @@ def safe_trainings(trial: Trial) -> Counter[str]:
     judge = partial(verdict, seeds=scenario.seeds, patients=patients, rule=RULE)
     loss = trial.margins * RULE.margin
     counts: Counter[str] = Counter()
-    for scores in simulated_scores(scenario, loss, STUDIES_PER_TRIAL, trial.random()):
+    for of_images in simulated_scores(scenario, loss, STUDIES_PER_TRIAL, trial.random()):
+        scores = scenario.judged(of_images)
         bootstrap, areas = study_estimates(scores, draws), reader_areas(scenario, scores)
         matched = {ratio: MatchedArea(bootstrap[ratio], areas[ratio]) for ratio in RATIOS}
         counts["matched"] += judge("matched", matched)["outcome"] == "ratio"
@@ -54,6 +55,7 @@ def reader_areas(scenario: Scenario, scores: np.ndarray) -> dict[float, ReaderAr
     ----------
     scenario : Scenario
     scores : float64 [2 ratios, seeds, women, views]
+        At the analysis level.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def reader_areas(scenario: Scenario, scores: np.ndarray) -> dict[float, ReaderAr
     return {
         ratio: ReaderAreas(
             tuple(
-                _patient_sums(of_ratio[:, women], int(np.count_nonzero(women < scenario.positives)))
+                _patient_sums(scenario, of_ratio[:, women], int(np.count_nonzero(women < scenario.positives)))
                 for women in members
             )
         )
@@ -71,11 +73,12 @@ def reader_areas(scenario: Scenario, scores: np.ndarray) -> dict[float, ReaderAr
     }
 
 
-def _patient_sums(scores: np.ndarray, positives: int) -> PatientSums:
+def _patient_sums(scenario: Scenario, scores: np.ndarray, positives: int) -> PatientSums:
     """Sum the placement values of each woman of a fold; scores [seeds, women, views], women with a lesion first."""
-    positive_images = np.where(np.arange(scores.shape[1]) < positives, LESION_VIEWS, 0)
-    negative_images = VIEWS - positive_images
-    pairs = np.stack([ranked_pairs(of_seed, positives, LESION_VIEWS) for of_seed in scores]).astype(np.float64)
+    lesion_views = scenario.judged_lesion_views
+    positive_images = lesion_views * (np.arange(scores.shape[1]) < positives)
+    negative_images = scenario.judged_views - positive_images
+    pairs = np.stack([ranked_pairs(of_seed, positives, lesion_views) for of_seed in scores]).astype(np.float64)
     of_positives = np.zeros(scores.shape[:2])
     of_positives[:, :positives] = pairs.sum(axis=2) / negative_images.sum()
     return PatientSums(of_positives, pairs.sum(axis=1) / positive_images.sum(), positive_images, negative_images)

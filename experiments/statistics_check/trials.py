@@ -54,7 +54,7 @@ def safe_studies(trial: Trial) -> Counter[str]:
     loss = trial.margins * RULE.margin
     counts: Counter[str] = Counter()
     for scores in simulated_scores(scenario, loss, STUDIES_PER_TRIAL, trial.random()):
-        auroc = study_estimates(scores, draws)
+        auroc = study_estimates(scenario.judged(scores), draws)
         result = verdict("transfer", auroc, seeds=scenario.seeds, patients=patients, rule=RULE)
         counts["verdict"] += result["outcome"] == "ratio"
         (step,) = result["steps"]

@@ -5,6 +5,8 @@ them out. With --frozen the verdict is about that one model:
 
     mammo-jax evaluate --predictions mine.csv --out runs/mine --frozen
 
+A study's own predictions, with --out its folder, are judged by the settings of that study, but for the flags given.
+
 Cost: seconds. Writes OUT/metrics.json, OUT/report.html and OUT/figures/.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -159,10 +161,16 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
 
 
 def _check(config: EvaluateConfig, run: RunFolder) -> None:
-    """Refuse a folder that is another study's, and marks without lesions."""
+    """Refuse a folder that is another study's, tables that a study has itself, and marks without lesions."""
     own = run.predictions
     if (own.exists() or run.config.exists()) and own.resolve() != config.predictions.resolve():
         raise StatisticsError(f"out: {config.out} is a study, which has its own predictions; choose another folder")
+    for name, given, of_study in (
+        ("validation", config.validation, run.validation),
+        ("subgroups", config.subgroups, run.subgroups),
+    ):
+        if own.exists() and given is not None and of_study.exists() and given.resolve() != of_study.resolve():
+            raise StatisticsError(f"{name}: {config.out} is a study, which has {of_study.name}; leave --{name} out")
     if (config.marks is None) != (config.lesions is None):
         raise StatisticsError("marks and lesions belong together: give both --marks and --lesions, or neither")
 
@@ -221,7 +229,18 @@ def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> EvaluateConfig:
-    return tyro.cli(EvaluateConfig, args=flags, description=__doc__)
+    config = tyro.cli(EvaluateConfig, args=flags, description=__doc__)
+    run = RunFolder(config.out)
+    if not (run.config.exists() and run.predictions.exists()):
+        return config
+    return tyro.cli(EvaluateConfig, args=flags, default=replace(config, **_settings_of_study(run)))
+
+
+def _settings_of_study(run: RunFolder) -> dict[str, Any]:
+    """Return what a study's configuration says of its evaluation."""
+    study = read_json(run.config)["config"]
+    wanted = {field.name for field in fields(EvaluateConfig)} - {"out"}
+    return {name: value for name, value in study.items() if name in wanted}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,11 +22,11 @@ from mammo_jax.sources.tables import Row, in_our_words, read_table
 logger = logging.getLogger(__name__)
 
 COLUMNS = (
-    "path", "patient_id", "label", "image_id", "laterality", "view", "pixel_pitch", "bits_stored",
-    "lesion_row", "lesion_column", "lesion_radius", "lesion_label", "lesion_mask",
+    "path", "patient_id", "label", "image_id", "laterality", "view", "density", "pixel_pitch", "bits_stored",
+    "lesion_row", "lesion_column", "lesion_radius", "lesion_label", "lesion_kind", "lesion_mask",
 )  # fmt: skip
-_IMAGE_FIELDS = ("patient_id", "image_id", "laterality", "view", "pixel_pitch", "bits_stored")
-_LESION_FIELDS = COLUMNS[8:]
+_IMAGE_FIELDS = ("patient_id", "image_id", "laterality", "view", "density", "pixel_pitch", "bits_stored")
+_LESION_FIELDS = COLUMNS[9:]
 _LABEL_FIELDS = ("label", "lesion_label")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -41,6 +41,7 @@ class _Entry:
     label: Label
     laterality: Literal["L", "R"] | None
     view: str | None
+    density: str | None
     pixel_pitch: float | None
     bits_stored: int | None
     lesions: tuple[Row, ...]
@@ -55,10 +56,11 @@ class Folder:
     - ``path``: PNG, TIFF, PGM or DICOM file, 8- or 16-bit greyscale; relative to the CSV's folder, or absolute
     - ``patient_id``: may be empty for a DICOM file, whose PatientID is then used
     - ``label``: normal, benign or malignant, also in upper case; the most severe of an image's rows is its label
-    - optional ``image_id`` (default: the path), ``laterality`` (L, R, LEFT, RIGHT), ``view``, ``pixel_pitch`` (mm),
-      ``bits_stored``
+    - optional ``image_id`` (default: the path), ``laterality`` (L, R, LEFT, RIGHT), ``view``, ``density`` (for
+      results in subgroups), ``pixel_pitch`` (mm), ``bits_stored``
     - optional ``lesion_row``, ``lesion_column``, ``lesion_radius`` (pixels from the top left), ``lesion_label``
-      (default: the row's label), ``lesion_mask`` (image or DICOM file of the same size, non-zero inside the lesion)
+      (default: the row's label), ``lesion_kind`` (mass, calcification, …, for results in subgroups), ``lesion_mask``
+      (image or DICOM file of the same size, non-zero inside the lesion)
 
     Values in the CSV take precedence over those in a DICOM header, except bits_stored. Ids become keyed hashes.
 
@@ -140,6 +142,7 @@ class Folder:
             pixel_pitch=entry.pixel_pitch or stored.pixel_pitch,
             laterality=entry.laterality or stored.laterality,
             view=entry.view or stored.view,
+            density=entry.density,
             lesions=tuple(self._lesion(row, stored) for row in entry.lesions),
             already_lossy=stored.already_lossy,
             bits_inferred=inferred,
@@ -164,6 +167,7 @@ class Folder:
                 "files": [str(entry.path), *_masks(entry), str(self.csv_path)],
                 "laterality": entry.laterality,
                 "view": entry.view,
+                "density": entry.density,
                 "pixel_pitch": entry.pixel_pitch,
                 "bits_stored": entry.bits_stored,
                 "lesions": [[row.text(field) for field in _LESION_FIELDS] for row in entry.lesions],
@@ -194,7 +198,7 @@ class Folder:
             raise row.error("lesion_radius", "a lesion needs row, column and radius, or a mask")
         if not (0 <= centre_row < stored.pixels.shape[0] and 0 <= centre_column < stored.pixels.shape[1]):
             raise row.error("lesion_row", f"the centre lies outside the image of {stored.pixels.shape} pixels")
-        return Lesion(centre_row, centre_column, radius, label, mask)
+        return Lesion(centre_row, centre_column, radius, label, mask, row.text("lesion_kind") or None)
 
 
 def _entry(rows: list[Row], key: bytes | None) -> _Entry:
@@ -216,6 +220,7 @@ def _entry(rows: list[Row], key: bytes | None) -> _Entry:
         label=max((_label(row) for row in rows), key=LABELS.index),
         laterality=cast(Literal["L", "R"], first.choice("laterality", ("L", "R"))) or None,
         view=first.text("view") or None,
+        density=first.text("density") or None,
         pixel_pitch=pitch,
         bits_stored=None if bits is None else int(bits),
         lesions=tuple(row for row in rows if _has_lesion(row)),
@@ -267,8 +272,9 @@ def _has_lesion(row: Row) -> bool:
     """Return whether a row marks a lesion; raise SourceError if its fields contradict each other."""
     circle = _circle(row)
     if all(value is None for value in circle) and not row.text("lesion_mask"):
-        if row.text("lesion_label"):
-            raise row.error("lesion_label", "is set without a position; give row, column and radius, or a mask")
+        for field in ("lesion_label", "lesion_kind"):
+            if row.text(field):
+                raise row.error(field, "is set without a position; give row, column and radius, or a mask")
         return False
     if any(value is None for value in circle) and not (circle == (None, None, None)):
         raise row.error(

@@ -19,6 +19,7 @@ from experiments.codec_benchmark.timed_codecs import TIMED_CODECS
 FLAGS = [
     *("--images", "--rows", "416", "--columns", "320", "--repeats", "1", "--ratios", "15", "900", "--threads", "1"),
     *("--other-codecs", "htj2k", "jpeg", "--stage-ratios", "15", "--no-memory", "--no-start-up"),
+    *("--shape-pixels", "16384"),
 ]
 
 
@@ -61,6 +62,8 @@ def test_what_is_printed_and_drawn(run):
     assert printed.count("(fastest: ") == 8
     assert "bytes a pixel beyond the input" not in printed
     assert "start-up" not in printed
+    assert len(re.findall(r"\d+ x \d+, (?:CR 15|lossless) +encode .* of it; decode .* of it", printed)) == 2 * 11
+    assert len(re.findall(r"tiles of 64 x 64, (?:CR 15|lossless) +decode .* of it", printed)) == 2
     assert not (out / "benchmark_codec_memory.csv").exists()
     assert re.search(r"block coding .* × the floor of .* M decisions at", printed)
     for which in ("CR 15", "lossless"):

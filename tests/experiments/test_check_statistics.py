@@ -6,12 +6,13 @@ from sklearn.metrics import roc_auc_score
 from experiments import check_statistics
 from experiments.statistics_check import training_trials
 from experiments.statistics_check.areas import bootstrap_draws, study_estimates
-from experiments.statistics_check.scenarios import ENOUGH, FEW, TRAININGS
+from experiments.statistics_check.scenarios import ENOUGH, FEW, TRAININGS, WOMEN
 from experiments.statistics_check.studies import Scenario, predictions_table, simulated_scores
 from experiments.statistics_check.table import percentage, upper_limit
 from experiments.statistics_check.training_trials import BCA, READERS, reader_areas, safe_trainings
 from experiments.statistics_check.trials import STUDIES_PER_TRIAL, Trial, safe_studies
 from mammo_jax.ratios import ratio_text
+from mammo_jax.statistics.analysis_levels import AnalysisLevels
 from mammo_jax.statistics.evaluation import evaluate
 from mammo_jax.statistics.matched import MatchedArea
 from mammo_jax.statistics.rule import MIN_POSITIVE_PATIENTS, Rule
@@ -26,14 +27,17 @@ RESAMPLES = 150
         Scenario(70, 20, harm="drowning"),
         Scenario(100, 84, folds=5, auroc=0.85),
         Scenario(90, 75, folds=2, seeds=3, moving_seeds=0.02, moving_sets=0.02),
+        Scenario(100, 84, folds=2, seeds=2, harm="drowning", level="woman"),
     ],
 )
 def test_a_simulated_study_is_judged_as_evaluate_judges_it(scenario):
     draws = bootstrap_draws(scenario, RESAMPLES, 7)
     patients = [(fold.positives, len(fold.women) - fold.positives) for fold in draws.folds]
     for scores in simulated_scores(scenario, 0.02, 2, np.random.default_rng(1)):
-        theirs = evaluate(predictions_table(scenario, scores), resamples=RESAMPLES, seed=7)["verdict"]
-        auroc = study_estimates(scores, draws)
+        levels = AnalysisLevels(primary=scenario.level)
+        table = predictions_table(scenario, scores)
+        theirs = evaluate(table, levels=levels, resamples=RESAMPLES, seed=7)["verdict"]
+        auroc = study_estimates(scenario.judged(scores), draws)
         harms = {step["ratio"]: step["harms"] for step in theirs["steps"]}  # the trials are about AUROC alone
         ours = verdict("transfer", auroc, seeds=scenario.seeds, patients=patients, rule=Rule(), harms=harms)
         for name in ("outcome", "ratio", "first_failed", "reason", "missing_positive_patients"):
@@ -41,6 +45,18 @@ def test_a_simulated_study_is_judged_as_evaluate_judges_it(scenario):
         assert ours["auroc_uncompressed"] == pytest.approx(theirs["auroc_uncompressed"], abs=1e-12)
         for name in ("difference", "lower_bound", "lower_bound_at_other_alpha"):
             assert ours["steps"][0][name] == pytest.approx(theirs["steps"][0][name], abs=1e-12)
+
+
+@pytest.mark.parametrize("harm", ["fading", "drowning"])
+def test_women_have_the_auroc_of_their_scenario(harm):
+    scenario = Scenario(300, 150, auroc=0.85, harm=harm, level="woman")
+    scores = simulated_scores(scenario, 0.05, 60, np.random.default_rng(5))
+    draws = bootstrap_draws(scenario, 2, 0)
+    areas = [study_estimates(scenario.judged(of_study), draws) for of_study in scores]
+    for ratio, auroc in ((1.0, 0.85), (100.0, 0.80)):
+        values = [estimates[ratio].value for estimates in areas]
+        assert np.mean(values) == pytest.approx(auroc, abs=4 * np.std(values) / np.sqrt(len(values)))
+        assert np.std(values) / np.sqrt(len(values)) < 0.005
 
 
 def test_simulated_trainings_are_judged_as_evaluate_judges_matched_ones():
@@ -114,16 +130,17 @@ def test_a_small_part_of_the_evidence():
 
 
 def test_the_scenarios_are_those_that_the_verdict_has_to_stand():
-    scenarios = (*FEW, *ENOUGH, *TRAININGS)
+    scenarios = (*FEW, *ENOUGH, *WOMEN, *TRAININGS)
     assert len(set(scenarios)) == len(scenarios) >= 24
     assert all(scenario.positives < MIN_POSITIVE_PATIENTS for scenario in FEW)
-    assert all(scenario.positives >= MIN_POSITIVE_PATIENTS for scenario in ENOUGH)
+    assert all(scenario.positives >= MIN_POSITIVE_PATIENTS for scenario in (*ENOUGH, *WOMEN))
 
 
 def test_an_interrupted_run_goes_on_and_gives_the_same_table(tmp_path, monkeypatch, without_processes):
     few = (Scenario(24, 6), Scenario(24, 6, harm="drowning"))
     monkeypatch.setattr(check_statistics, "FEW", few)
-    monkeypatch.setattr(check_statistics, "ENOUGH", ())
+    for name in ("ENOUGH", "WOMEN"):
+        monkeypatch.setattr(check_statistics, name, ())
     monkeypatch.setattr(check_statistics, "TRAININGS", (Scenario(24, 6, seeds=2),))
     flags = ["--out", str(tmp_path), "--at-margin", "500", "--elsewhere", "250", "--resamples", "100", "--workers", "1"]
     check_statistics.main(flags)

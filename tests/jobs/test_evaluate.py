@@ -4,6 +4,8 @@ import pytest
 from prediction_tables import predictions_table, transfer_losses
 
 from mammo_jax.jobs import evaluate, report
+from mammo_jax.jobs.config import StudyConfig
+from mammo_jax.jobs.study_run import as_json
 from mammo_jax.statistics.predictions import write_predictions
 
 LOSSES = transfer_losses({1.0: 0.0, 15.0: 0.05, 1000.0: 5.0})
@@ -90,14 +92,29 @@ def test_the_threshold_is_given_or_from_validation_patients(table, tmp_path, cap
     write_predictions(tmp_path / "validation.parquet", others, validation=True)
     write_predictions(tmp_path / "elsewhere.parquet", others.assign(score=others["score"] - 5), validation=True)
     sources = []
-    for flags in ([], ["--validation", str(tmp_path / "elsewhere.parquet")]):
-        evaluate.main([*given, *flags])
-        operating = json.loads((tmp_path / "metrics.json").read_text())["models"][0]["operating_point"]
+    elsewhere = ["--validation", str(tmp_path / "elsewhere.parquet")]
+    with pytest.raises(SystemExit, match=r"which has validation\.parquet; leave --validation out"):
+        evaluate.main([*given, *elsewhere])
+    for out, flags in ((tmp_path, []), (tmp_path / "out", elsewhere)):
+        evaluate.main([*given, *flags, "--out", str(out)])
+        operating = json.loads((out / "metrics.json").read_text())["models"][0]["operating_point"]
         sources.append((operating["threshold_from"], operating["thresholds"][0][0]))
     assert [source for source, _ in sources] == ["validation patients"] * 2
     assert sources[1][1] == pytest.approx(sources[0][1] - 5)
     with pytest.raises(SystemExit, match=r"prevalence: 6\.0 is not between 0 and 1"):
         evaluate.main([*given, "--prevalence", "6"])
+
+
+def test_a_study_is_evaluated_again_by_its_own_settings(table, tmp_path):
+    settings = as_json(StudyConfig(out=tmp_path, margin=0.11, analysis_level="image", resamples=150))
+    (tmp_path / "config.json").write_text(json.dumps({"config": settings}))
+    write_predictions(tmp_path / "predictions.parquet", table)
+    given = ["--predictions", str(tmp_path / "predictions.parquet"), "--out", str(tmp_path)]
+    for flags, alpha in (([], 0.025), (["--alpha", "0.05"], 0.05)):
+        evaluate.main([*given, *flags])
+        metrics = json.loads((tmp_path / "metrics.json").read_text())
+        assert (metrics["margin"], metrics["resamples"], metrics["alpha"]) == (0.11, 150, alpha)
+        assert metrics["analysis_levels"]["primary"] == "image"
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,16 @@ def test_several_lesions_of_one_image(folder):
     assert source[1].lesions == ()
 
 
+def test_density_and_the_kind_of_a_lesion_are_read_for_subgroups(folder):
+    text = (
+        "path,patient_id,label,density,lesion_row,lesion_column,lesion_radius,lesion_kind\n"
+        "b.pgm,P1,malignant,c,5,6,2,mass\nb.pgm,P1,malignant,c,7,8,3,\nd.dcm,P2,normal,,,,,\n"
+    )
+    source = folder_source(folder, text)
+    assert [lesion.kind for lesion in source[0].lesions] == ["mass", None]
+    assert [mammogram.density for mammogram in (source[0], source[1])] == ["c", None]
+
+
 def test_a_lesion_mask(folder):
     mask = np.zeros((20, 30), np.uint8)
     mask[4:9, 10:13] = 255
@@ -189,6 +199,11 @@ BAD = {
     "normal lesion": (LESION + "b.pgm,P1,normal,5,5,2,\n", "is normal, but a lesion is marked"),
     "worse lesion": (LESION + "b.pgm,P1,benign,5,5,2,malignant\n", "is benign, but its lesion is malignant"),
     "nowhere": (LESION + "b.pgm,P1,malignant,,,,benign\n", "is set without a position"),
+    "kind of nothing": (
+        "path,patient_id,label,lesion_kind\nb.pgm,P1,malignant,mass\n",
+        "field 'lesion_kind': is set without a position",
+    ),
+    "two densities": ("path,patient_id,label,density\nb.pgm,P1,benign,a\nb.pgm,P1,benign,b\n", "'density': differs"),
 }
 
 
