@@ -8,6 +8,7 @@ import sys
 
 JOBS = {
     "study": "the whole way from images to a verdict and a report",
+    "plan": "what a study will do, cost and need, and what of it cannot work; writes nothing",
     "prepare": "the study's first stage: compress, cut, write the dataset and its audit",
     "train": "the study's second stage: train on every fold and ratio, score the held-out folds",
     "saliency": "where the networks look, and what compression changes of it (study --saliency)",

@@ -13,6 +13,7 @@ import tyro
 from mammo_jax.compression.ladder import CodecName
 from mammo_jax.dataset.units import UnitConfig
 from mammo_jax.jobs.scored import scored_unit
+from mammo_jax.planning.images import Check
 from mammo_jax.processes import available_cores
 from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.run_folder import RunFolder
@@ -97,8 +98,8 @@ class StudyConfig:
         Run folder.
     source : str
     source_dir : Path or None
-        mias, hybrid, cbis_roi: the folder with labels.csv and images/. folder: the CSV file. A published data set: its
-        folder, as downloaded.
+        folder: the CSV file (--table). mias, hybrid, cbis_roi: the folder with labels.csv and images/. A published data
+        set: its folder, as downloaded.
     ratios : tuple of float
         The ladder; 1 is always added.
     codec : str
@@ -131,6 +132,8 @@ class StudyConfig:
         A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
     workers : int or None
         Processes that compress; None takes every core.
+    check : {"headers", "pixels"}
+        What the plan reads of every image before the study begins: its header, or all of its pixels.
     distributed : bool
         train: this is one of several processes that share each model, see `mammo_jax.devices.join_processes`.
     saliency : bool
@@ -142,7 +145,7 @@ class StudyConfig:
 
     out: Path = Path("runs/study")
     source: SourceName = "phantom"
-    source_dir: Path | None = None
+    source_dir: Annotated[Path | None, tyro.conf.arg(aliases=("--table",))] = None
     ratios: tuple[float, ...] = LADDER
     codec: CodecName = "mammo_jax"
     train_ratios: tuple[float, ...] | None = None
@@ -161,6 +164,7 @@ class StudyConfig:
     resamples: int = RESAMPLES
     features_from: Path | None = None
     workers: int | None = None
+    check: Check = "headers"
     distributed: bool = False
     saliency: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     saliency_method: Method = "ig_blurred"
@@ -211,6 +215,11 @@ class StudyConfig:
     def operating_point(self) -> OperatingPoint:
         """Where sensitivity and specificity are measured."""
         return OperatingPoint(self.sensitivity, prevalence=self.prevalence)
+
+    @property
+    def plants_sites(self) -> bool:
+        """Whether the source plants lesions and lesion-free sites itself, so that no normal patches are matched."""
+        return self.source in ("phantom", "hybrid")
 
     @property
     def processes(self) -> int:

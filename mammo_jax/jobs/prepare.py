@@ -33,7 +33,7 @@ def prepare(config: StudyConfig) -> None:
         units=config.units,
         folds=config.folds,
         fold_seed=config.fold_seed,
-        plants_sites=config.source in ("phantom", "hybrid"),
+        plants_sites=config.plants_sites,
     )
     prepare_dataset(config.run, source, settings, config.processes)
 

@@ -18,7 +18,7 @@ from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.provenance import environment, log_event
 
-ELSEWHERE = ("out", "workers", "distributed", "saliency")
+ELSEWHERE = ("out", "workers", "check", "distributed", "saliency")
 """Settings that say where a run is made and whether a stage is asked for, not what comes out."""
 
 

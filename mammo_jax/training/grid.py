@@ -16,11 +16,11 @@ import jax
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from mammo_jax.dataset.input_pipeline import Examples, mix
 from mammo_jax.devices import wait_for_all, writes_files
 from mammo_jax.processes import available_cores, results_as_completed
+from mammo_jax.progress import progress
 from mammo_jax.provenance import log_event
 from mammo_jax.ratios import MIXED, ratio_text
 from mammo_jax.run_folder import RunFolder
@@ -118,7 +118,7 @@ def run_grid(
         origin(config, None)  # stops now where there is none, and fetches weights once instead of in every process
     mixed = tuple(test_ratios)
     runner = _Runner(read_examples_by_ratio, mixed, config, run, initial_features, features_seed, checkpoint_seconds)
-    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc="training", unit="model") as bar:
+    with progress("training", len(tasks), "model", len(tasks) - len(missing)) as bar:
         for line in _run_all(runner, missing, workers):
             if writes_files():
                 log_event(run, "model", **line)
@@ -247,7 +247,7 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
     if not tasks:
         return
     together = jax.process_count() > 1  # then all processes share each model
-    workers = 1 if together else min(len(tasks), _default_workers() if workers is None else workers)
+    workers = 1 if together else min(len(tasks), default_workers() if workers is None else workers)
     if workers <= 1:
         yield from map(runner.run, tasks)
         return
@@ -257,7 +257,8 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
     yield from (line for _, line in results)
 
 
-def _default_workers() -> int:
+def default_workers() -> int:
+    """Return how many processes train at a time, where nothing else is asked for."""
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return 1  # the devices share each batch instead
     return min(MAX_WORKERS, available_cores())
