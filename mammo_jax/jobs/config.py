@@ -12,6 +12,10 @@ import tyro
 
 from mammo_jax.compression.ladder import CodecName
 from mammo_jax.dataset.units import UnitConfig
+from mammo_jax.errors import UserError
+from mammo_jax.files import read_json
+from mammo_jax.jobs.flags import from_json
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.scored import scored_unit
 from mammo_jax.planning.images import Check
 from mammo_jax.processes import available_cores
@@ -37,6 +41,10 @@ SourceName = Literal[
 ]  # fmt: skip
 
 
+class ConfigError(UserError):
+    """Stored settings that cannot be used; the message names the file and what to do."""
+
+
 @dataclass(frozen=True)
 class PhantomConfig:
     """The built-in phantom, and the lesions that `hybrid` plants into real tissue.
@@ -46,8 +54,9 @@ class PhantomConfig:
     images : int
         Phantom images; four a patient.
     rows, columns : int
+        Size of a phantom image in pixels.
     phantom_pitch : float
-        mm a pixel.
+        Size of a phantom's pixel in mm.
     contrast : float
         Scale of every lesion's contrast; 1 is like the literature.
     plantings : int
@@ -95,8 +104,10 @@ class StudyConfig:
     Attributes
     ----------
     out : Path
-        Run folder.
+        Run folder: all that a study makes lies there.
     source : str
+        Where the images come from: drawn phantoms, mini-MIAS, files of your own (folder), lesions planted into
+        mini-MIAS (hybrid), or a published data set.
     source_dir : Path or None
         folder: the CSV file (--table). mias, hybrid, cbis_roi: the folder with labels.csv and images/. A published data
         set: its folder, as downloaded.
@@ -110,6 +121,12 @@ class StudyConfig:
         Train on all ratios together as well.
     transfer_matrix : bool
         Test every model on every ratio, not only those trained at CR 1 and on all ratios.
+    folds : int
+        Parts of the patients for cross-validation; each is tested by networks that the others trained.
+    seeds : tuple of int
+        One training of every network for each.
+    fold_seed : int
+        Another seed divides the patients anew.
     margin : float
         Largest loss of AUROC that passes, fixed before the run.
     alpha : float
@@ -128,10 +145,12 @@ class StudyConfig:
     prevalence : float or None
         Share of positives where the model is to be used, such as 0.006; then recalls and missed positives per 1000 are
         given.
+    resamples : int
+        Bootstrap resamples for the intervals.
     features_from : Path or None
         A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
     workers : int or None
-        Processes that compress; None takes every core.
+        Processes that compress, and that train on the CPU; None takes every core.
     check : {"headers", "pixels"}
         What the plan reads of every image before the study begins: its header, or all of its pixels.
     distributed : bool
@@ -233,23 +252,20 @@ class StudyConfig:
         return (1.0, *(ratio for ratio in chosen if ratio != 1), *([MIXED] if self.mixed else []))
 
 
-def parse(arguments: list[str], description: str) -> StudyConfig:
-    """Read flags on top of the preset that belongs to the source and unit asked for.
+def parse(arguments: list[str], job: str = "study") -> StudyConfig:
+    """Read flags on top of a stored run's config (--config), or of the preset that belongs to the source and unit.
 
     A preset is `mammo_jax/jobs/presets/SOURCE_UNIT.py` with a CONFIG. For `folder` and published data sets it is that
     of `mias`, or of `cbis_roi` where each image is a patch; `cbis_roi` has one for all units, since its images are
     nothing else. Without --unit it is a patch, or the whole image where a data set does not mark lesions.
     """
+    path = _flag(arguments, "config", "")
+    if path:
+        return read_flags(job, StudyConfig, _without_config(arguments), read_config(Path(path)), prefixes=False)
     source = _flag(arguments, "source", "phantom")
     marked = source not in DATASETS or DATASETS[source].marks_lesions
     preset = load_preset(source, _flag(arguments, "unit", "patch" if marked else "whole"))
-    return tyro.cli(
-        StudyConfig,
-        args=arguments,
-        default=preset,
-        description=description,
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
+    return read_flags(job, StudyConfig, arguments, preset, prefixes=False)
 
 
 def load_preset(source: str, unit: str) -> StudyConfig:
@@ -264,6 +280,29 @@ def load_preset(source: str, unit: str) -> StudyConfig:
     if not others:
         return preset
     return dataclasses.replace(preset, source=cast(SourceName, source), out=Path(f"runs/{source}-{unit}"))
+
+
+def read_config(path: Path) -> StudyConfig:
+    """Read the settings of a run from its config.json, or from its folder.
+
+    Raises
+    ------
+    ConfigError
+        The file is none, or has settings that this version does not know.
+    """
+    path = RunFolder(path).config if path.is_dir() else path
+    try:
+        return from_json(StudyConfig, read_json(path)["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"--config {path}: cannot be used ({error}); give a run's config.json or folder") from error
+
+
+def _without_config(arguments: list[str]) -> list[str]:
+    """The flags without --config FILE or --config=FILE."""
+    if "--config" in arguments:
+        place = arguments.index("--config")
+        return arguments[:place] + arguments[place + 2 :]
+    return [argument for argument in arguments if not argument.startswith("--config=")]
 
 
 def _flag(arguments: list[str], name: str, default: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tyro
 
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.pacs.dicomweb import DicomwebServer
@@ -32,10 +33,11 @@ class FetchConfig:
     server : str
         URL of its DICOMweb root; user and password are taken from ~/.netrc.
     out : Path
+        Folder for the files.
     studies : tuple of str
-        Study Instance UIDs.
+        Study Instance UIDs; none takes all that the two next flags find.
     modality : str
-        Of studies that are searched for.
+        DICOM modality of studies that are searched for.
     dates : str or None
         Of studies that are searched for, as 20260101-20260630.
     tls : TlsFiles
@@ -69,7 +71,7 @@ def fetch(config: FetchConfig, _flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> FetchConfig:
-    return tyro.cli(FetchConfig, args=flags, description=__doc__)
+    return read_flags("fetch", FetchConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -223,7 +223,7 @@ def plan_event(plan: Plan) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_job(_start, partial(parse, description=__doc__), arguments, networks=True)
+    run_job(_start, partial(parse, job="plan"), arguments, networks=True)
 
 
 def _start(config: StudyConfig, _flags: list[str]) -> None:

@@ -75,4 +75,4 @@ def open_source(config: StudyConfig) -> Source:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_study_job("prepare", prepare, arguments, __doc__ or "", networks=False)
+    run_study_job("prepare", prepare, arguments, networks=False)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tyro
 
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.pacs.destination import TITLE, parse_destination
 from mammo_jax.pacs.errors import PacsError
@@ -69,7 +70,7 @@ def send(config: SendConfig, _flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> SendConfig:
-    return tyro.cli(SendConfig, args=flags, description=__doc__)
+    return read_flags("send", SendConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from mammo_jax.errors import UserError
@@ -118,7 +117,7 @@ def _settings_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_job(_start, partial(parse, description=__doc__), arguments, networks=True)
+    run_job(_start, parse, arguments, networks=True)
 
 
 def _start(config: StudyConfig, flags: list[str]) -> None:

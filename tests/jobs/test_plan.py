@@ -64,7 +64,7 @@ def test_tests_are_counted_as_they_are_made():
 
 
 def test_a_study_begins_with_its_plan_which_stands_in_the_log(tmp_path, monkeypatch, capsys):
-    config = parse([*TINY, "--out", str(tmp_path / "run")], "")
+    config = parse([*TINY, "--out", str(tmp_path / "run")])
     monkeypatch.setattr(study, "prepare", lambda config: (_ for _ in ()).throw(UserError("stopped here")))
     with pytest.raises(UserError, match="stopped here"):
         study.study(config)
