@@ -56,7 +56,16 @@ def environment() -> dict[str, Any]:
 
 def log_event(run: RunFolder, event: str, **values: Any) -> None:
     """Append one line to the run's log: the time (UTC), the event and its values."""
-    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
-    run.path.mkdir(parents=True, exist_ok=True)
-    with run.log.open("a", encoding="utf-8") as log:
+    _append(run.log, {"event": event, **values})
+
+
+def log_epoch(run: RunFolder, **values: Any) -> None:
+    """Append one line to the run's log of epochs; several processes may do so at a time."""
+    _append(run.training_log, values)
+
+
+def _append(path: Path, values: dict[str, Any]) -> None:
+    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **values}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as log:
         log.write(json.dumps(line, ensure_ascii=False) + "\n")
