@@ -6,6 +6,7 @@ RUN/report.html. Interrupted, it goes on where it was; finished, it only prints 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -38,7 +39,7 @@ def study(config: StudyConfig) -> None:
     """
     if not config.run.dataset_complete.exists():
         plan = make_plan(config)
-        print("\n".join(plan_lines(plan, config)), flush=True)
+        print("\n".join(plan_lines(plan, config)), file=sys.stderr, flush=True)  # the verdict alone goes to stdout
         log_event(config.run, "plan", **plan_event(plan))
     prepare(config)
     train(config)

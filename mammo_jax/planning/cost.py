@@ -1,7 +1,8 @@
 """What a study costs: time of cores, memory, and bytes on disk, from sizes and measured rates.
 
-The rates were measured on one core of a server processor (AMD EPYC); another core may need half or twice as long.
-Trainings that stop early take less. The time of a GPU or TPU, of other codecs and of networks of the user is not known.
+The rates were measured on one core of a quiet server (docs/BENCHMARKS.md for training); on a busy one without AVX-512
+the CNN took 2.4 times as long. Trainings that stop early take less. The time of a GPU or TPU, of other codecs and of
+networks of the user is not known.
 """
 
 from __future__ import annotations

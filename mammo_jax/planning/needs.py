@@ -22,7 +22,7 @@ from mammo_jax.planning.errors import PlanError
 from mammo_jax.planning.machine import free_disk, free_memory
 from mammo_jax.training.grid import CACHE_BYTES, default_workers
 
-RATES = "by rates measured on a server's core, yours may need half or twice as long"
+RATES = "by rates measured on a quiet server's core; an older or busy one may need three times as long"
 UNKNOWN = "not known: measured are our codec, cnn and resnet18, on CPUs"
 SURE = 5
 """How many times too small a disk has to be for a certain failure: images of 8 bits take a fifth of what is planned."""

@@ -68,7 +68,7 @@ def test_a_study_begins_with_its_plan_which_stands_in_the_log(tmp_path, monkeypa
     monkeypatch.setattr(study, "prepare", lambda config: (_ for _ in ()).throw(UserError("stopped here")))
     with pytest.raises(UserError, match="stopped here"):
         study.study(config)
-    assert capsys.readouterr().out.startswith(f"plan for {tmp_path / 'run'}\n  images    96 of 24 patients")
+    assert capsys.readouterr().err.startswith(f"plan for {tmp_path / 'run'}\n  images    96 of 24 patients")
     (line,) = [json.loads(line) for line in config.run.log.read_text().splitlines()]
     assert line["event"] == "plan"
     assert line["trainings"] == 15
