@@ -51,7 +51,8 @@ def open_source(config: StudyConfig) -> Source:
             contrast=phantom.contrast,
         )
     if config.source_dir is None:
-        raise SourceError(f"source {config.source!r} needs --source-dir")
+        flag = "--table, the CSV file" if config.source == "folder" else "--source-dir, the folder of the data set"
+        raise SourceError(f"source {config.source!r} needs {flag}")
     if config.source == "folder":
         files = config.folder
         return Folder(
