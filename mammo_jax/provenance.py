@@ -56,9 +56,18 @@ def environment() -> dict[str, Any]:
 
 def log_event(run: RunFolder, event: str, **values: Any) -> None:
     """Append one line to the run's log: the time (UTC), the event and its values."""
-    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event, **values}
-    run.path.mkdir(parents=True, exist_ok=True)
-    with run.log.open("ab+") as log:
+    _append(run.log, {"event": event, **values})
+
+
+def log_epoch(run: RunFolder, **values: Any) -> None:
+    """Append one line to the run's log of epochs; several processes may do so at a time."""
+    _append(run.training_log, values)
+
+
+def _append(path: Path, values: dict[str, Any]) -> None:
+    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **values}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as log:
         if log.tell():
             log.seek(-1, os.SEEK_END)
         torn = log.tell() > 0 and log.read(1) != b"\n"  # by a full disk; this event then begins a line of its own

@@ -83,6 +83,11 @@ class RunFolder:
         return self.path / "log.jsonl"
 
     @property
+    def training_log(self) -> Path:
+        """Loss and validation scores of every epoch of every model, one JSON object a line."""
+        return self.path / "training.jsonl"
+
+    @property
     def source(self) -> Path:
         """Hash of the source's table, to which the run is bound."""
         return self.path / "source.json"

@@ -14,7 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from mammo_jax.jobs.command_line import JOBS, REPOSITORY_JOBS, job_module, main
+from mammo_jax.jobs.catalogue import JOBS, REPOSITORY_JOBS
+from mammo_jax.jobs.command_line import job_module, main
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("codec", "mammo_jax", "experiments")
@@ -91,7 +92,7 @@ def documented(pattern: str) -> set[str]:
 def test_the_documented_jobs_exist():
     jobs = documented(r"(?:mammo-jax |python -m experiments\.)([a-z][a-z_-]*)")
     assert "study" in jobs
-    assert {job.replace("_", "-") for job in jobs} <= set(JOBS | REPOSITORY_JOBS)
+    assert {job.replace("_", "-") for job in jobs} <= {*JOBS, *REPOSITORY_JOBS, "completion"}
 
 
 def test_every_job_has_a_main_and_a_script():

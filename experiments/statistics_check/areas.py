@@ -1,7 +1,7 @@
 """AUROC of many simulated studies with bootstrap replicates and the jackknife, in a form made for speed.
 
 AUROC is a bilinear form of how often each woman is drawn, Σ c_p c_q M_pq ÷ (Σ c_p m_p · Σ c_q n_q): M_pq counts the
-pairs of a positive image of woman p and a negative one of woman q that are ranked rightly, m and n are the women's
+pairs of a positive image of woman p and a negative one of woman q that are ranked correctly, m and n are the women's
 positive and negative images. All replicates of a fold are then one product of matrices. The counts are small whole
 numbers, which float32 holds exactly, so the areas equal those of `mammo_jax.statistics` but for rounding.
 """

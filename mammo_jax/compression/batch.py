@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 import codec
 from mammo_jax.compression.files import COLUMNS, InputFile, compress_file
 from mammo_jax.compression.ladder import CompressionError
@@ -20,6 +18,7 @@ from mammo_jax.compression.plan import CompressionPlan
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.files import atomic_path, read_json, remove_stale_temporaries, write_json
 from mammo_jax.limited_processes import Limits, Stopped, results_within_limits
+from mammo_jax.progress import progress
 from mammo_jax.sources import SourceError
 from mammo_jax.sources.identifiers import keyed_hash
 
@@ -66,7 +65,7 @@ def _compress_each(
     """Compress files and add their rows to the table; returns those that are left out."""
     left_out = []
     results = results_within_limits(partial(_compress_or_explain, plan), files, workers, limits)
-    with tqdm(total=total, initial=total - len(files), desc="compressing", unit="image") as bar:
+    with progress("compressing", total, "image", total - len(files)) as bar:
         for file, result in zip(files, results):
             rows, reason = ([], result.reason) if isinstance(result, Stopped) else result
             table.add(rows)

@@ -20,7 +20,6 @@ import numpy as np
 import openjpeg
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
-from tqdm import tqdm
 
 import codec
 from mammo_jax.compression.ladder import CompressionError
@@ -28,6 +27,7 @@ from mammo_jax.compression.listing import TABLES
 from mammo_jax.compression.plan import shown
 from mammo_jax.files import sha256_file
 from mammo_jax.limited_processes import Limits, Stopped, results_within_limits
+from mammo_jax.progress import counted
 from mammo_jax.sources.dicom import is_dicom
 
 Decoder = Callable[[bytes], np.ndarray]
@@ -140,7 +140,7 @@ def verify_results(out: Path, workers: int, limits: Limits) -> list[str]:
     """
     problems, unchanged = changed_files(out, read_written_files(out))
     results = results_within_limits(_difference, list(unchanged.items()), workers, limits)
-    for path, result in zip(unchanged, tqdm(results, "verifying", len(unchanged), unit="file")):
+    for path, result in zip(unchanged, counted(results, "verifying", len(unchanged), "file")):
         problem = result.reason if isinstance(result, Stopped) else result
         if problem:
             problems.append(f"{shown(str(path.relative_to(out)))}: {problem}")

@@ -53,12 +53,14 @@ def make_folds(
         raise FoldError(f"{n_folds} folds of {len(names)} patients' ids and {len(targets)} targets cannot be made")
     classes = np.unique(targets)
     if len(classes) < 2:
-        raise FoldError(f"every unit has the target {classes[0]}; training needs positives and negatives")
+        raise FoldError(
+            f"all images are {_kind(classes[0])}; a study needs positive and negative ones: check labels and --target"
+        )
     for value in classes:
         count = len(np.unique(names[targets == value]))
         if count < n_folds:
             raise FoldError(
-                f"only {count} patients have the target {value}, too few for {n_folds} folds; "
+                f"only {count} patients have {_kind(value)} images, too few for {n_folds} folds; "
                 "use fewer folds or add patients"
             )
     order = np.lexsort((targets, names))
@@ -69,8 +71,12 @@ def make_folds(
     for fold in range(n_folds):
         missing = np.setdiff1d(classes, targets[folds == fold])
         if len(missing):
-            raise FoldError(f"fold {fold} has no unit of target {missing[0]}; use fewer folds or another seed")
+            raise FoldError(f"fold {fold} has no {_kind(missing[0])} image; use fewer folds or another --fold-seed")
     return folds
+
+
+def _kind(target: int) -> str:
+    return {0: "negative", 1: "positive"}.get(int(target), f"class {target}")
 
 
 def stored_folds(

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TypeVar
 
 import pandas as pd
-from tqdm import tqdm
 
 import codec
 from codec.ratio import text_below
@@ -25,13 +24,14 @@ from mammo_jax.dataset.units import UnitConfig, is_positive
 from mammo_jax.dataset.writing import DatasetPlan, write_dataset
 from mammo_jax.files import read_json, sha256_json, write_json
 from mammo_jax.processes import results_in_order
+from mammo_jax.progress import counted
 from mammo_jax.provenance import log_event
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.sources import Source, SourceError
+from mammo_jax.sources.problems import commonest
 
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
-MAX_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,9 @@ def prepare_dataset(run: RunFolder, source: Source, settings: DatasetSettings, p
 def _reasons(run: RunFolder) -> str:
     """The commonest reasons why images were left out, with the number of images; empty where all could be used."""
     try:
-        problems = pd.read_csv(run.left_out, dtype=str, keep_default_na=False)["problem"].value_counts()
+        return commonest(pd.read_csv(run.left_out, dtype=str, keep_default_na=False)["problem"])
     except pd.errors.EmptyDataError:
         return ""
-    common = [f"{count} × {problem}" for problem, count in problems.head(MAX_REASONS).items()]
-    others = problems.iloc[MAX_REASONS:].sum()
-    return "; ".join(common + ([f"{others} for other reasons"] if others else []))
 
 
 def bind_source(run: RunFolder, source: Source, name: str) -> None:
@@ -216,5 +213,5 @@ def _survey_one(source: Source, units: UnitConfig, seed: int, index: int) -> Sur
 def _of_images(function: Callable[[int], Result | None], source: Source, title: str, processes: int) -> list[Result]:
     """Results of a function for every index of the source, without those that are None."""
     results = results_in_order(function, range(len(source)), processes)
-    shown = tqdm(results, title, len(source), unit="image")
+    shown = counted(results, title, len(source), "image")
     return [result for result in shown if result is not None]

@@ -16,7 +16,6 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 import codec
 from codec.ratio import bits_per_pixel, image_bytes, ratio_of
@@ -31,11 +30,13 @@ from mammo_jax.dataset.unit_facts import unit_facts
 from mammo_jax.dataset.units import Unit, UnitConfig, is_positive, label_number, lay_out, tissue_mask
 from mammo_jax.files import atomic_directory, atomic_path, read_json, temporary_path
 from mammo_jax.processes import results_as_completed
+from mammo_jax.progress import progress
 from mammo_jax.ratios import split_name
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.run_subfolders import PartFolder
 from mammo_jax.runtime import quiet_tensorflow
 from mammo_jax.sources import Mammogram, Source, SourceError
+from mammo_jax.sources.problems import problem_text
 
 PART_IMAGES = 32  # what an interruption can cost at most, for each worker
 
@@ -121,7 +122,7 @@ def _write_parts(plan: DatasetPlan, missing: list[int], workers: int) -> None:
     """Spread the missing parts over processes; the first exception stops the rest and is raised."""
     images_done = multiprocessing.get_context("spawn").Value("q", 0)
     total = sum(len(_part_indices(plan.source, part)) for part in missing)
-    with tqdm(total=total, desc="compressing", unit="image") as bar:
+    with progress("compressing", total, "image") as bar:
         parts_done = results_as_completed(
             partial(_write_part, plan, images_done),
             missing,
@@ -165,18 +166,12 @@ def _write_part(plan: DatasetPlan, images_done: Any, part: int) -> None:
 
 
 def _left_out_row(source: Source, index: int, error: Exception) -> dict[str, Any]:
-    """Why an image was left out, without the paths of files: they may name people, and a dataset may be passed on.
-
-    The longest path is replaced first, since one may be part of another.
-    """
+    """Why an image was left out, without the paths of files: they may name people, and a dataset may be passed on."""
     row = source.table()[index]
-    problem = str(error)
-    for file in sorted(row["files"], key=len, reverse=True):
-        problem = problem.replace(file, "its file")
     return {
         "index": index,
         "image_id": row["image_id"],
-        "problem": problem.removeprefix("its file: ").removeprefix(f"{row['image_id']}: "),
+        "problem": problem_text(error, row),
         "error": type(error).__name__,
     }
 

@@ -1,41 +1,22 @@
-"""The command line: `mammo-jax JOB [flags]`, also as `python -m mammo_jax JOB` or `python -m experiments.JOB`."""
+"""The command line: `mammo-jax JOB [flags]`, also as `python -m mammo_jax JOB` or `python -m experiments.JOB`.
+
+What needs no job is answered before one is imported, which takes seconds: help, version, completion, misspelt names.
+"""
 
 from __future__ import annotations
 
 import importlib
 import os
+import platform
 import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
 
-JOBS = {
-    "study": "the whole way from images to a verdict and a report",
-    "prepare": "the study's first stage: compress, cut, write the dataset and its audit",
-    "train": "the study's second stage: train on every fold and ratio, score the held-out folds",
-    "saliency": "where the networks look, and what compression changes of it (study --saliency)",
-    "observer": "how much of a loss is in the images: model observers, fewer pixels, and shortcuts beside the networks",
-    "evaluate": "statistics, verdict and report of a predictions table, your own model's for instance",
-    "protocol": "fix the verdict's rule before any score exists, with a hash",
-    "power": "how many patients a study needs, and the smallest loss that it can show",
-    "report": "build a run's report.html again",
-    "scan": "what a folder of images holds, and what compress and study would leave out of it",
-    "compress": "compress files to exact ratios, DICOM to DICOM",
-    "scores-template": "the table of a finished model's scores at each ratio, to be filled in and evaluated",
-    "receive": "compress what a PACS sends, and send it on",
-    "send": "send files to a PACS or a DICOMweb server",
-    "fetch": "get the studies of a DICOMweb server",
-    "verify": "check compressed files by their hashes and with other decoders",
-}
-REPOSITORY_JOBS = {
-    "benchmark-codec": "our codec beside OpenJPEG",
-    "benchmark-scan": "headers of a generated archive, per second",
-    "benchmark-training": "our training and inference beside PyTorch",
-    "check-against-torch": "the same networks, weights and batches in JAX and in PyTorch: how far apart are they?",
-    "check-saliency": "our integrated gradients beside captum's",
-    "check-auprc": "how often the interval of AUPRC contains the population's, in simulated studies",
-    "check-power": "the predicted power of the verdict beside that of simulated studies",
-    "check-harm": "how often harm at the operating point forbids a ratio, in simulated studies",
-    "check-statistics": "how often the verdict errs, in simulated studies with a known loss",
-}
-"""Jobs of the folder experiments/, which is not part of an installed package."""
+from mammo_jax.jobs.catalogue import GROUPS, JOBS, REPOSITORY_JOBS
+
+REPOSITORY = Path(__file__).parents[2]
+"""Where experiments/ lies, if this is a clone."""
 
 PACS_PACKAGES = ("pynetdicom", "dicomweb_client")
 """Packages of the extra `pacs`."""
@@ -43,8 +24,20 @@ PACS_PACKAGES = ("pynetdicom", "dicomweb_client")
 
 def usage() -> str:
     """List the jobs."""
-    lines = [f"  {name:<21}{text}" for name, text in (JOBS | REPOSITORY_JOBS).items()]
-    return "\n".join(["usage: mammo-jax JOB [flags]     (mammo-jax JOB --help lists a job's flags)", "", *lines])
+    listed = {group: {name: job.text for name, job in jobs.items()} for group, jobs in GROUPS.items()}
+    if _in_clone():
+        listed["Of this repository"] = REPOSITORY_JOBS
+    lines = ["usage: mammo-jax JOB [flags]     (mammo-jax JOB --help shows a job's flags and examples)", ""]
+    for group, jobs in listed.items():
+        lines += [f"{group}:", *(f"  {name:<21}{text}" for name, text in jobs.items()), ""]
+    shells = "  completion SHELL     the completion script of bash, zsh or fish"
+    return "\n".join(
+        [*lines, "And:", shells, "  --version            versions of the package and of what it stands on"]
+    )
+
+
+def _in_clone() -> bool:
+    return (REPOSITORY / "experiments" / "write_help.py").exists()
 
 
 def job_module(job: str) -> str:
@@ -56,18 +49,65 @@ def main() -> None:
     """Run the job that the first argument names."""
     if os.getcwd() not in sys.path:  # the console command has its own folder there; a network of the user lies here
         sys.path.append(os.getcwd())
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "--help-all", "help"):
         print(usage())
-        return
-    job = sys.argv[1].replace("_", "-")
+    elif arguments[0] in ("--version", "-V"):
+        print(version_text())
+    elif arguments[0] == "completion":
+        _complete(arguments[1:])
+    else:
+        _run(arguments[0].replace("_", "-"), arguments[1:])
+
+
+def version_text() -> str:
+    """Return the versions of this package and of what it stands on, and the revision of a clone."""
+    from mammo_jax.provenance import environment  # here, since it starts git
+
+    found = environment()
+    packages = found["packages"]
+    own = f"mammo-jax {packages.pop('mammo-jax')} (revision {found['git_revision']})"
+    return "\n".join(
+        [own, f"Python {platform.python_version()}", *(f"{name} {text}" for name, text in packages.items())]
+    )
+
+
+def _complete(arguments: Sequence[str]) -> None:
+    from mammo_jax.jobs.completion import SHELLS, completion_script
+
+    if len(arguments) != 1 or arguments[0] not in SHELLS:
+        how = "\n".join(f"  {name:<5} {text}" for name, text in SHELLS.items())
+        raise SystemExit(f"usage: mammo-jax completion {'|'.join(SHELLS)}\n\n{how}")
+    print(completion_script(arguments[0]))
+
+
+def _run(job: str, flags: list[str]) -> None:
     if job not in JOBS | REPOSITORY_JOBS:
-        raise SystemExit(f"error: there is no job {sys.argv[1]!r}\n\n{usage()}")
+        near = get_close_matches(job, [*JOBS, *REPOSITORY_JOBS, "completion"], n=2, cutoff=0.5)
+        said = f"did you mean {' or '.join(near)}?" if near else "mammo-jax --help lists the jobs"
+        print(f"error: there is no job {job}; {said}", file=sys.stderr)
+        raise SystemExit(2)
+    if job in JOBS:
+        _answer_at_once(job, flags)
+    elif not _in_clone():
+        raise SystemExit(f"error: {job} is not in the installed package; run it in a clone of the repository")
+    else:
+        sys.path.insert(0, str(REPOSITORY))  # ahead of any other package that is called experiments
     try:
         module = importlib.import_module(job_module(job))
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in PACS_PACKAGES:
-            raise SystemExit(f"error: {error.name} is not installed; pip install 'mammo-jax[pacs]'") from error
-        if error.name != "experiments":
+        if (error.name or "").split(".")[0] not in PACS_PACKAGES:
             raise
-        raise SystemExit(f"error: {job} is not in the installed package; run it in a clone of the repository") from None
-    module.main(sys.argv[2:])
+        raise SystemExit(f"error: {error.name} is not installed; pip install 'mammo-jax[pacs]'") from error
+    module.main(flags)
+
+
+def _answer_at_once(job: str, flags: Sequence[str]) -> None:
+    """Print a job's help where no other flag changes its defaults, and refuse flags that it does not have."""
+    from mammo_jax.jobs.help import HELP, HELP_ALL, help_text, refuse_unknown, stored_flags
+
+    groups = stored_flags().groups(job)
+    refuse_unknown(job, groups, flags)
+    if flags and set(flags) <= {*HELP, HELP_ALL}:
+        print(help_text(job, groups, everything=HELP_ALL in flags))
+        raise SystemExit(0)

@@ -28,6 +28,7 @@ from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.listing import list_files
 from mammo_jax.compression.plan import CompressionPlan, Per
 from mammo_jax.compression.syntaxes import SyntaxName
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.jobs.verify import check_results
@@ -45,6 +46,7 @@ class CompressConfig:
     inputs : tuple of Path
         Image files, and folders of such.
     out : Path
+        Folder of the results and their tables.
     ratios : tuple of float
         Uncompressed bytes over those of the codestream, which is exactly as long as that says.
     layers : bool
@@ -77,9 +79,9 @@ class CompressConfig:
     workers : int or None
         Processes; None takes every core.
     max_seconds : float
-        A file that takes longer to compute is left out.
+        A file that takes more seconds to compute is left out.
     max_gigabytes : float
-        A file for which a process needs more memory than this is left out.
+        A file for which a process needs more memory than so many GiB is left out.
     verify : bool
         Decode every result with two other libraries at the end and compare, as `mammo-jax verify` does.
     """
@@ -169,7 +171,7 @@ def _what_deidentification_is(out: Path) -> str:
 
 
 def _parse(flags: list[str]) -> CompressConfig:
-    return tyro.cli(CompressConfig, args=flags, description=__doc__)
+    return read_flags("compress", CompressConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

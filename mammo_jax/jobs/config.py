@@ -12,7 +12,13 @@ import tyro
 
 from mammo_jax.compression.ladder import CodecName
 from mammo_jax.dataset.units import UnitConfig
+from mammo_jax.errors import UserError
+from mammo_jax.files import read_json
+from mammo_jax.jobs.flags import from_json
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.scored import scored_unit
+from mammo_jax.jobs.source_config import FolderConfig, PhantomConfig
+from mammo_jax.planning.images import Check
 from mammo_jax.processes import available_cores
 from mammo_jax.ratios import LADDER, MIXED
 from mammo_jax.run_folder import RunFolder
@@ -36,55 +42,8 @@ SourceName = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class PhantomConfig:
-    """The built-in phantom, and the lesions that `hybrid` plants into real tissue.
-
-    Attributes
-    ----------
-    images : int
-        Phantom images; four a patient.
-    rows, columns : int
-    phantom_pitch : float
-        mm a pixel.
-    contrast : float
-        Scale of every lesion's contrast; 1 is like the literature.
-    plantings : int
-        hybrid: items made from each normal mammogram.
-    phantom_seed : int
-        Another seed makes other patients.
-    """
-
-    images: int = 640
-    rows: int = 1664
-    columns: int = 1280
-    phantom_pitch: float = 0.14
-    contrast: float = 1.0
-    plantings: int = 3
-    phantom_seed: int = 0
-
-
-@dataclass(frozen=True)
-class FolderConfig:
-    """How the image files of `folder` are read.
-
-    Attributes
-    ----------
-    bits_stored : int or None
-        Significant bits of 16-bit PNG and TIFF files whose CSV row does not say; None infers them from each image's
-        largest pixel.
-    plain_ids : bool
-        Keep the CSV's ids instead of keyed hashes: only for ids that identify nobody.
-    id_key : Path or None
-        File with the key of the hashes; None makes one for this user, once.
-    frames : {"central", "mip", "all"}
-        Of DICOM files with several, as in tomosynthesis: the central one, the largest values of all, or each.
-    """
-
-    bits_stored: int | None = None
-    plain_ids: bool = False
-    id_key: Path | None = None
-    frames: Literal["central", "mip", "all"] = "central"
+class ConfigError(UserError):
+    """Stored settings that cannot be used; the message names the file and what to do."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +53,13 @@ class StudyConfig:
     Attributes
     ----------
     out : Path
-        Run folder.
+        Run folder: all that a study makes lies there.
     source : str
+        Where the images come from: drawn phantoms, mini-MIAS, files of your own (folder), lesions planted into
+        mini-MIAS (hybrid), or a published data set.
     source_dir : Path or None
-        mias, hybrid, cbis_roi: the folder with labels.csv and images/. folder: the CSV file. A published data set: its
-        folder, as downloaded.
+        folder: the CSV file (--table). mias, hybrid, cbis_roi: the folder with labels.csv and images/. A published data
+        set: its folder, as downloaded.
     ratios : tuple of float
         The ladder; 1 is always added.
     codec : str
@@ -109,6 +70,12 @@ class StudyConfig:
         Train on all ratios together as well.
     transfer_matrix : bool
         Test every model on every ratio, not only those trained at CR 1 and on all ratios.
+    folds : int
+        Parts of the patients for cross-validation; each is tested by networks that the others trained.
+    seeds : tuple of int
+        One training of every network for each.
+    fold_seed : int
+        Another seed divides the patients anew.
     margin : float
         Largest loss of AUROC that passes, fixed before the run.
     alpha : float
@@ -127,10 +94,14 @@ class StudyConfig:
     prevalence : float or None
         Share of positives where the model is to be used, such as 0.006; then recalls and missed positives per 1000 are
         given.
+    resamples : int
+        Bootstrap resamples for the intervals.
     features_from : Path or None
         A finished patch run of OTHER patients: each training starts from its network of the same seed, ratio and fold.
     workers : int or None
-        Processes that compress; None takes every core.
+        Processes that compress, and that train on the CPU; None takes every core.
+    check : {"headers", "pixels"}
+        What the plan reads of every image before the study begins: its header, or all of its pixels.
     distributed : bool
         train: this is one of several processes that share each model, see `mammo_jax.devices.join_processes`.
     saliency : bool
@@ -142,7 +113,7 @@ class StudyConfig:
 
     out: Path = Path("runs/study")
     source: SourceName = "phantom"
-    source_dir: Path | None = None
+    source_dir: Annotated[Path | None, tyro.conf.arg(aliases=("--table",))] = None
     ratios: tuple[float, ...] = LADDER
     codec: CodecName = "mammo_jax"
     train_ratios: tuple[float, ...] | None = None
@@ -161,6 +132,7 @@ class StudyConfig:
     resamples: int = RESAMPLES
     features_from: Path | None = None
     workers: int | None = None
+    check: Check = "headers"
     distributed: bool = False
     saliency: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     saliency_method: Method = "ig_blurred"
@@ -213,6 +185,11 @@ class StudyConfig:
         return OperatingPoint(self.sensitivity, prevalence=self.prevalence)
 
     @property
+    def plants_sites(self) -> bool:
+        """Whether the source plants lesions and lesion-free sites itself, so that no normal patches are matched."""
+        return self.source in ("phantom", "hybrid")
+
+    @property
     def processes(self) -> int:
         """How many processes compress."""
         return self.workers or available_cores()
@@ -224,23 +201,20 @@ class StudyConfig:
         return (1.0, *(ratio for ratio in chosen if ratio != 1), *([MIXED] if self.mixed else []))
 
 
-def parse(arguments: list[str], description: str) -> StudyConfig:
-    """Read flags on top of the preset that belongs to the source and unit asked for.
+def parse(arguments: list[str], job: str = "study") -> StudyConfig:
+    """Read flags on top of a stored run's config (--config), or of the preset that belongs to the source and unit.
 
     A preset is `mammo_jax/jobs/presets/SOURCE_UNIT.py` with a CONFIG. For `folder` and published data sets it is that
     of `mias`, or of `cbis_roi` where each image is a patch; `cbis_roi` has one for all units, since its images are
     nothing else. Without --unit it is a patch, or the whole image where a data set does not mark lesions.
     """
+    path = _flag(arguments, "config", "")
+    if path:
+        return read_flags(job, StudyConfig, _without_config(arguments), read_config(Path(path)), prefixes=False)
     source = _flag(arguments, "source", "phantom")
     marked = source not in DATASETS or DATASETS[source].marks_lesions
     preset = load_preset(source, _flag(arguments, "unit", "patch" if marked else "whole"))
-    return tyro.cli(
-        StudyConfig,
-        args=arguments,
-        default=preset,
-        description=description,
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
+    return read_flags(job, StudyConfig, arguments, preset, prefixes=False)
 
 
 def load_preset(source: str, unit: str) -> StudyConfig:
@@ -255,6 +229,29 @@ def load_preset(source: str, unit: str) -> StudyConfig:
     if not others:
         return preset
     return dataclasses.replace(preset, source=cast(SourceName, source), out=Path(f"runs/{source}-{unit}"))
+
+
+def read_config(path: Path) -> StudyConfig:
+    """Read the settings of a run from its config.json, or from its folder.
+
+    Raises
+    ------
+    ConfigError
+        The file is none, or has settings that this version does not know.
+    """
+    path = RunFolder(path).config if path.is_dir() else path
+    try:
+        return from_json(StudyConfig, read_json(path)["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"--config {path}: cannot be used ({error}); give a run's config.json or folder") from error
+
+
+def _without_config(arguments: list[str]) -> list[str]:
+    """The flags without --config FILE or --config=FILE."""
+    if "--config" in arguments:
+        place = arguments.index("--config")
+        return arguments[:place] + arguments[place + 2 :]
+    return [argument for argument in arguments if not argument.startswith("--config=")]
 
 
 def _flag(arguments: list[str], name: str, default: str) -> str:

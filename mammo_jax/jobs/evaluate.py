@@ -22,6 +22,7 @@ import pandas as pd
 import tyro
 
 from mammo_jax.files import read_json, sha256_file, write_json
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.protocol import protocol_of_run, protocol_of_scores
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
@@ -68,6 +69,7 @@ class EvaluateConfig:
     resamples : int
         Bootstrap resamples.
     bootstrap_seed : int
+        Of the resamples; another one moves the bounds a little.
     primary_model : str or None
         The model that the verdict is about; needed where the table has several.
     target : str
@@ -229,11 +231,11 @@ def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> EvaluateConfig:
-    config = tyro.cli(EvaluateConfig, args=flags, description=__doc__)
+    config = read_flags("evaluate", EvaluateConfig, flags)
     run = RunFolder(config.out)
     if not (run.config.exists() and run.predictions.exists()):
         return config
-    return tyro.cli(EvaluateConfig, args=flags, default=replace(config, **_settings_of_study(run)))
+    return read_flags("evaluate", EvaluateConfig, flags, default=replace(config, **_settings_of_study(run)))
 
 
 def _settings_of_study(run: RunFolder) -> dict[str, Any]:

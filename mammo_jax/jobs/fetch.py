@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
-from tqdm import tqdm
 
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.pacs.dicomweb import DicomwebServer
 from mammo_jax.pacs.errors import PacsError
 from mammo_jax.pacs.tls import TlsFiles
+from mammo_jax.progress import counted
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,11 @@ class FetchConfig:
     server : str
         URL of its DICOMweb root; user and password are taken from ~/.netrc.
     out : Path
+        Folder for the files.
     studies : tuple of str
-        Study Instance UIDs.
+        Study Instance UIDs; none takes all that the two next flags find.
     modality : str
-        Of studies that are searched for.
+        DICOM modality of studies that are searched for.
     dates : str or None
         Of studies that are searched for, as 20260101-20260630.
     tls : TlsFiles
@@ -61,14 +63,15 @@ def fetch(config: FetchConfig, _flags: Sequence[str]) -> None:
     filters = {"ModalitiesInStudy": config.modality} | ({"StudyDate": config.dates} if config.dates else {})
     with locked(config.out):
         studies = list(config.studies or server.studies(filters))
-        files = [new for study in tqdm(studies, "fetching", unit="study") for _, new in server.fetch(study, config.out)]
+        shown = counted(studies, "fetching", len(studies), "study")
+        files = [new for study in shown for _, new in server.fetch(study, config.out)]
     if not files:
         raise PacsError(f"{config.server}: no image of these studies there")
     print(f"{len(files)} files of {len(studies)} studies in {config.out}, {sum(files)} of them new")
 
 
 def _parse(flags: list[str]) -> FetchConfig:
-    return tyro.cli(FetchConfig, args=flags, description=__doc__)
+    return read_flags("fetch", FetchConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

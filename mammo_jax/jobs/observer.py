@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import tyro
 
 from mammo_jax.dataset.input_pipeline import read_examples
 from mammo_jax.files import read_json, sha256_file, write_json
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.observer.stage import ObserverError, ObserverPlan, score_observers
@@ -118,7 +118,7 @@ def observe_and_report(config: ObserverConfig, _flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> ObserverConfig:
-    return tyro.cli(ObserverConfig, args=flags, description=__doc__)
+    return read_flags("observer", ObserverConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import tyro
-
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.statistics.analysis_levels import Level, Pooling
 from mammo_jax.statistics.pilot import ASSUMED_LOSS, HARMS, estimated_design, pilot_grid, representative_ratio
@@ -43,6 +42,7 @@ class PowerConfig:
     analysis_level : str
         predictions: what the verdict will count, as for `evaluate`.
     level_score : str
+        predictions: the score of a breast or a woman, the maximum or the mean over its images.
     positives : int or None
         Positive women of the study whose power is given; None takes those of the pilot, or 100.
     loss : float or None
@@ -167,7 +167,7 @@ def _print_table(config: PowerConfig, _flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> PowerConfig:
-    return tyro.cli(PowerConfig, args=flags, description=__doc__)
+    return read_flags("power", PowerConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

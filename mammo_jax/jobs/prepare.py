@@ -33,7 +33,7 @@ def prepare(config: StudyConfig) -> None:
         units=config.units,
         folds=config.folds,
         fold_seed=config.fold_seed,
-        plants_sites=config.source in ("phantom", "hybrid"),
+        plants_sites=config.plants_sites,
     )
     prepare_dataset(config.run, source, settings, config.processes)
 
@@ -51,7 +51,8 @@ def open_source(config: StudyConfig) -> Source:
             contrast=phantom.contrast,
         )
     if config.source_dir is None:
-        raise SourceError(f"source {config.source!r} needs --source-dir")
+        flag = "--table, the CSV file" if config.source == "folder" else "--source-dir, the folder of the data set"
+        raise SourceError(f"source {config.source!r} needs {flag}")
     if config.source == "folder":
         files = config.folder
         return Folder(
@@ -75,4 +76,4 @@ def open_source(config: StudyConfig) -> Source:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_study_job("prepare", prepare, arguments, __doc__ or "", networks=False)
+    run_study_job("prepare", prepare, arguments, networks=False)

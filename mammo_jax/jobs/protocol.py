@@ -19,6 +19,7 @@ import tyro
 
 from mammo_jax.files import read_json, write_json
 from mammo_jax.jobs.config import BOOTSTRAP_SEED, StudyConfig
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.provenance import log_event
 from mammo_jax.run_folder import RunFolder
@@ -55,6 +56,7 @@ class ProtocolConfig:
     primary_model : str
         The name of the model that the verdict is about, as the predictions will have it.
     out : Path
+        JSON file that is written.
     unit : str
         What one score is about.
     margin, alpha, min_positive_patients, analysis_level, level_score, sensitivity, threshold
@@ -219,7 +221,7 @@ def protocol_of_scores(path: Path, predictions: pd.DataFrame) -> dict[str, Any]:
 
 
 def _parse(flags: list[str]) -> ProtocolConfig:
-    return tyro.cli(ProtocolConfig, args=flags, description=__doc__)
+    return read_flags("protocol", ProtocolConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,6 +21,7 @@ from typing import Annotated
 import tyro
 
 from mammo_jax.compression.plan import CompressionPlan
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.limited_processes import Limits
@@ -41,10 +42,11 @@ class ReceiveConfig:
     Attributes
     ----------
     port : int
-        0 takes a free one, which is printed.
+        TCP port to listen on; 0 takes a free one, which is printed.
     ratio : float
         Uncompressed bytes over those of the codestream, which is exactly as long as that says.
     out : Path
+        Folder of what is received and compressed.
     host : str
         Address to listen on; 0.0.0.0 is every one of this machine.
     title : str
@@ -52,11 +54,11 @@ class ReceiveConfig:
     allow : tuple of str
         AE titles that may send; none given allows all. A title proves nothing, a certificate does.
     max_associations : int
-        At a time; more are refused until one ends.
+        Connections at a time; more are refused until one ends.
     send_to : str or None
         Where each copy goes: TITLE@HOST:PORT, tls://TITLE@HOST:PORT, or the URL of a DICOMweb server.
     retry_seconds : float
-        Between two tries where that does not answer.
+        Seconds between two tries where that does not answer.
     keep_originals : bool
         Move received files to OUT/originals when they are finished, rather than delete them.
     tls : TlsFiles
@@ -72,9 +74,9 @@ class ReceiveConfig:
     workers : int or None
         Processes; None takes every core.
     max_seconds : float
-        An image that takes longer to compute is left out.
+        An image that takes more seconds to compute is left out.
     max_gigabytes : float
-        An image for which a process needs more memory than this is left out.
+        An image for which a process needs more memory than so many GiB is left out.
     """
 
     port: int
@@ -132,7 +134,7 @@ def receive(config: ReceiveConfig, _flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> ReceiveConfig:
-    return tyro.cli(ReceiveConfig, args=flags, description=__doc__)
+    return read_flags("receive", ReceiveConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.report import build_report
 from mammo_jax.run_folder import RunFolder
@@ -35,7 +34,7 @@ def report(config: ReportConfig, _flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> ReportConfig:
-    return tyro.cli(ReportConfig, args=flags, description=__doc__)
+    return read_flags("report", ReportConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

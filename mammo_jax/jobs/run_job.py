@@ -52,10 +52,9 @@ def run_job(
     flags = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in flags
     flags = [flag for flag in flags if flag != DEBUG]
-    config = parse(flags)
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        job(config, flags)
+        job(parse(flags), flags)
     except KeyboardInterrupt:
         _end(f"Interrupted. {GO_ON}", 128 + signal.SIGINT)
     except Terminated:

@@ -115,7 +115,7 @@ def _training_auroc(models: FoldModels, fold: int) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_study_job("saliency", _measure_and_report, arguments, __doc__ or "", networks=True)
+    run_study_job("saliency", _measure_and_report, arguments, networks=True)
 
 
 def _measure_and_report(config: StudyConfig) -> None:

@@ -22,6 +22,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.scan.duplicates import find_duplicates
 from mammo_jax.scan.inventory import ScanPlan, read_rows, scan_files, write_rows
@@ -40,6 +41,7 @@ class ScanConfig:
     folder : Path
         Folder of images, at any depth.
     out : Path
+        Folder for the tables and scan.html.
     check : {"headers", "pixels"}
         Read the headers alone, or decode every image too: finds damage, and equal images of different encodings.
     hashed_names : bool
@@ -84,7 +86,7 @@ def scan(config: ScanConfig, _flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> ScanConfig:
-    return tyro.cli(ScanConfig, args=flags, description=__doc__)
+    return read_flags("scan", ScanConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,6 +19,7 @@ import tyro
 
 from mammo_jax.compression.score_template import make_template, write_template
 from mammo_jax.files import read_json
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.sources.identifiers import load_key
 
@@ -37,6 +38,7 @@ class TemplateConfig:
     target : {"malignant", "abnormal"}
         What label 1 stands for, where the labels are words.
     out : Path
+        CSV file that is written.
     id_key : Path or None
         File with the key of the hashed ids, if compress had one.
     """
@@ -66,7 +68,7 @@ def scores_template(config: TemplateConfig, _flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> TemplateConfig:
-    return tyro.cli(TemplateConfig, args=flags, description=__doc__)
+    return read_flags("scores-template", TemplateConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
-from tqdm import tqdm
 
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.pacs.destination import TITLE, parse_destination
 from mammo_jax.pacs.errors import PacsError
 from mammo_jax.pacs.tls import TlsFiles
+from mammo_jax.progress import counted
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def send(config: SendConfig, _flags: Sequence[str]) -> None:
         raise PacsError(f"{', '.join(map(str, config.inputs))}: no file named *.dcm there; give files by their names")
     failed = 0
     answers = parse_destination(config.to, config.title, config.tls).send(paths)
-    for path, problem in tqdm(answers, "sending", len(paths), unit="file"):
+    for path, problem in counted(answers, "sending", len(paths), "file"):
         if problem is not None:
             failed += 1
             print(f"not sent: {path}: {problem}")
@@ -69,7 +70,7 @@ def send(config: SendConfig, _flags: Sequence[str]) -> None:
 
 
 def _parse(flags: list[str]) -> SendConfig:
-    return tyro.cli(SendConfig, args=flags, description=__doc__)
+    return read_flags("send", SendConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

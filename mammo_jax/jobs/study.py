@@ -6,14 +6,15 @@ RUN/report.html. Interrupted, it goes on where it was; finished, it only prints 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from mammo_jax.errors import UserError
 from mammo_jax.files import read_json, sha256_file, write_json
 from mammo_jax.jobs.config import BOOTSTRAP_SEED, StudyConfig, parse
+from mammo_jax.jobs.plan import make_plan, plan_event, plan_lines
 from mammo_jax.jobs.prepare import prepare
 from mammo_jax.jobs.protocol import protocol_of_run
 from mammo_jax.jobs.run_job import run_job
@@ -29,13 +30,17 @@ from mammo_jax.statistics.evaluation import SCHEMA, evaluate, verdict_text
 from mammo_jax.statistics.pilot import planned
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.subgroups import read_subgroups
-from mammo_jax.training.starting_weights import origin
 
 
 def study(config: StudyConfig) -> None:
-    """Run every stage that is not done yet, and print the verdict and the report's path before saliency is begun."""
-    if config.features_from is None and not config.run.predictions.exists():
-        origin(config.training, None)  # refuses now what training would refuse after all is compressed
+    """Run every stage that is not done yet, and print the verdict and the report's path before saliency is begun.
+
+    The plan comes first, so that what cannot work is refused before anything is compressed.
+    """
+    if not config.run.dataset_complete.exists():
+        plan = make_plan(config)
+        print("\n".join(plan_lines(plan, config)), file=sys.stderr, flush=True)  # the verdict alone goes to stdout
+        log_event(config.run, "plan", **plan_event(plan))
     prepare(config)
     train(config)
     metrics = evaluate_run(config)
@@ -113,7 +118,7 @@ def _settings_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_job(_start, partial(parse, description=__doc__), arguments, networks=True)
+    run_job(_start, parse, arguments, networks=True)
 
 
 def _start(config: StudyConfig, flags: list[str]) -> None:

@@ -18,12 +18,12 @@ from mammo_jax.jobs.run_job import run_job
 from mammo_jax.jobs.run_lock import locked
 from mammo_jax.provenance import environment, log_event
 
-ELSEWHERE = ("out", "workers", "distributed", "saliency")
+ELSEWHERE = ("out", "workers", "check", "distributed", "saliency")
 """Settings that say where a run is made and whether a stage is asked for, not what comes out."""
 
 
 def run_study_job(
-    name: str, job: Callable[[StudyConfig], None], arguments: Sequence[str] | None, description: str, *, networks: bool
+    name: str, job: Callable[[StudyConfig], None], arguments: Sequence[str] | None, *, networks: bool
 ) -> None:
     """Run a job with a study's flags in a study's run folder.
 
@@ -34,8 +34,6 @@ def run_study_job(
     job : callable
     arguments : sequence of str or None
         The flags; None stands for those of the command line.
-    description : str
-        Text above the flags in --help.
     networks : bool
         Whether the job computes networks.
     """
@@ -44,7 +42,7 @@ def run_study_job(
         with run_started(config, name, flags):
             job(config)
 
-    run_job(start, partial(parse, description=description), arguments, networks=networks)
+    run_job(start, partial(parse, job=name), arguments, networks=networks)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def train(config: StudyConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_job(_start, partial(parse, description=__doc__), arguments, networks=True)
+    run_job(_start, partial(parse, job="train"), arguments, networks=True)
 
 
 def _start(config: StudyConfig, flags: list[str]) -> None:

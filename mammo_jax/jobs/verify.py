@@ -17,6 +17,7 @@ import tyro
 
 from mammo_jax.compression.ladder import CompressionError
 from mammo_jax.compression.verification import verify_results
+from mammo_jax.jobs.help import read_flags
 from mammo_jax.jobs.run_job import run_job
 from mammo_jax.limited_processes import Limits
 from mammo_jax.processes import available_cores
@@ -33,9 +34,9 @@ class VerifyConfig:
     workers : int or None
         Processes; None takes every core.
     max_seconds : float
-        For each file.
+        Seconds for each file.
     max_gigabytes : float
-        For each process.
+        GiB of memory for each process.
     """
 
     folder: tyro.conf.Positional[Path]
@@ -66,7 +67,7 @@ def check_results(folder: Path, workers: int | None, limits: Limits) -> None:
 
 
 def _parse(flags: list[str]) -> VerifyConfig:
-    return tyro.cli(VerifyConfig, args=flags, description=__doc__)
+    return read_flags("verify", VerifyConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from mammo_jax.dataset.input_pipeline import Examples
 from mammo_jax.errors import UserError
 from mammo_jax.files import atomic_path
 from mammo_jax.models import build_model
+from mammo_jax.progress import progress
 from mammo_jax.run_folder import SaliencyFolder
 from mammo_jax.run_subfolders import FoldModels
 from mammo_jax.saliency.baselines import baselines_for, network_inputs
@@ -92,7 +92,7 @@ def measure_saliency(plan: SaliencyPlan) -> pd.DataFrame:
     cells = [_Cell(model, 1.0, fold) for fold in range(plan.folds) for model in models]
     cells += [_Cell(TRAINED, ratio, fold) for ratio in plan.ratios[1:] for fold in range(plan.folds)]
     missing = [cell for cell in cells if not plan.folder.cell(*astuple(cell)).exists()]
-    with tqdm(total=len(cells), initial=len(cells) - len(missing), desc="saliency", unit="cell") as bar:
+    with progress("saliency", len(cells), "cell", len(cells) - len(missing)) as bar:
         folds = _Folds(plan)
         for cell in missing:
             folds.measure(cell)

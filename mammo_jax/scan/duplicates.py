@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from tqdm import tqdm
-
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.limited_processes import Stopped, results_within_limits
+from mammo_jax.progress import progress
 from mammo_jax.scan.facts import PART, WHOLE, ScannedFile, whole_hash
 from mammo_jax.scan.inventory import LIMITS, ScanPlan, read_rows, write_rows
 
@@ -84,7 +83,7 @@ def _whole_digests(plan: ScanPlan, files: Sequence[ScannedFile], candidates: set
         if not remaining:
             return digests
         results = results_within_limits(whole_hash, remaining, workers, LIMITS)
-        with tqdm(total=len(wanted), initial=len(digests), desc="comparing", unit="file") as bar:
+        with progress("comparing", len(wanted), "file", len(digests)) as bar:
             for file, result in zip(remaining, results):
                 digest = "" if isinstance(result, Stopped) else result
                 table.add([{"image_id": file.image_id, "input_version": file.version, "digest": digest}])

@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from mammo_jax.compression.listing import FoundFile, files_below
 from mammo_jax.compression.plan import identifier
 from mammo_jax.compression.resumable_csv import ResumableCsv
 from mammo_jax.errors import UserError
 from mammo_jax.files import atomic_path, read_json, remove_stale_temporaries, write_json, write_text
 from mammo_jax.limited_processes import Limits, Stopped, results_within_limits
+from mammo_jax.progress import progress
 from mammo_jax.scan.facts import COLUMNS, Check, ScannedFile, describe, row_without_facts
 from mammo_jax.sources.identifiers import keyed_hash
 
@@ -85,7 +84,7 @@ def scan_files(plan: ScanPlan, workers: int) -> list[ScannedFile]:
         table.keep(lambda row: current.get(row["image_id"]) == (row["input_version"], row["checked"]))
         done = {row["image_id"] for row in table.rows()}
         remaining = [file for file in files if file.image_id not in done]
-        with tqdm(total=len(files), initial=len(done), desc="scanning", unit="file") as bar:
+        with progress("scanning", len(files), "file", len(done)) as bar:
             for rows in _describe_all(plan, remaining, workers):
                 table.add(rows)
                 bar.update(len(rows))

@@ -145,5 +145,6 @@ class Source(Protocol):
     def table(self) -> list[dict[str, Any]]:
         """Return one row per image with all its metadata, ready for JSON, without reading pixels.
 
-        Each row has image_id, patient_id, label and files: the paths that an error about this image may name.
+        Each row has image_id, patient_id, label and files: the paths that an error about this image may name, that of
+        the image itself first; none for an image that is drawn.
         """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -16,12 +17,12 @@ import jax
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from mammo_jax.dataset.input_pipeline import Examples, mix
 from mammo_jax.devices import wait_for_all, writes_files
 from mammo_jax.processes import available_cores, results_as_completed
-from mammo_jax.provenance import log_event
+from mammo_jax.progress import progress
+from mammo_jax.provenance import log_epoch, log_event
 from mammo_jax.ratios import MIXED, ratio_text
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.run_subfolders import ModelFolder
@@ -50,6 +51,11 @@ class ModelTask:
     def folder(self, run: RunFolder) -> ModelFolder:
         """Where the model and its predictions lie."""
         return run.model(self.seed, self.train_ratio, self.fold)
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What names the model in the logs."""
+        return {"train_ratio": ratio_text(self.train_ratio), "fold": self.fold, "seed": self.seed}
 
 
 def run_grid(
@@ -86,7 +92,7 @@ def run_grid(
     seeds : sequence of int
     config : TrainingConfig
     run : RunFolder
-        Gets the models, and a line in its log for each.
+        Gets the models, a line in its log for each, and a line in its training log for each epoch.
     initial_features : RunFolder or None
         Another grid with the same folds; each model starts from the one there with the same seed,
         ratio and fold.
@@ -118,10 +124,11 @@ def run_grid(
         origin(config, None)  # stops now where there is none, and fetches weights once instead of in every process
     mixed = tuple(test_ratios)
     runner = _Runner(read_examples_by_ratio, mixed, config, run, initial_features, features_seed, checkpoint_seconds)
-    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc="training", unit="model") as bar:
+    with progress("training", len(tasks), "model", len(tasks) - len(missing)) as bar:
         for line in _run_all(runner, missing, workers):
             if writes_files():
                 log_event(run, "model", **line)
+            bar.set_postfix_str(f"last validation AUROC {line['validation_auroc']:.3f}", refresh=False)
             bar.update()
     if writes_files():
         merge_predictions([task.folder(run).predictions for task in tasks], run.predictions)
@@ -175,6 +182,7 @@ class _Runner:
             folder.path,
             initial_features=self._features(task),
             checkpoint_seconds=self.checkpoint_seconds,
+            on_epoch=partial(log_epoch, self.run_folder, **task.names),
         )
         tables = [self._predictions(trained, task, ratio) for ratio in task.test_ratios]
         validation = self._validation(trained, task) if _scores_validation(task, self.config) else None
@@ -184,9 +192,7 @@ class _Runner:
                 write_predictions(folder.validation, validation, validation=True)
         return {
             "model": self.config.model,
-            "train_ratio": ratio_text(task.train_ratio),
-            "fold": task.fold,
-            "seed": task.seed,
+            **task.names,
             "epochs": len(trained.record["history"]),
             "best_epoch": trained.record["best_epoch"],
             "validation_auroc": trained.record["validation_auroc"],
@@ -247,7 +253,7 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
     if not tasks:
         return
     together = jax.process_count() > 1  # then all processes share each model
-    workers = 1 if together else min(len(tasks), _default_workers() if workers is None else workers)
+    workers = 1 if together else min(len(tasks), default_workers() if workers is None else workers)
     if workers <= 1:
         yield from map(runner.run, tasks)
         return
@@ -257,7 +263,8 @@ def _run_all(runner: _Runner, tasks: list[ModelTask], workers: int | None) -> It
     yield from (line for _, line in results)
 
 
-def _default_workers() -> int:
+def default_workers() -> int:
+    """Return how many processes train at a time, where nothing else is asked for."""
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return 1  # the devices share each batch instead
     return min(MAX_WORKERS, available_cores())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ def train_model(
     *,
     initial_features: TrainedModel | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    on_epoch: Callable[..., None] | None = None,
 ) -> TrainedModel:
     """Train a network on every fold except `fold`, or load it if it is already trained.
 
@@ -82,6 +83,8 @@ def train_model(
         networks from patch networks).
     checkpoint_seconds : float
         Time between checkpoints.
+    on_epoch : callable, optional
+        Is told of the end of every epoch, by the keywords epoch (from 1), loss, validation_auroc and validation_loss.
 
     Raises
     ------
@@ -105,7 +108,7 @@ def train_model(
         check_features(initial_features, examples, fold, config, name)
     run_seed = run_seed_of(seed, fold)
     validating = validation_rows(training, config.validation_parts, run_seed, name)
-    run = _Run(training, validating, config, run_seed, initial_features, name)
+    run = _Run(training, validating, config, run_seed, initial_features, name, on_epoch)
     patients = sorted(set(training.patient_ids.tolist()))
     del training  # the run has its own copy, and TensorFlow another one
     progress = run.train(ProgressCheckpoints(folder.progress), identity, checkpoint_seconds)
@@ -135,12 +138,14 @@ class _Run:
         seed: int,
         features: TrainedModel | None,
         name: str,
+        on_epoch: Callable[..., None] | None = None,
     ):
         if training.images.min() == training.images.max():
             raise TrainingError(f"{name}: all training images have one grey level; check the dataset's images")
         self.fitting = training if validating.all() else training.take(np.flatnonzero(~validating))
         self.validation = one_ratio_each(training.take(np.flatnonzero(validating)), seed)
         self.config, self.seed, self.features, self.name = config, seed, features, name
+        self.on_epoch = on_epoch
         self.weights = class_weights(self.fitting.targets)
         # Features from another training are no ImageNet backbone, so they need no lower learning rate.
         starts_from_features = features is not None and config.starts_pretrained
@@ -200,6 +205,8 @@ class _Run:
         """Validate, and store the result."""
         progress.history.append({"loss": float(np.mean(progress.losses)), **self._validate(state)})
         progress.losses = []
+        if self.on_epoch is not None and writes_files():
+            self.on_epoch(epoch=progress.epochs, **progress.history[-1])
         if progress.best_epoch == progress.epochs:
             progress.best_variables = self.steps.parallel.first(state.variables)
 

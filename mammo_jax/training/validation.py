@@ -56,7 +56,7 @@ def validation_rows(training: Examples, parts: int, seed: int, name: str) -> np.
     if min(patients) < parts:
         raise TrainingError(
             f"{name}: {patients[0]} negative and {patients[1]} positive patients outside of the fold, but"
-            f" {parts} of each are needed (validation_parts); use more images or fewer folds"
+            f" {parts} of each are needed (validation_parts); use more --folds, fewer --validation-parts or more images"
         )
     if parts == 1:
         return np.ones(len(training), bool)

@@ -12,18 +12,18 @@ from mammo_jax.statistics.analysis_levels import AnalysisLevels
 
 
 def test_source_and_unit_choose_the_preset_and_flags_go_on_top():
-    config = parse(["--source", "mias", "--source-dir", "somewhere", "--unit", "patch", "--epochs", "3"], "")
+    config = parse(["--source", "mias", "--source-dir", "somewhere", "--unit", "patch", "--epochs", "3"])
     assert config.source_dir == Path("somewhere")
     assert config.units == load_preset("mias", "patch").units
     assert config.training.epochs == 3
-    assert parse(["--source=mias", "--unit=whole"], "").units.unit == "whole"
-    assert parse([], "") == load_preset("phantom", "patch")
+    assert parse(["--source=mias", "--unit=whole"]).units.unit == "whole"
+    assert parse([]) == load_preset("phantom", "patch")
 
 
 @pytest.mark.parametrize("unit", ["patch", "whole"])
 @pytest.mark.parametrize("source", ["phantom", "mias", "folder", "hybrid"])
 def test_every_source_and_unit_has_a_preset(source, unit):
-    config = parse(["--source", source, "--unit", unit], "")
+    config = parse(["--source", source, "--unit", unit])
     assert (config.source, config.units.unit) == (source, unit)
     assert config == load_preset(source, unit)
 
@@ -31,19 +31,19 @@ def test_every_source_and_unit_has_a_preset(source, unit):
 @pytest.mark.parametrize("source", DATASETS)
 def test_a_published_data_set_has_the_presets_of_mias_and_whole_images_where_no_lesion_is_marked(source):
     for unit in ("patch", "whole"):
-        config = parse(["--source", source, "--unit", unit], "")
+        config = parse(["--source", source, "--unit", unit])
         assert (config.source, config.units) == (source, load_preset("mias", unit).units)
         assert config.out == Path(f"runs/{source}-{unit}")
-    assert parse(["--source", source], "").units.unit == ("whole" if source in ("cmmd", "rsna-2023") else "patch")
-    assert parse(["--source", source, "--split", "test"], "").published.split == "test"
-    chosen = parse(["--source", source, "--birads-malignant", "5", "6"], "").published
+    assert parse(["--source", source]).units.unit == ("whole" if source in ("cmmd", "rsna-2023") else "patch")
+    assert parse(["--source", source, "--split", "test"]).published.split == "test"
+    chosen = parse(["--source", source, "--birads-malignant", "5", "6"]).published
     assert (chosen.label("5"), chosen.label("4a")) == ("malignant", None)
 
 
 def test_images_that_are_patches_have_one_preset_for_everybody():
-    config = parse(["--source", "cbis_roi"], "")
+    config = parse(["--source", "cbis_roi"])
     assert (config.source, config.units.unit, config.units.target) == ("cbis_roi", "frame", "malignant")
-    own = parse(["--source", "folder", "--unit", "frame"], "")
+    own = parse(["--source", "folder", "--unit", "frame"])
     assert (own.source, own.out) == ("folder", Path("runs/folder-frame"))
     assert (own.units, own.ratios, own.training) == (config.units, config.ratios, config.training)
     assert own.levels == AnalysisLevels("image", "max", "patch")
@@ -67,17 +67,17 @@ def test_images_that_are_patches_have_one_preset_for_everybody():
 )
 def test_meaningless_settings_are_refused(arguments, said, capsys):
     with pytest.raises(SystemExit):
-        parse(arguments, "")
+        parse(arguments)
     shown = capsys.readouterr().err.replace("│", "").split()
     assert said in " ".join(shown)
 
 
 @pytest.mark.parametrize("source", ["phantom", "mias", "folder", "hybrid"])
 def test_whole_images_are_judged_by_the_woman_and_patches_by_the_patch(source):
-    assert parse(["--source", source, "--unit", "whole"], "").levels == AnalysisLevels("woman", "max", "image")
-    assert parse(["--source", source, "--unit", "patch"], "").levels == AnalysisLevels("image", "max", "patch")
+    assert parse(["--source", source, "--unit", "whole"]).levels == AnalysisLevels("woman", "max", "image")
+    assert parse(["--source", source, "--unit", "patch"]).levels == AnalysisLevels("image", "max", "patch")
     flags = ["--source", source, "--unit", "patch", "--analysis-level", "breast", "--level-score", "mean"]
-    assert parse(flags, "").levels == AnalysisLevels("breast", "mean", "patch")
+    assert parse(flags).levels == AnalysisLevels("breast", "mean", "patch")
 
 
 def test_trained_ratios_begin_with_1():

@@ -56,7 +56,7 @@ def test_a_folder_of_frames_is_compressed_and_kept_as_it_is(tmp_path):
         np.testing.assert_array_equal(examples.images[index, ..., 0], to_record(pixels, 8))
     assert (examples.breasts == 255).all()
     assert examples.targets.sum() == 4
-    config = parse([*flags, "--out", str(run.path)], "")
+    config = parse([*flags, "--out", str(run.path)])
     with pytest.raises(SaliencyError, match="no positive image has a lesion mark"):
         _check_marks(config, examples)
 
@@ -67,7 +67,7 @@ def test_real_masses_reach_every_ratio_of_their_preset(tmp_path):
         pytest.skip("MAMMO_SHARED_DATA is not set")
     regions = Path(shared) / "cbis-ddsm-mass-roi"
     flags = ["--source", "cbis_roi", "--source-dir", str(regions)]
-    source = prepare.open_source(parse(flags, ""))
+    source = prepare.open_source(parse(flags))
     assert (len(source), len(set(source.patients()))) == (1319, 691)
     assert [source.labels().count(label) for label in ("normal", "benign", "malignant")] == [0, 682, 637]
     header, *rows = (regions / "labels.csv").read_text().splitlines()

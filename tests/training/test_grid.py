@@ -117,6 +117,18 @@ def test_each_model_has_a_line_in_the_log(finished):
     assert log[["initial_features", "pretrained_sha256"]].isna().all(axis=None)
 
 
+def test_every_epoch_has_a_line_with_loss_and_validation_scores(finished):
+    models = pd.read_json(finished / "log.jsonl", lines=True)
+    epochs = pd.read_json(finished / "training.jsonl", lines=True)
+    keys = ["train_ratio", "fold", "seed"]
+    assert epochs.groupby(keys)["epoch"].apply(list).to_dict() == {
+        tuple(model[key] for key in keys): list(range(1, model["epochs"] + 1)) for _, model in models.iterrows()
+    }
+    best = epochs.merge(models, left_on=[*keys, "epoch"], right_on=[*keys, "best_epoch"])
+    assert (best["validation_auroc_x"] - best["validation_auroc_y"]).abs().max() < 1e-12
+    assert (epochs[["loss", "validation_loss"]] > 0).all(axis=None)
+
+
 def test_a_second_run_reads_and_trains_nothing(finished):
     before = sha256_file(finished / "predictions.parquet")
     lines = (finished / "log.jsonl").read_text()

@@ -13,7 +13,8 @@ Result    AUROC 0.80 (0.77 to 0.83) at CR 1; transfer verdict: up to CR 100. How
 from pathlib import Path
 
 from mammo_jax.dataset.units import UnitConfig
-from mammo_jax.jobs.config import PhantomConfig, StudyConfig
+from mammo_jax.jobs.config import StudyConfig
+from mammo_jax.jobs.source_config import PhantomConfig
 from mammo_jax.training_config import TrainingConfig
 
 CONFIG = StudyConfig(
