@@ -170,10 +170,11 @@ def _what_deidentification_is(out: Path) -> str:
     )
 
 
-def _parse(flags: list[str]) -> CompressConfig:
+def parse(flags: list[str]) -> CompressConfig:
+    """Read the job's flags."""
     return read_flags("compress", CompressConfig, flags)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_job(compress, _parse, arguments, networks=False)
+    run_job(compress, parse, arguments, networks=False)

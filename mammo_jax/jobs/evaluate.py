@@ -135,7 +135,7 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
         If the table cannot be used, or `out` holds a run with predictions of its own.
     """
     run = RunFolder(config.out)
-    _check(config, run)
+    check_folder(config, run)
     predictions = read_predictions(config.predictions, frozen=config.frozen)
     validation, subgroups = _tables_beside(config, run)
     protocol = _protocol(config, predictions)
@@ -162,7 +162,7 @@ def evaluate_predictions(config: EvaluateConfig, command: str) -> dict[str, Any]
     return metrics
 
 
-def _check(config: EvaluateConfig, run: RunFolder) -> None:
+def check_folder(config: EvaluateConfig, run: RunFolder) -> None:
     """Refuse a folder that is another study's, tables that a study has itself, and marks without lesions."""
     own = run.predictions
     if (own.exists() or run.config.exists()) and own.resolve() != config.predictions.resolve():
@@ -220,17 +220,23 @@ def _protocol(config: EvaluateConfig, predictions: pd.DataFrame) -> dict[str, An
     return protocol_of_run(run)
 
 
-def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> None:
-    """Evaluate, build the report, and print the verdict and the report's path."""
+def evaluate_and_report(config: EvaluateConfig, flags: Sequence[str]) -> dict[str, Any]:
+    """Evaluate, build the report, and return the metrics."""
     with locked(config.out):
         metrics = evaluate_predictions(config, shlex.join(["mammo-jax", "evaluate", *flags]))
-        report = build_report(RunFolder(config.out))
+        build_report(RunFolder(config.out))
+    return metrics
+
+
+def _evaluate_and_print(config: EvaluateConfig, flags: Sequence[str]) -> None:
+    metrics = evaluate_and_report(config, flags)
     print(verdict_text(metrics))
     print(protocol_text(protocol_status(RunFolder(config.out), metrics)))
-    print(f"report: {report}")
+    print(f"report: {RunFolder(config.out).report}")
 
 
-def _parse(flags: list[str]) -> EvaluateConfig:
+def parse(flags: list[str]) -> EvaluateConfig:
+    """Read the job's flags, on top of a study's own settings where it is evaluated again."""
     config = read_flags("evaluate", EvaluateConfig, flags)
     run = RunFolder(config.out)
     if not (run.config.exists() and run.predictions.exists()):
@@ -247,4 +253,4 @@ def _settings_of_study(run: RunFolder) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_job(evaluate_and_report, _parse, arguments, networks=False)
+    run_job(_evaluate_and_print, parse, arguments, networks=False)

@@ -118,10 +118,17 @@ def _settings_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job."""
-    run_job(_start, parse, arguments, networks=True)
+    run_job(start_study, parse, arguments, networks=True)
 
 
-def _start(config: StudyConfig, flags: list[str]) -> None:
+def start_study(config: StudyConfig, flags: list[str]) -> None:
+    """Run a study in its run folder, which remembers the flags it comes from.
+
+    Raises
+    ------
+    UserError
+        The folder holds a run with other settings, or what a stage refuses.
+    """
     if config.distributed:
         raise UserError("distributed is for training; run mammo-jax prepare, then train, then study without it")
     with run_started(config, "study", flags):

@@ -120,6 +120,11 @@ def _write_table(path: Path, table: pa.Table) -> None:
         pq.write_table(table.replace_schema_metadata(None), temporary)
 
 
+def mean_training_image(examples: Examples, fold: int) -> np.ndarray:
+    """Return the mean of the images outside of a fold, float32 [rows, columns, 1]."""
+    return examples.images[examples.folds != fold].mean(0, dtype=np.float64).astype(np.float32)
+
+
 class _Folds:
     """Computes cells; caches the examples of one ratio, the models, and the folds' mean images."""
 
@@ -158,7 +163,7 @@ class _Folds:
         path = self.plan.folder.mean_image(fold)
         if not path.exists():
             examples = self._examples(1.0)
-            mean = examples.images[examples.folds != fold].mean(0, dtype=np.float64).astype(np.float32)
+            mean = mean_training_image(examples, fold)
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, mean, allow_pickle=False)
         return np.load(path, allow_pickle=False)

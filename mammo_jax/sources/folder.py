@@ -96,6 +96,9 @@ class Folder:
     ):
         self.csv_path = Path(csv_path)
         self.bits_stored = bits_stored
+        self.id_key = id_key
+        self.plain_ids = plain_ids
+        self.frames = frames
         self.max_pixels = max_pixels
         rows = in_our_words(read_table(self.csv_path, ("path", "patient_id", "label")), _LABEL_FIELDS)
         groups: dict[str, list[Row]] = {}
