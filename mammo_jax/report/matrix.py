@@ -12,6 +12,10 @@ from matplotlib.patches import Rectangle
 from mammo_jax.ratios import ratio_text
 
 MATCHED_EDGE = "#D55E00"
+MATRIX_CAPTION = (
+    "AUROC of models trained at one ratio (rows; mixed: on all of them) and tested at another (columns). Framed: matched. "
+    "The first row is the transfer that the verdict is about."
+)
 
 
 def is_matrix(model: Mapping[str, Any]) -> bool:
@@ -73,6 +77,15 @@ def describe_matrix(model: Mapping[str, Any]) -> str:
         listed = ", ".join(f"{p['auroc']['mean']:.2f} at {ratio_text(p['test_ratio'])}" for p in points)
         sentences.append(f"Trained {'on all ratios' if train == 'mixed' else f'at {train}'}: {listed}.")
     return " ".join(sentences)
+
+
+def matrix_csv(model: Mapping[str, Any]) -> str:
+    """Return the values as CSV."""
+    lines = ["trained_at,tested_at,auroc,low,high"]
+    for result in model["results"]:
+        values = ",".join(str(result["auroc"][name]) for name in ("mean", "low", "high"))
+        lines.append(f"{result['train_ratio']},{ratio_text(result['test_ratio'])},{values}")
+    return "\n".join(lines) + "\n"
 
 
 def _short(ratio: str) -> str:

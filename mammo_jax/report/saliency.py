@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from mammo_jax.files import read_json
-from mammo_jax.report.plots import figure_bytes
+from mammo_jax.report.matplotlib_axes import figure_bytes
 from mammo_jax.report.saliency_plots import SHOWN_MEASURES, drift_figure, faithfulness_figure, localisation_figure
 from mammo_jax.report.sections import ReportError, data_uri, example_rows
 from mammo_jax.run_folder import RunFolder
@@ -77,7 +78,9 @@ def saliency_section(run: RunFolder) -> dict[str, Any] | None:
         "few": summary["counts"]["patients"] < MIN_PATIENTS,
         "figures": [
             {
+                "name": name,
                 "uri": data_uri(figure_bytes(figure, "svg"), "image/svg+xml"),
+                "csv": figure_csv(summary, name),
                 "caption": FIGURES[name][1],
                 "description": describe(summary, name),
             }
@@ -118,6 +121,20 @@ def describe(summary: Mapping[str, Any], name: str) -> str:
         rows = _select(summary["faithfulness"], method=summary["primary"])
         return "; ".join(f"{row['curve']} curve: area {row['area']['mean']:.2f}" for row in rows)
     return f"{description}: " + ", ".join(f"{value:.2f} at CR {ratio:g}" for ratio, value in sorted(points))
+
+
+def figure_csv(summary: Mapping[str, Any], name: str) -> str:
+    """Return the values behind a figure as CSV, with every method and model."""
+    rows = []
+    for row in summary["localization" if name == "localization" else name]:
+        if name == "faithfulness":
+            values = zip(row["fractions"], row["points"])
+            rows += [{"method": row["method"], "curve": row["curve"], "fraction": x, "probability": y} for x, y in values]
+        else:
+            named = {key: row[key] for key in ("model", "method", "ratio", "group", "measure") if key in row}
+            estimate = row.get("value", row)
+            rows.append(named | {end: estimate[end] for end in ("mean", "low", "high")})
+    return str(pd.DataFrame(rows).to_csv(index=False))
 
 
 def _select(rows: list[dict[str, Any]], **values: Any) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mammo_jax.report.plots import GREY, finish_ratio_axis
+from mammo_jax.report.matplotlib_axes import GREY, finish_ratio_axis
 from mammo_jax.saliency.drift import SIMILARITIES
 from mammo_jax.saliency.localisation import MEASURES
 from mammo_jax.saliency.methods import CONTROL
