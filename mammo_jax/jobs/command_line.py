@@ -16,6 +16,7 @@ JOBS = {
     "protocol": "fix the verdict's rule before any score exists, with a hash",
     "power": "how many patients a study needs, and the smallest loss that it can show",
     "report": "build a run's report.html again",
+    "compare": "several studies in one page: verdicts side by side, curves in one figure, paired differences",
     "scan": "what a folder of images holds, and what compress and study would leave out of it",
     "compress": "compress files to exact ratios, DICOM to DICOM",
     "scores-template": "the table of a finished model's scores at each ratio, to be filled in and evaluated",

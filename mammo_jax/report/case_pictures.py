@@ -98,7 +98,7 @@ def _window(picture: StoredPicture) -> tuple[slice, slice]:
 
 def _outline(mask: np.ndarray) -> bytes:
     edge = ndimage.binary_dilation(mask) & ~mask
-    return _png(np.concatenate([np.broadcast_to(np.uint8(OUTLINE), (*mask.shape, 3)), 255 * edge[..., None]], axis=2))
+    return _png(np.concatenate([np.broadcast_to(OUTLINE, (*mask.shape, 3)), 255 * edge[..., None]], axis=2))
 
 
 def saliency_overlays(

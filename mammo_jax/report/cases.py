@@ -77,7 +77,7 @@ def choose_cases(predictions: pd.DataFrame, thresholds: Mapping[int, float]) -> 
     if 1.0 not in recalled:
         return []
     rows = recalled[recalled[1.0]].reset_index()
-    ratios = [ratio for ratio in recalled.columns if ratio > 1]
+    ratios = [float(ratio) for ratio in recalled.columns.to_numpy(float) if ratio > 1]
     kept = rows[ratios].to_numpy(bool)
     rows["lost_at"] = [ratios[int(np.argmin(row))] if not row.all() else np.inf for row in kept]
     rows = rows.sort_values(["lost_at", "image_id"])
@@ -87,7 +87,8 @@ def choose_cases(predictions: pd.DataFrame, thresholds: Mapping[int, float]) -> 
         (rows[positive & ~np.isfinite(rows["lost_at"])], MAX_KEPT),
         (rows[~positive].sort_values("image_id"), MAX_FALSE),
     )
-    cases, patients = [], set()
+    cases: list[Case] = []
+    patients: set[str] = set()
     for group, most in groups:
         fresh = group[~group["patient_id"].isin(patients)].drop_duplicates("patient_id").head(most)
         patients |= set(fresh["patient_id"])

@@ -172,7 +172,7 @@ def cross(marker: Marker) -> tuple[tuple[Position, Position], tuple[Position, Po
     return ((x - size, y - size), (x + size, y + size)), ((x - size, y + size), (x + size, y - size))
 
 
-def dashes(points: Iterable[Position], dash: tuple[float, float]) -> Iterator[tuple[Position, Position]]:
+def dashes(points: Iterable[Position], dash: tuple[float, float]) -> Iterator[tuple[Position, ...]]:
     """Cut a line into the pieces of a dash that are drawn."""
     drawn, left_out = dash
     period, done = drawn + left_out, 0.0
@@ -183,7 +183,8 @@ def dashes(points: Iterable[Position], dash: tuple[float, float]) -> Iterator[tu
         while length > 0 and first < length:
             start, end = max(first, 0.0), min(first + drawn, length)
             if end > start:
-                yield tuple((x0 + (x1 - x0) * t / length, y0 + (y1 - y0) * t / length) for t in (start, end))  # type: ignore[misc]
+                slope = (x1 - x0) / length, (y1 - y0) / length
+                yield tuple((x0 + slope[0] * way, y0 + slope[1] * way) for way in (start, end))
             first += period
         done += length
 

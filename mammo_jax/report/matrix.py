@@ -13,8 +13,8 @@ from mammo_jax.ratios import ratio_text
 
 MATCHED_EDGE = "#D55E00"
 MATRIX_CAPTION = (
-    "AUROC of models trained at one ratio (rows; mixed: on all of them) and tested at another (columns). Framed: matched. "
-    "The first row is the transfer that the verdict is about."
+    "AUROC of models trained at one ratio (rows; mixed: on all of them) and tested at another (columns). Framed: "
+    "matched. The first row is the transfer that the verdict is about."
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mammo_jax.ratios import LADDER, ratio_text
-from mammo_jax.report.drawing import Drawing, Item, Label, Line
+from mammo_jax.report.drawing import Drawing, Item, Label, Line, Shape
 from mammo_jax.report.figures import CURVE_HEADER, Key, ReportFigure, curve_rows, describe, keys
 from mammo_jax.report.published import RECOMMENDATIONS, RESNET18_RANGE, cnn_mean
 from mammo_jax.report.ratio_chart import BOTTOM, LEFT, RIGHT, TOP, Curve, Point, Reference, Span, Verdict, ratio_chart
@@ -129,14 +129,15 @@ def quality_figures(audit: Sequence[Mapping[str, Any]]) -> list[ReportFigure]:
     audit : sequence of mapping
         See `mammo_jax.report.sections.audit_summary`.
     """
+    parts: tuple[tuple[str, str, str, Shape, tuple[float, float] | None], ...] = (
+        ("whole image", "", "blue", "circle", None),
+        ("breast", "_breast", "orange", "square", (7, 4)),
+    )
     figures = []
     for name, (title, digits) in QUALITY.items():
         drawn = [
-            Curve(label, tuple(_quality_point(row, column) for row in audit), colour, shape, dash)
-            for label, column, colour, shape, dash in (
-                ("whole image", name, "blue", "circle", None),
-                ("breast", f"{name}_breast", "orange", "square", (7, 4)),
-            )
+            Curve(label, tuple(_quality_point(row, name + ending) for row in audit), colour, shape, dash)
+            for label, ending, colour, shape, dash in parts
         ]
         ends = [end for curve in drawn for point in curve.points for end in (point.low, point.high) if end is not None]
         limits = (max(0.0, min(ends) * 0.97), 1.0 if name == "ssim" else max(ends) * 1.03)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 from mammo_jax.ratios import ratio_text
 from mammo_jax.report.drawing import Area, Drawing, Item, Label, Line, Marker, Position, Shape
@@ -19,6 +20,7 @@ MIN_GAP = 33.0
 """Ratios next to each other are at least this many pixels apart, so that 15, 20 and 25 can be told from each other."""
 LABEL_GAP = 30.0
 SMALL, MEDIUM = 14.0, 15.0
+Height = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def ratio_chart(
     limits: tuple[float, float],
     digits: int = 3,
     verdict: Verdict = Verdict(),
-    levels: Mapping[str, float] = {},  # noqa: B006 - never changed
+    levels: Mapping[str, float] = MappingProxyType({}),
     spans: Sequence[Span] = (),
     references: Sequence[Reference] = (),
 ) -> Drawing:
@@ -183,7 +185,7 @@ def ratio_chart(
     return Drawing(WIDTH, HEIGHT, tuple(items), description)
 
 
-def _grid(y, limits: tuple[float, float], title: str) -> list[Item]:  # type: ignore[no-untyped-def]
+def _grid(y: Height, limits: tuple[float, float], title: str) -> list[Item]:
     items: list[Item] = []
     for tick in ticks(*limits):
         items.append(Line(((LEFT, y(tick)), (RIGHT, y(tick))), "grid"))
@@ -234,17 +236,14 @@ def _verdict_items(scale: RatioScale, verdict: Verdict) -> list[Item]:
         x = scale(verdict.passed)
         end = x + 8
         items.append(Area(((LEFT, TOP), (end, TOP), (end, BOTTOM), (LEFT, BOTTOM)), "passed", 0.11))
-        left = x < LEFT + 150
-        at = (LEFT + 5, TOP - 8) if left else (min(end, RIGHT), TOP - 8)
-        text = f"passed: CR {ratio_text(verdict.passed)}"
-        items.append(Label(at, text, "passed", MEDIUM, "start" if left else "end", bold=True))
+        near = scale(verdict.broken) if verdict.broken else RIGHT + 8
+        at = (max(LEFT + 132, min(end, near - 8, RIGHT - 132 if verdict.broken else RIGHT)), TOP - 8)
+        items.append(Label(at, f"passed: CR {ratio_text(verdict.passed)}", "passed", MEDIUM, "end", bold=True))
     if verdict.broken:
         x = scale(verdict.broken)
         items.append(Line(((x, TOP), (x, BOTTOM)), "broken", 1.6, (7, 4)))
-        late = x > RIGHT - 120 and not verdict.passed
-        shift, anchor = (-4.0, "end") if late else (0.0, "start")
-        at = (min(x + shift, RIGHT - 122) if not late else x + shift, TOP - 8)
-        items.append(Label(at, f"break: CR {ratio_text(verdict.broken)}", "broken", MEDIUM, anchor, bold=True))  # type: ignore[arg-type]
+        text = f"break: CR {ratio_text(verdict.broken)}"
+        items.append(Label((min(x, RIGHT - 124), TOP - 8), text, "broken", MEDIUM, bold=True))
     return items
 
 
@@ -259,7 +258,7 @@ def _reference_items(scale: RatioScale, references: Sequence[Reference]) -> list
     return items
 
 
-def _curve_items(curve: Curve, scale: RatioScale, y, shift: float, digits: int) -> list[Item]:  # type: ignore[no-untyped-def]
+def _curve_items(curve: Curve, scale: RatioScale, y: Height, shift: float, digits: int) -> list[Item]:
     """Draw a curve a little beside the others, so that intervals do not overlap."""
     places: list[Position] = [(scale(point.ratio) + shift, y(point.value)) for point in curve.points]
     items: list[Item] = []

@@ -129,7 +129,9 @@ def figure_csv(summary: Mapping[str, Any], name: str) -> str:
     for row in summary["localization" if name == "localization" else name]:
         if name == "faithfulness":
             values = zip(row["fractions"], row["points"])
-            rows += [{"method": row["method"], "curve": row["curve"], "fraction": x, "probability": y} for x, y in values]
+            rows += [
+                {"method": row["method"], "curve": row["curve"], "fraction": x, "probability": y} for x, y in values
+            ]
         else:
             named = {key: row[key] for key in ("model", "method", "ratio", "group", "measure") if key in row}
             estimate = row.get("value", row)

@@ -96,7 +96,7 @@ def _size(images: pd.DataFrame) -> str:
     return texts.pop() if len(texts) == 1 else f"{display_bytes(float(images['codestream_bytes'].mean()))} on average"
 
 
-def exact_bytes(row: Mapping[str, Any]) -> str:
+def exact_bytes(row: Mapping[Any, Any]) -> str:
     """Say a row's size, and where it comes from: "8 519 bytes, exactly ⌊4 259 840 ÷ 500⌋".
 
     Parameters

@@ -72,12 +72,19 @@ def display_p_value(value: float) -> str:
     return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
 
 
+def verdict_line(verdict: Mapping[str, Any]) -> str:
+    """Return a verdict in few words, with the break."""
+    broken = f", break at CR {display_ratio(verdict['first_failed'])}" if verdict["first_failed"] else ""
+    return outcome_text(verdict) + broken
+
+
 FILTERS = {
     "ratio": display_ratio,
     "bytes": display_bytes,
     "signed": display_signed,
     "number": display_number,
     "outcome": outcome_text,
+    "verdict_line": verdict_line,
     "p_value": display_p_value,
 }
 """Of the templates."""

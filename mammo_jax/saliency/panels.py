@@ -79,7 +79,7 @@ def write_panel(
 
 
 def heat(strength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the colours of a map of strengths from 0 to 1, [rows, columns, 3], and their opacity, [rows, columns, 1]."""
+    """Return colours [rows, columns, 3] and opacity [rows, columns, 1] of a map of strengths from 0 to 1."""
     colours: np.ndarray = matplotlib.colormaps["inferno"](0.25 + 0.75 * strength)[..., :3]
     return colours, 0.75 * np.sqrt(strength)[..., None]
 
