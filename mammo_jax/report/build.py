@@ -11,13 +11,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mammo_jax.files import PAGE_STYLE, atomic_path, read_json, write_text
+from mammo_jax.files import PAGE_STYLE, read_json, write_text
 from mammo_jax.report import published, sections
 from mammo_jax.report.cases import cases_section
 from mammo_jax.report.checklists import checklist_section, filled_items, read_authors, write_checklist
 from mammo_jax.report.figures import ReportFigure
-from mammo_jax.report.matplotlib_axes import figure_bytes
-from mammo_jax.report.matrix import MATRIX_CAPTION, describe_matrix, is_matrix, matrix_csv, matrix_figure
+from mammo_jax.report.matrix import is_matrix, matrix_figure
 from mammo_jax.report.observer import observer_figures, observer_section
 from mammo_jax.report.plots import performance_figure, prevalence, quality_figures, roc_figure
 from mammo_jax.report.protocol import protocol_status, protocol_text
@@ -181,7 +180,7 @@ def _model_context(index: int, model: dict[str, Any], metrics: Mapping[str, Any]
     return model | {
         "figures": [figure.in_page(prefix) for figure in model_figures(model, metrics)],
         "tables": [table for table in tables if any(row["test_ratio"] > 1 for row in table["rows"])],
-        "matrix": _matrix_context(model) if is_matrix(model) else None,
+        "matrix": matrix_figure(model).in_page(prefix) if is_matrix(model) else None,
         "others": [result for result in model["results"] if not (result["transfer"] or result["matched"])],
         "sentences": {kind: verdict_sentence(verdict, **words) for kind, verdict in model["verdicts"].items()},
         "disagreement": disagreement(model["levels"], metrics["analysis_levels"]["pooling"]),
@@ -194,17 +193,6 @@ def model_figures(model: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[
     noun, frozen = metrics["analysis_levels"]["noun"], metrics["frozen"]
     figures = [performance_figure(model, metric, noun, frozen=frozen) for metric in ("auroc", "auprc")]
     return [*figures, *filter(None, [roc_figure(model)])]
-
-
-def _matrix_context(model: Mapping[str, Any]) -> dict[str, str]:
-    figure = figure_bytes(matrix_figure(model), "svg")
-    return {
-        "name": "matrix",
-        "uri": sections.data_uri(figure, "image/svg+xml"),
-        "description": describe_matrix(model),
-        "caption": MATRIX_CAPTION,
-        "csv": matrix_csv(model),
-    }
 
 
 def _kind_table(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -223,13 +211,9 @@ def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
     audit = sections.audit_summary(run)
     quality = quality_figures(audit) if audit else []
-    for drawn in [*model_figures(model, metrics), *quality, *observer_figures(run)]:
-        drawn.write(run)
-    figures = {"matrix": matrix_figure(model)} if is_matrix(model) else {}
-    for name, figure in (figures | saliency_figures(run)).items():
-        for kind in ("svg", "png"):
-            with atomic_path(run.figure(name, kind)) as temporary:
-                temporary.write_bytes(figure_bytes(figure, kind))
+    matrix = [matrix_figure(model)] if is_matrix(model) else []
+    for figure in [*model_figures(model, metrics), *matrix, *quality, *saliency_figures(run), *observer_figures(run)]:
+        figure.write(run)
 
 
 __all__ = ["ReportError", "build_report", "load_metrics"]

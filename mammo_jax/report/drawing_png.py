@@ -29,7 +29,7 @@ def png(drawing: Drawing) -> bytes:
     for item in drawing.items:
         _draw(image, pen, item, factor)
     stream = io.BytesIO()
-    image.reduce(SMOOTHING).save(stream, format="PNG")
+    image.reduce(SMOOTHING).save(stream, format="PNG", compress_level=4)
     return stream.getvalue()
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mammo_jax.ratios import LADDER, ratio_text
-from mammo_jax.report.drawing import Drawing, Item, Label, Line, Shape
-from mammo_jax.report.figures import CURVE_HEADER, Key, ReportFigure, curve_rows, describe, keys
+from mammo_jax.report.drawing import Shape
+from mammo_jax.report.figures import CURVE_HEADER, ReportFigure, curve_rows, describe, keys
+from mammo_jax.report.line_chart import ShareLine, line_chart
 from mammo_jax.report.published import RECOMMENDATIONS, RESNET18_RANGE, cnn_mean
-from mammo_jax.report.ratio_chart import BOTTOM, LEFT, RIGHT, TOP, Curve, Point, Reference, Span, Verdict, ratio_chart
+from mammo_jax.report.ratio_chart import Curve, Point, Reference, Span, Verdict, ratio_chart
 
 Metric = Literal["auroc", "auprc"]
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC"}
@@ -163,33 +164,20 @@ def roc_figure(model: Mapping[str, Any]) -> ReportFigure | None:
     shown = _some(found["curves"], model["verdicts"]["transfer"])
     rates = found["false_positive_rates"]
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        return LEFT + x * (RIGHT - LEFT), BOTTOM - y * (BOTTOM - TOP)
-
-    items: list[Item] = []
-    for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        items += [Line((place(0, tick), place(1, tick)), "grid"), Line((place(tick, 0), place(tick, 1)), "grid")]
-        items += [Label((LEFT - 6, place(0, tick)[1] + 4.5), f"{tick:g}", "ink", 14, "end")]
-        items += [Label((place(tick, 0)[0], BOTTOM + 19), f"{tick:g}", "ink", 14, "middle")]
-    items.append(Line((place(0, 0), place(1, 1)), "soft", 1, (4, 4)))
-    legend = []
+    lines = []
     for index, curve in enumerate(shown):
-        colour, name = ROC_COLOURS[index], _ratio_name(curve["test_ratio"])
-        points = tuple(place(x, y) for x, y in zip(rates, curve["sensitivities"]))
+        label = f"{_ratio_name(curve['test_ratio'])} (AUROC {curve['auroc']:.3f})"
         dash = None if index % 2 == 0 else (7.0, 3.0)
-        items.append(Line(points, colour, 2, dash, tip=f"{name}: AUROC {curve['auroc']:.3f}"))
-        legend.append(Key(f"{name} (AUROC {curve['auroc']:.3f})", colour, "", dash is not None, ""))
-    middle = (LEFT + RIGHT) / 2
-    items.append(Label((middle, BOTTOM + 42), "false-positive rate (1 − specificity)", "ink", 14, "middle"))
-    items.append(Label((15, (TOP + BOTTOM) / 2), "sensitivity", "ink", 15, "middle", turned=True))
-    words = "; ".join(f"{entry.label}" for entry in legend)
-    drawing = Drawing(560, 420, tuple(items), f"ROC curves of the transfer: {words}.")
+        lines.append(ShareLine(label, rates, curve["sensitivities"], ROC_COLOURS[index], dash))
+    description = f"ROC curves of the transfer: {'; '.join(line.label for line in lines)}."
+    titles = {"x_title": "false-positive rate (1 − specificity)", "y_title": "sensitivity"}
+    drawing, legend = line_chart(lines, **titles, description=description, diagonal=True)
     caption = "ROC curves, averaged over folds and training seeds at each false-positive rate. The file has all ratios."
     rows = [
         [curve["test_ratio"], x, y] for curve in found["curves"] for x, y in zip(rates, curve["sensitivities"])
     ]  # fmt: skip
     header = ("compression_ratio", "false_positive_rate", "sensitivity")
-    return ReportFigure("roc", "ROC curves", caption, drawing, header, rows, tuple(legend))
+    return ReportFigure("roc", "ROC curves", caption, drawing, header, rows, legend)
 
 
 def _some(found: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:

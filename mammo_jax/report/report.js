@@ -14,7 +14,6 @@ function element(name, properties = {}, ...children) {
 
 function makeFigureTalk(figure) {
   const svg = figure.querySelector(".drawing svg");
-  if (!svg) return;
   const said = element("p", { className: "tip", role: "status", textContent: "Point at a value, or use the arrow keys." });
   const drawing = figure.querySelector(".drawing");
   drawing.after(said);
@@ -82,7 +81,6 @@ function save(name, type, content) {
 
 function svgText(figure) {
   const svg = figure.querySelector(".drawing svg");
-  if (!svg) return new TextDecoder().decode(Uint8Array.from(atob(figure.querySelector("img").src.split(",")[1]), (c) => c.charCodeAt(0)));
   const copy = svg.cloneNode(true);
   const hidden = all("[data-layer]", svg).map((layer) => getComputedStyle(layer).display === "none");
   all("[data-layer]", copy).forEach((layer, index) => hidden[index] && layer.remove());
