@@ -10,7 +10,7 @@ from mammo_jax.report.drawing import Shape
 from mammo_jax.report.figures import CURVE_HEADER, ReportFigure, curve_rows, describe, keys
 from mammo_jax.report.line_chart import ShareLine, line_chart
 from mammo_jax.report.published import RECOMMENDATIONS, RESNET18_RANGE, cnn_mean
-from mammo_jax.report.ratio_chart import Curve, Point, Reference, Span, Verdict, ratio_chart
+from mammo_jax.report.ratio_chart import PUBLISHED, Curve, Point, Reference, Span, Verdict, ratio_chart
 
 Metric = Literal["auroc", "auprc"]
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC"}
@@ -77,22 +77,23 @@ def performance_figure(model: Mapping[str, Any], metric: Metric, noun: str, *, f
     if metric == "auroc" and verdict["auroc_uncompressed"] is not None:
         level = verdict["auroc_uncompressed"]["value"] - verdict["margin"]
         levels |= {f"uncompressed − margin of {verdict['margin']:g}": level}
+    others = _published(metric, max((point.ratio for curve in drawn for point in curve.points), default=1.0))
     low, high = RESNET18_RANGE[metric]
     description = f"{describe(NAMES[metric], drawn)}{_verdict_words(marks)} Bars are 95 % intervals."
     drawing = ratio_chart(
-        [*drawn, _published(metric)],
+        [*drawn, others],
         title=f"{NAMES[metric]} per {noun}",
         description=description,
         limits=_limits(drawn, levels),
         verdict=marks,
         levels=levels,
-        spans=[Span(f"Jo et al., ResNet18: {low:.2f} to {high:.2f} over the ratios", low, high, "published")],
+        spans=[Span(f"Jo et al., ResNet18: {low:.2f} to {high:.2f} over the ratios", low, high, PUBLISHED)],
         references=_references(),
     )
     corrected = metric == "auprc" and not model["results"][0]["auprc"]["no_interval"]
     caption = f"{NAMES[metric]} per {noun}{', corrected for the size of the folds' if corrected else ''}"
     rows = curve_rows(drawn, NAMES[metric])
-    legend = keys([*drawn, _published(metric)])
+    legend = keys([*drawn, others])
     return ReportFigure(metric, NAMES[metric], f"{caption}. Bars: 95 % intervals.", drawing, CURVE_HEADER, rows, legend)
 
 
@@ -107,9 +108,11 @@ def _limits(drawn: Sequence[Curve], levels: Mapping[str, float]) -> tuple[float,
     return max(0.0, (int(lowest * 20) - 1) / 20), 1.0
 
 
-def _published(metric: Metric) -> Curve:
-    points = tuple(Point(ratio, mean) for ratio in LADDER if (mean := cnn_mean(metric, ratio)) is not None)
-    return Curve("Jo et al., CNN: means up to CR 5000 and above", points, "published", "diamond", (2, 3), "published")
+def _published(metric: Metric, highest: float) -> Curve:
+    """Return the published means up to a ratio."""
+    means = ((ratio, cnn_mean(metric, ratio)) for ratio in LADDER if ratio <= highest)
+    points = tuple(Point(ratio, mean) for ratio, mean in means if mean is not None)
+    return Curve("Jo et al., CNN: means up to CR 5000 and above", points, "published", "diamond", (2, 3), PUBLISHED)
 
 
 def _references() -> list[Reference]:

@@ -20,6 +20,8 @@ MIN_GAP = 33.0
 """Ratios next to each other are at least this many pixels apart, so that 15, 20 and 25 can be told from each other."""
 LABEL_GAP = 30.0
 SMALL, MEDIUM = 14.0, 15.0
+PUBLISHED = "published"
+"""The layer of what others found, whose ratios have no places of their own on the axis."""
 Height = Callable[[float], float]
 
 
@@ -165,7 +167,8 @@ def ratio_chart(
     spans, references : sequence
         What others found, in layers.
     """
-    scale = RatioScale.of([point.ratio for curve in curves for point in curve.points])
+    own = [curve for curve in curves if curve.layer != PUBLISHED]
+    scale = RatioScale.of([point.ratio for curve in own for point in curve.points])
     low, high = limits
 
     def y(value: float) -> float:
@@ -250,6 +253,8 @@ def _verdict_items(scale: RatioScale, verdict: Verdict) -> list[Item]:
 def _reference_items(scale: RatioScale, references: Sequence[Reference]) -> list[Item]:
     items: list[Item] = []
     for index, reference in enumerate(references):
+        if not scale.ratios or reference.ratio > scale.ratios[-1]:
+            continue
         x, layer = scale(reference.ratio), "recommendations"
         y = BOTTOM - 8 - 16 * (index % 4)
         items.append(Line(((x, BOTTOM - 70), (x, BOTTOM)), "gold", 1.2, (2, 3), layer=layer))
