@@ -111,8 +111,8 @@ class Browser:
             self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code)
 
     def screenshot(self) -> bytes:
-        """Return the whole page as PNG."""
-        answer = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        """Return what the window shows as PNG."""
+        answer = self.call("Page.captureScreenshot")
         return base64.b64decode(answer["data"])
 
     def pdf(self) -> bytes:
