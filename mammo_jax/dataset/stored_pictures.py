@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -37,21 +38,20 @@ class StoredPicture:
 
 
 def read_pictures(
-    dataset_dirs: Sequence[Path | str], ratio: float, image_ids: Collection[str]
-) -> dict[str, StoredPicture]:
-    """Read the records of one ratio that have these image ids.
+    dataset_dirs: Sequence[Path | str], wanted: Mapping[float, Collection[str]]
+) -> dict[float, dict[str, StoredPicture]]:
+    """Read the records that have these image ids.
 
     Parameters
     ----------
     dataset_dirs : sequence of path
         The parts of one dataset.
-    ratio : float
-    image_ids : collection of str
+    wanted : mapping of ratio to image ids
 
     Returns
     -------
-    dict of image id to StoredPicture
-        Without those that the dataset does not have; empty where it does not have the ratio.
+    dict of ratio to dict of image id to StoredPicture
+        Without what the dataset does not have.
 
     Raises
     ------
@@ -62,21 +62,20 @@ def read_pictures(
     import tensorflow_datasets as tfds
 
     builder = tfds.builder_from_directories([str(path) for path in dataset_dirs])
-    if split_name(ratio) not in builder.info.splits:
-        return {}
-    skipped = set(PICTURES) & set(builder.info.features)
-    dataset = builder.as_dataset(
-        split=split_name(ratio),
-        shuffle_files=False,
-        decoders={name: tfds.decode.SkipDecoding() for name in skipped},
-    )
-    found = {}
-    for record in dataset.as_numpy_iterator():
-        image_id = record["image_id"].decode()
-        if image_id in image_ids:
-            try:
-                image, mask = (np.asarray(Image.open(io.BytesIO(record[name]))) for name in PICTURES[:2])
-            except OSError as error:
-                raise DatasetError(f"{dataset_dirs[0]}: image {image_id!r} is damaged; prepare it again") from error
-            found[image_id] = StoredPicture(image.astype(np.uint16), mask > 0, int(record["label"]))
+    decoders = {name: tfds.decode.SkipDecoding() for name in set(PICTURES) & set(builder.info.features)}
+    found: dict[float, dict[str, StoredPicture]] = {}
+    for ratio, image_ids in wanted.items():
+        if split_name(ratio) in builder.info.splits:
+            records = builder.as_dataset(split=split_name(ratio), shuffle_files=False, decoders=decoders)
+            named = ((record["image_id"].decode(), record) for record in records.as_numpy_iterator())
+            found[ratio] = {name: _picture(record, dataset_dirs[0]) for name, record in named if name in image_ids}
     return found
+
+
+def _picture(record: Mapping[str, Any], folder: Path | str) -> StoredPicture:
+    try:
+        image, mask = (np.asarray(Image.open(io.BytesIO(record[name]))) for name in PICTURES[:2])
+    except OSError as error:
+        name = record["image_id"].decode()
+        raise DatasetError(f"{folder}: image {name!r} is damaged; remove the dataset and prepare it again") from error
+    return StoredPicture(image.astype(np.uint16), mask > 0, int(record["label"]))

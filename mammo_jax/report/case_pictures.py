@@ -61,10 +61,9 @@ def stored_pictures(parts: Sequence[Path], ratios: Mapping[str, Sequence[float]]
     parts : sequence of Path
     ratios : mapping of image id to its ratios, of which 1 comes first
     """
-    records = {}
-    for ratio in sorted({ratio for wanted in ratios.values() for ratio in wanted}):
-        wanted = {image_id for image_id, of_image in ratios.items() if ratio in of_image}
-        records[ratio] = read_pictures(parts, ratio, wanted)
+    every = sorted({ratio for of_image in ratios.values() for ratio in of_image})
+    wanted = {ratio: {name for name, of_image in ratios.items() if ratio in of_image} for ratio in every}
+    records = read_pictures(parts, wanted)
     found = {}
     for image_id in ratios:
         by_ratio = {ratio: of_ratio[image_id] for ratio, of_ratio in records.items() if image_id in of_ratio}

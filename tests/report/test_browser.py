@@ -114,9 +114,11 @@ def test_it_is_accessible(tab):
     tab.evaluate("document.querySelectorAll('details:not(#guidelines *)').forEach((found) => { found.open = true; })")
     tab.evaluate(f"{script}; 0")
     listed = "(found) => found.violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 120))])"
-    assert tab.evaluate(f"axe.run(document).then({listed})") == []
+    # Rows and points are alike; with all of them it takes a minute.
+    context = "{include: [['html']], exclude: [['tbody tr:nth-child(n+3)'], ['.drawing svg *']]}"
+    assert tab.evaluate(f"axe.run({context}).then({listed})") == []
     tab.show(1280, dark=True)
-    assert tab.evaluate(f"axe.run(document, {{runOnly: ['color-contrast']}}).then({listed})") == []
+    assert tab.evaluate(f"axe.run({context}, {{runOnly: ['color-contrast']}}).then({listed})") == []
 
 
 def test_it_is_printed_on_a4(tab):
@@ -133,7 +135,7 @@ def test_without_its_script_everything_can_be_read(tab, report):
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     tab.open(report)
     assert tab.evaluate("document.querySelector('.viewer').getClientRects().length") == 0
-    shown = "[...document.querySelectorAll('.case img')].filter((image) => image.getClientRects().length).length"
+    shown = "[...document.querySelectorAll('.case img')].filter((image) => image.checkVisibility()).length"
     assert tab.evaluate(shown) == 1 + len(LADDER), "the first case is open, the others can be opened"
     assert tab.evaluate("document.querySelectorAll('.point title').length") > 50, "the browser shows values on pointing"
 

@@ -97,11 +97,12 @@ def test_without_uncompressed_scores_there_are_no_cases():
 
 
 def test_pictures_are_those_of_the_dataset_in_one_window(run):
-    found = read_pictures(run.readable_parts(), 500.0, {LOST})
+    found = read_pictures(run.readable_parts(), {500.0: {LOST}, 20.0: {LOST}})
+    assert list(found) == [500.0], "the dataset has no ratio 20"
+    found = found[500.0]
     assert list(found) == [LOST]
     assert found[LOST].image[0, 0] == 20000 - 5000
     assert found[LOST].mask.sum() == 80
-    assert read_pictures(run.readable_parts(), 20.0, {LOST}) == {}
     record = stored_pictures(run.readable_parts(), {LOST: RATIOS, "gone": RATIOS})[LOST]
     first, *_, last = (np.asarray(Image.open(io.BytesIO(png))) for png in record.pictures.values())
     assert (first[0, 0], first[10, 10]) == (0, 255)
