@@ -108,6 +108,7 @@ def test_cases_can_be_looked_at_with_the_keyboard(tab, report):
     assert "phantom_001_benign" in tab.evaluate("document.querySelector('canvas').getAttribute('aria-label')")
 
 
+@pytest.mark.slow
 def test_it_is_accessible(tab):
     axe = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
     script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
