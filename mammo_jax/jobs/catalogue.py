@@ -108,6 +108,16 @@ STUDY_JOBS = {
             ("report --help", "what it reads"),
         ),
     ),
+    "compare": Job(
+        "several studies in one page: verdicts side by side, curves in one figure, paired differences",
+        "mammo_jax.jobs.compare:CompareConfig",
+        (),
+        (
+            ("compare runs/jpeg2000 runs/jpegxl --out compare.html", "two codecs"),
+            ("compare runs/study runs/mine", "phantoms and your own images, into compare.html"),
+            ("compare --help", "what it compares"),
+        ),
+    ),
 }
 MODEL_JOBS = {
     "evaluate": Job(

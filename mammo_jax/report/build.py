@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from mammo_jax.files import PAGE_STYLE, atomic_path, display_bytes, read_json, write_text
-from mammo_jax.ratios import ratio_text
+from mammo_jax.files import PAGE_STYLE, read_json, write_text
 from mammo_jax.report import published, sections
+from mammo_jax.report.cases import cases_section
 from mammo_jax.report.checklists import checklist_section, filled_items, read_authors, write_checklist
-from mammo_jax.report.matrix import describe_matrix, is_matrix, matrix_figure
+from mammo_jax.report.figures import ReportFigure
+from mammo_jax.report.matrix import is_matrix, matrix_figure
 from mammo_jax.report.observer import observer_figures, observer_section
-from mammo_jax.report.plots import NAMES, describe_figure, figure_bytes, performance_figure, prevalence
+from mammo_jax.report.plots import performance_figure, prevalence, quality_figures, roc_figure
 from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.report.provenance import provenance
 from mammo_jax.report.run_facts import methods_paragraph, run_facts
 from mammo_jax.report.saliency import saliency_figures, saliency_section
 from mammo_jax.report.sections import ReportError
+from mammo_jax.report.texts import FILTERS, harm_sentence, storage_sentence
 from mammo_jax.run_folder import RunFolder
-from mammo_jax.statistics.analysis_levels import disagreement, outcome_text
+from mammo_jax.statistics.analysis_levels import disagreement
 from mammo_jax.statistics.evaluation import SCHEMA
 from mammo_jax.statistics.pilot import power_sentences
 from mammo_jax.statistics.verdict import verdict_sentence
+
+SCRIPT = Path(__file__).with_name("report.js")
+SECTIONS = {
+    "result": "Result",
+    "meaning": "What it means",
+    "look": "Look at the images",
+    "saliency": "Where the model looks",
+    "numbers": "All numbers",
+    "wafroc": "Are the lesions found?",
+    "observers": "A loss in the images, or in the network?",
+    "methods": "Methods",
+    "guidelines": "Reporting guidelines",
+    "audit": "Audit of the compression",
+    "folds": "Folds and classes",
+    "provenance": "Reproducing this run",
+}
+"""Id → title in the contents, in the order of the page."""
 
 
 def build_report(run: RunFolder) -> Path:
@@ -47,16 +69,7 @@ def build_report(run: RunFolder) -> Path:
         If metrics.json is missing or has another version, or another file is damaged.
     """
     metrics = load_metrics(run)
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, PAGE_STYLE.parent]),
-        autoescape=True,  # ids and names are untrusted text
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"ratio": display_ratio, "bytes": display_bytes, "signed": display_signed}
-    environment.filters["outcome"] = outcome_text
-    environment.filters["p_value"] = display_p_value
+    environment = page_environment()
     facts = run_facts(run, metrics)
     items = filled_items(facts, read_authors(run))
     papers = {"checklists": checklist_section(items), "methods": methods_paragraph(facts)}
@@ -65,6 +78,19 @@ def build_report(run: RunFolder) -> Path:
     _write_figures(run, metrics)
     write_text(run.report, page)
     return run.report
+
+
+def page_environment() -> Environment:
+    """Return where the templates of the report are, and of pages like it."""
+    environment = Environment(
+        loader=FileSystemLoader([Path(__file__).parent, PAGE_STYLE.parent]),
+        autoescape=True,  # ids and names are untrusted text
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    return environment
 
 
 def load_metrics(run: RunFolder) -> dict[str, Any]:
@@ -92,28 +118,29 @@ def load_metrics(run: RunFolder) -> dict[str, Any]:
 def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
     """Collect the template's variables."""
     audit = sections.audit_summary(run)
-    examples, refused = sections.example_rows(run.examples)
-    saliency = saliency_section(run)
+    cases, refused = cases_section(run, metrics)
     classes = sections.classes_by_fold(run)
     origin = provenance(run, metrics)
     status = protocol_status(run, metrics)
     missing = {
         "the compression audit (audit.csv)": audit is None,
-        "example crops (examples/)": not examples,
+        "example crops (examples/)": cases is None,
         "the classes of each fold (folds.csv and images.csv)": classes is None,
         "the configuration (config.json)": origin["settings"] is None,
     }
     models = sorted(metrics["models"], key=lambda model: (model["name"] != metrics["primary_model"], model["name"]))
-    return {
+    context = {
         "metrics": metrics,
         "storage": storage_sentence(metrics["verdict"], audit),
-        "models": [_model_context(model, metrics) for model in models],
+        "harm": harm_sentence(models[0]),
+        "models": [_model_context(index, model, metrics) for index, model in enumerate(models)],
         "audit": audit,
+        "quality": [figure.in_page() for figure in quality_figures(audit)] if audit else [],
         "left_out": sections.left_out(run),
         "lossy": sections.lossy_notice(run),
-        "saliency": saliency,
+        "saliency": saliency_section(run),
         "observers": observer_section(run),
-        "examples": examples,
+        "cases": cases,
         "refused_crops": refused,
         "classes": classes,
         "provenance": origin,
@@ -121,24 +148,39 @@ def _context(run: RunFolder, metrics: dict[str, Any]) -> dict[str, Any]:
         "power": power_sentences(metrics["power"]) if metrics.get("power") else None,
         "missing": [name for name, is_missing in missing.items() if is_missing],
         "published": published,
+        "script": page_script(),
     }
+    return context | {"contents": _contents(context)}
 
 
-def _model_context(model: dict[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    figures = [
-        {
-            "uri": sections.data_uri(figure_bytes(performance_figure(model, metric), "svg"), "image/svg+xml"),
-            "name": NAMES[metric],
-            "description": describe_figure(model, metric),
-        }
-        for metric in ("auroc", "auprc")
-    ]
+def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List the sections that there are, as ids and titles."""
+    optional = {
+        "look": context["cases"],
+        "saliency": context["saliency"],
+        "wafroc": context["metrics"].get("localisation"),
+        "observers": context["observers"],
+        "audit": context["audit"],
+        "folds": context["classes"],
+    }
+    return [(name, title) for name, title in SECTIONS.items() if optional.get(name, True)]
+
+
+def page_script() -> dict[str, str]:
+    """Return the page's script, and its hash for the content security policy, so that no other script can run."""
+    text = SCRIPT.read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"text": Markup(text), "hash": f"sha256-{digest}"}
+
+
+def _model_context(index: int, model: dict[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    prefix = f"{index}-" if index else ""
     tables = [_kind_table(model, kind) for kind in ("transfer", "matched")]
     words = {"noun": metrics["analysis_levels"]["noun"], "frozen": metrics["frozen"]}
     return model | {
-        "figures": figures,
+        "figures": [figure.in_page(prefix) for figure in model_figures(model, metrics)],
         "tables": [table for table in tables if any(row["test_ratio"] > 1 for row in table["rows"])],
-        "matrix": _matrix_context(model) if is_matrix(model) else None,
+        "matrix": matrix_figure(model).in_page(prefix) if is_matrix(model) else None,
         "others": [result for result in model["results"] if not (result["transfer"] or result["matched"])],
         "sentences": {kind: verdict_sentence(verdict, **words) for kind, verdict in model["verdicts"].items()},
         "disagreement": disagreement(model["levels"], metrics["analysis_levels"]["pooling"]),
@@ -146,66 +188,32 @@ def _model_context(model: dict[str, Any], metrics: Mapping[str, Any]) -> dict[st
     }
 
 
-def _matrix_context(model: Mapping[str, Any]) -> dict[str, str]:
-    figure = figure_bytes(matrix_figure(model), "svg")
-    return {"uri": sections.data_uri(figure, "image/svg+xml"), "description": describe_matrix(model)}
+def model_figures(model: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[ReportFigure]:
+    """Draw AUROC, AUPRC and, where the metrics have them, ROC curves of a model."""
+    noun, frozen = metrics["analysis_levels"]["noun"], metrics["frozen"]
+    figures = [performance_figure(model, metric, noun, frozen=frozen) for metric in ("auroc", "auprc")]
+    return [*figures, *filter(None, [roc_figure(model)])]
 
 
 def _kind_table(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return the results of one kind, each with its step of the verdict's sequence (None at CR 1)."""
     steps = {step["ratio"]: step for step in model["verdicts"][kind]["steps"]}
     rows = [
-        result
-        | {
-            "step": steps.get(result["test_ratio"]),
-            "published": [published.cnn_mean(metric, result["test_ratio"]) for metric in ("auroc", "auprc")],
-        }
+        result | {"step": steps.get(result["test_ratio"])}
         for result in sorted(model["results"], key=lambda result: result["test_ratio"])
         if result[kind]
     ]
     return {"kind": kind, "rows": rows}
 
 
-def storage_sentence(verdict: Mapping[str, Any], audit: list[dict[str, Any]] | None) -> str:
-    """Return what the verdict means for storage, and what it does not."""
-    if verdict["outcome"] != "ratio":
-        return "So nothing can be said about the storage that compression would save without a loss for the model."
-    ratio = verdict["ratio"]
-    terabyte = f"1 TB of uncompressed images becomes {display_bytes(1e12 / ratio)}"
-    row = next((row for row in audit or [] if row["ratio"] == ratio), None)
-    if row is None:
-        return f"In storage: at this ratio {terabyte}. {published.RETENTION}"
-    sizes = f"{display_bytes(row['mean_bytes'])} instead of {display_bytes(row['mean_uncompressed_bytes'])}"
-    saved = f"In storage: at this ratio an image of this study takes {sizes} on average, and {terabyte}."
-    return f"{saved} {published.RETENTION}"
-
-
 def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
-    """Write the figures of the primary model, of saliency and of observers as figures/auroc.svg, .png and so on."""
+    """Write the figures of the primary model, of the audit, of saliency and of observers as files."""
     model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
-    figures = {metric: performance_figure(model, metric) for metric in ("auroc", "auprc")}
-    if is_matrix(model):
-        figures["matrix"] = matrix_figure(model)
-    for name, figure in (figures | saliency_figures(run) | observer_figures(run)).items():
-        for kind in ("svg", "png"):
-            with atomic_path(run.figure(name, kind)) as temporary:
-                temporary.write_bytes(figure_bytes(figure, kind))
-
-
-def display_ratio(ratio: float) -> str:
-    """Format a ratio: 11000.0 becomes "11 000" with a narrow no-break space."""
-    return f"{ratio:,.0f}".replace(",", "\u202f") if float(ratio).is_integer() else ratio_text(ratio)
-
-
-def display_signed(value: float) -> str:
-    """Format a difference with its sign, a true minus and three decimals; what rounds to nothing has no sign."""
-    text = f"{value:+.3f}".replace("-", "\u2212")
-    return text if float(f"{value:.3f}") else text[1:]
-
-
-def display_p_value(value: float) -> str:
-    """Format a p-value with four decimals; none is 0."""
-    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
+    audit = sections.audit_summary(run)
+    quality = quality_figures(audit) if audit else []
+    matrix = [matrix_figure(model)] if is_matrix(model) else []
+    for figure in [*model_figures(model, metrics), *matrix, *quality, *saliency_figures(run), *observer_figures(run)]:
+        figure.write(run)
 
 
 __all__ = ["ReportError", "build_report", "load_metrics"]

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-
 from mammo_jax.ratios import ratio_text
+from mammo_jax.report.drawing import Area, Drawing, Item, Label, Line, Position
+from mammo_jax.report.figures import ReportFigure
+from mammo_jax.report.ratio_chart import MEDIUM, SMALL, short
 
-MATCHED_EDGE = "#D55E00"
+CAPTION = (
+    "AUROC of models trained at one ratio (rows; mixed: on all of them) and tested at another (columns): the darker, "
+    "the higher. Framed: matched. The first row is the transfer that the verdict is about."
+)
+HEADER = ("trained_at", "tested_at", "auroc", "low", "high")
+LEFT, TOP, CELL_WIDTH, CELL_HEIGHT = 76.0, 12.0, 52.0, 34.0
+PALEST, DARKEST = 0.05, 0.55
+"""Opacity of the cells of the lowest AUROC, at most 0.5, and of 1; figures can be read on each."""
 
 
 def is_matrix(model: Mapping[str, Any]) -> bool:
@@ -19,50 +25,57 @@ def is_matrix(model: Mapping[str, Any]) -> bool:
     return any(not (result["transfer"] or result["matched"]) for result in model["results"])
 
 
-def matrix_figure(model: Mapping[str, Any]) -> Figure:
+def matrix_figure(model: Mapping[str, Any]) -> ReportFigure:
     """Draw the AUROC of every training ratio (rows, in the order of the metrics) at every test ratio (columns).
 
     Parameters
     ----------
     model : mapping
-        One of the models of metrics.json.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not bound to pyplot. Cells without a result are empty; matched ones have a frame.
+        One of the models of metrics.json. Cells without a result are empty; matched ones have a frame.
     """
     results = model["results"]
     rows = list(dict.fromkeys(result["train_ratio"] for result in results))
     columns = sorted({result["test_ratio"] for result in results})
-    grid = [[float("nan")] * len(columns) for _ in rows]
-    for result in results:
-        grid[rows.index(result["train_ratio"])][columns.index(result["test_ratio"])] = result["auroc"]["mean"]
     lowest = min(0.5, *(result["auroc"]["mean"] for result in results))
-    width, height = 2.0 + 0.62 * len(columns), 0.75 + 0.42 * len(rows)
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    bottom, high = 0.6 / height, 0.42 * len(rows) / height
-    axes = figure.add_axes((0.95 / width, bottom, 0.62 * len(columns) / width, high))
-    image = axes.imshow(grid, cmap="cividis", vmin=lowest, vmax=1.0, aspect="auto")
-    for row, values in enumerate(grid):
-        for column, value in enumerate(values):
-            if value == value:
-                ink = "#000000" if value > (lowest + 1) / 2 + 0.05 else "#FFFFFF"
-                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=ink)
-            if rows[row] == ratio_text(columns[column]):
-                frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=MATCHED_EDGE, linewidth=2)
-                axes.add_patch(frame)
-    axes.set_xticks(range(len(columns)), [_short(ratio_text(ratio)) for ratio in columns])
-    axes.set_yticks(range(len(rows)), [_short(ratio) for ratio in rows])
-    axes.set_xlabel("tested at compression ratio (1: uncompressed)", fontsize=11)
-    axes.set_ylabel("trained at", fontsize=11)
-    axes.tick_params(labelsize=10, length=0)
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, cax=figure.add_axes((1 - 0.85 / width, bottom, 0.15 / width, high)))
-    bar.outline.set_visible(False)
-    bar.set_label("AUROC", fontsize=11)
-    return figure
+    items: list[Item] = []
+    frames: list[Item] = []
+    for result in results:
+        row, column = rows.index(result["train_ratio"]), columns.index(result["test_ratio"])
+        corners = _corners(row, column)
+        value = result["auroc"]["mean"]
+        opacity = PALEST + (DARKEST - PALEST) * (value - lowest) / (1 - lowest)
+        items.append(Area(corners, "blue", opacity, tip=_tip(result)))
+        middle = (corners[0][0] + CELL_WIDTH / 2, corners[0][1] + CELL_HEIGHT / 2 + 5)
+        items.append(Label(middle, f"{value:.2f}", "ink", SMALL, "middle"))
+        if result["matched"]:
+            frames.append(Line((*corners, corners[0]), "orange", 2.5))
+    width, bottom = LEFT + CELL_WIDTH * len(columns), TOP + CELL_HEIGHT * len(rows)
+    for index, ratio in enumerate(columns):
+        frames.append(Label((LEFT + CELL_WIDTH * (index + 0.5), bottom + 18), short(ratio), "ink", SMALL, "middle"))
+    for index, train in enumerate(rows):
+        name = train if train == "mixed" else short(float(train))
+        frames.append(Label((LEFT - 7, TOP + CELL_HEIGHT * (index + 0.5) + 5), name, "ink", SMALL, "end"))
+    across = "tested at compression ratio (1: uncompressed)"
+    frames.append(Label(((LEFT + width) / 2, bottom + 40), across, "ink", SMALL, "middle"))
+    frames.append(Label((15, (TOP + bottom) / 2), "trained at", "ink", MEDIUM, "middle", turned=True))
+    drawing = Drawing(max(width + 8, 420.0), bottom + 52, (*items, *frames), describe_matrix(model))
+    values = [
+        [r["train_ratio"], r["test_ratio"], *(r["auroc"][end] for end in ("mean", "low", "high"))] for r in results
+    ]
+    return ReportFigure("matrix", "Transfer matrix", CAPTION, drawing, HEADER, values)
+
+
+def _corners(row: int, column: int) -> tuple[Position, ...]:
+    left, top = LEFT + CELL_WIDTH * column, TOP + CELL_HEIGHT * row
+    right, bottom = left + CELL_WIDTH, top + CELL_HEIGHT
+    return (left, top), (right, top), (right, bottom), (left, bottom)
+
+
+def _tip(result: Mapping[str, Any]) -> str:
+    auroc, train = result["auroc"], result["train_ratio"]
+    trained = "on all ratios" if train == "mixed" else f"at {train}"
+    interval = f"({auroc['low']:.3f} to {auroc['high']:.3f})"
+    return f"trained {trained}, tested at {ratio_text(result['test_ratio'])}: AUROC {auroc['mean']:.3f} {interval}"
 
 
 def describe_matrix(model: Mapping[str, Any]) -> str:
@@ -73,8 +86,3 @@ def describe_matrix(model: Mapping[str, Any]) -> str:
         listed = ", ".join(f"{p['auroc']['mean']:.2f} at {ratio_text(p['test_ratio'])}" for p in points)
         sentences.append(f"Trained {'on all ratios' if train == 'mixed' else f'at {train}'}: {listed}.")
     return " ".join(sentences)
-
-
-def _short(ratio: str) -> str:
-    """Abbreviate 11000 as 11k, so that labels don't overlap."""
-    return f"{ratio[:-3]}k" if ratio.endswith("000") else ratio

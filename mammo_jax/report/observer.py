@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from mammo_jax.files import read_json
 from mammo_jax.observer.shortcuts import SHORTCUTS
 from mammo_jax.observer.stage import BLIND, OBSERVER, PERMUTATIONS, RESIZED, STATISTICS
 from mammo_jax.observer.summary import MATCHED, NETWORK, SCHEMA, SHORTCUT_AUROC, TRANSFER
-from mammo_jax.report.observer_plots import describe_observers, observer_figure
-from mammo_jax.report.plots import figure_bytes
-from mammo_jax.report.sections import ReportError, data_uri
+from mammo_jax.report.figures import ReportFigure
+from mammo_jax.report.observer_plots import observer_figure
+from mammo_jax.report.sections import ReportError
 from mammo_jax.run_folder import RunFolder
 
 TITLES = {
@@ -50,10 +48,10 @@ def load_observers(run: RunFolder) -> dict[str, Any] | None:
     return summary
 
 
-def observer_figures(run: RunFolder) -> dict[str, Figure]:
+def observer_figures(run: RunFolder) -> list[ReportFigure]:
     """Draw the section's figure; none if the run has no observers."""
     summary = load_observers(run)
-    return {} if summary is None else {"observer": observer_figure(summary)}
+    return [] if summary is None else [observer_figure(summary)]
 
 
 def observer_section(run: RunFolder) -> dict[str, Any] | None:
@@ -63,8 +61,7 @@ def observer_section(run: RunFolder) -> dict[str, Any] | None:
         return None
     return {
         "counts": summary["counts"],
-        "uri": data_uri(figure_bytes(observer_figure(summary), "svg"), "image/svg+xml"),
-        "description": describe_observers(summary),
+        "figure": observer_figure(summary).in_page(),
         "ratios": sorted({row["ratio"] for row in summary["curves"]}),
         "rows": _rows(summary),
         "against_resized": summary["against_resized"],

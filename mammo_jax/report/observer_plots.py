@@ -5,75 +5,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from mammo_jax.observer.stage import BLIND, OBSERVER, RESIZED, STATISTICS
 from mammo_jax.observer.summary import CHANCE, MATCHED, NETWORK, TRANSFER
-from mammo_jax.ratios import ratio_text
-from mammo_jax.report.plots import GREY, finish_ratio_axis
+from mammo_jax.report.figures import CURVE_HEADER, ReportFigure, curve_rows, describe, keys
+from mammo_jax.report.ratio_chart import Curve, Point, ratio_chart
 
 STYLES: dict[tuple[str, str], dict[str, Any]] = {
-    (NETWORK, TRANSFER): {"color": "#0072B2", "marker": "o", "linestyle": "-", "label": "network, transfer"},
-    (OBSERVER, TRANSFER): {"color": "#009E73", "marker": "^", "linestyle": "-.", "label": "observer, transfer"},
-    (OBSERVER, MATCHED): {"color": "#D55E00", "marker": "s", "linestyle": "--", "label": "observer, matched"},
+    (NETWORK, TRANSFER): {"label": "network, transfer", "colour": "blue", "shape": "circle"},
+    (OBSERVER, TRANSFER): {"label": "observer, transfer", "colour": "green", "shape": "triangle", "dash": (9, 3)},
+    (OBSERVER, MATCHED): {"label": "observer, matched", "colour": "orange", "shape": "square", "dash": (6, 4)},
     (RESIZED, MATCHED): {
-        "color": "#CC79A7", "marker": "D", "linestyle": ":", "label": "observer, matched; fewer pixels instead",
+        "label": "observer, matched; fewer pixels instead", "colour": "purple", "shape": "diamond", "dash": (2, 3),
     },
     (STATISTICS, MATCHED): {
-        "color": "#000000", "marker": "x", "linestyle": (0, (1, 3)), "label": "statistics of file and corners alone",
+        "label": "statistics of file and corners alone", "colour": "ink", "shape": "cross", "dash": (1, 4),
     },
-    (BLIND, MATCHED): {"color": GREY, "marker": "_", "linestyle": "none", "label": "blind observer (permuted labels)"},
+    (BLIND, MATCHED): {
+        "label": "blind observer (permuted labels)", "colour": "published", "shape": "square", "joined": False,
+    },
 }  # fmt: skip
-"""Arm and training → how its curve looks. Colours of Okabe and Ito; markers and lines differ in print."""
+"""Arm and training → how its curve looks. Markers and dashes differ in print."""
+CAPTION = (
+    "AUROC per patch against the compression ratio. Bars: 95 % intervals. The network is the one trained on "
+    "uncompressed images."
+)
 
 
-def observer_figure(summary: Mapping[str, Any]) -> Figure:
+def observer_figure(summary: Mapping[str, Any]) -> ReportFigure:
     """Draw the AUROC of the network and of every arm against the compression ratio, with 95 % intervals."""
-    figure = Figure(figsize=(6.4, 5.6))
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.1, 0.34, 0.885, 0.645))
     drawn = curves(summary)
-    for position, (curve, rows) in enumerate(drawn.items()):
-        shift = 1 + 0.035 * (position - (len(drawn) - 1) / 2)  # so that intervals do not overlap
-        means = [row["mean"] for row in rows]
-        axes.errorbar(
-            [row["ratio"] * shift for row in rows],
-            means,
-            yerr=[
-                [max(row["mean"] - row["low"], 0.0) for row in rows],
-                [max(row["high"] - row["mean"], 0.0) for row in rows],
-            ],
-            markersize=5,
-            linewidth=1.5,
-            elinewidth=0.9,
-            capsize=2,
-            **STYLES[curve],
-        )
-    axes.axhline(CHANCE, color=GREY, linewidth=0.8)
-    axes.set_ylim(min([0.4, *(row["low"] for rows in drawn.values() for row in rows)]) - 0.02, 1.02)
-    axes.set_ylabel("AUROC", fontsize=11)
-    finish_ratio_axis(axes)
-    figure.legend(loc="upper center", bbox_to_anchor=(0.52, 0.24), fontsize=9.5, frameon=False)
-    return figure
+    lows = [point.low for curve in drawn for point in curve.points if point.low is not None]
+    drawing = ratio_chart(
+        drawn,
+        title="AUROC per patch",
+        description=f"{describe('AUROC', drawn)} Bars are 95 % intervals.",
+        limits=(max(0.0, min([0.4, *lows]) - 0.02), 1.0),
+        levels={"chance": CHANCE},
+    )
+    rows = curve_rows(drawn, "AUROC")
+    return ReportFigure("observer", "Model observers", CAPTION, drawing, CURVE_HEADER, rows, keys(drawn))
 
 
-def curves(summary: Mapping[str, Any]) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """Return the rows of each curve that is drawn, in ascending ratios."""
-    rows = {
-        curve: sorted(
-            (row for row in summary["curves"] if (row["arm"], row["training"]) == curve), key=lambda row: row["ratio"]
-        )
-        for curve in STYLES
-    }
-    return {curve: points for curve, points in rows.items() if points}
-
-
-def describe_observers(summary: Mapping[str, Any]) -> str:
-    """Describe the figure in words, for readers who cannot see it."""
-    sentences = ["AUROC against the compression ratio on a log scale, with 95 % intervals."]
-    for curve, rows in curves(summary).items():
-        points = ", ".join(f"{row['mean']:.2f} at {ratio_text(row['ratio'])}" for row in rows)
-        label = STYLES[curve]["label"]
-        sentences.append(f"{label[0].upper()}{label[1:]}: {points}.")
-    return " ".join(sentences)
+def curves(summary: Mapping[str, Any]) -> list[Curve]:
+    """Return each curve that has points."""
+    found = []
+    for (arm, training), style in STYLES.items():
+        rows = [row for row in summary["curves"] if (row["arm"], row["training"]) == (arm, training)]
+        points = [Point(row["ratio"], row["mean"], row["low"], row["high"]) for row in rows]
+        if points:
+            found.append(Curve(points=tuple(sorted(points, key=lambda point: point.ratio)), **style))
+    return found

@@ -1,153 +1,122 @@
-"""Figures of the report: AUROC and AUPRC against the compression ratio."""
+"""AUROC, AUPRC and ROC curves, and image quality, against the compression ratio."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.container import ErrorbarContainer
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
-
 from mammo_jax.ratios import LADDER, ratio_text
-from mammo_jax.report.published import CITATION, RESNET18_RANGE, cnn_mean
+from mammo_jax.report.drawing import Shape
+from mammo_jax.report.figures import CURVE_HEADER, ReportFigure, curve_rows, describe, keys
+from mammo_jax.report.line_chart import ShareLine, line_chart
+from mammo_jax.report.published import RECOMMENDATIONS, RESNET18_RANGE, cnn_mean
+from mammo_jax.report.ratio_chart import PUBLISHED, Curve, Point, Reference, Span, Verdict, ratio_chart
 
 Metric = Literal["auroc", "auprc"]
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC"}
-TICKS = (1, 15, 50, 100, 500, 1000, 5000, 10000)
-# Okabe and Ito's colour-blind safe palette; markers and line styles distinguish the curves in print.
 STYLES: dict[str, dict[str, Any]] = {
-    "transfer": {"color": "#0072B2", "marker": "o", "linestyle": "-", "label": "transfer: trained uncompressed"},
-    "matched": {"color": "#D55E00", "marker": "s", "linestyle": "--", "label": "matched: trained at the same ratio"},
-    "mixed": {"color": "#009E73", "marker": "^", "linestyle": "-.", "label": "mixed: trained on all ratios"},
-}
-GREY = "#5F5F5F"
+    "transfer": {"label": "transfer: trained uncompressed", "colour": "blue", "shape": "circle"},
+    "matched": {
+        "label": "matched: trained at the same ratio", "colour": "orange", "shape": "square", "dash": (7, 4),
+        "layer": "matched",
+    },
+    "mixed": {
+        "label": "mixed: trained on all ratios", "colour": "green", "shape": "triangle", "dash": (2, 3),
+        "layer": "mixed",
+    },
+}  # fmt: skip
+QUALITY = {"psnr": ("PSNR in dB", 1), "ssim": ("SSIM", 3)}
+ROC_CURVES = 5
+"""More would lie on each other."""
+ROC_COLOURS = ("blue", "sky", "green", "gold", "broken")
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One curve: ascending ratios, each with mean and 95 % interval; for AUPRC the mean corrected for small folds."""
-
-    kind: str
-    ratios: tuple[float, ...]
-    means: tuple[float, ...]
-    lows: tuple[float, ...]
-    highs: tuple[float, ...]
-
-
-def curves(results: Sequence[Mapping[str, Any]], metric: Metric) -> list[Curve]:
-    """Collect the transfer, matched and mixed curves of one model's results; curves without points are left out."""
+def curves(model: Mapping[str, Any], metric: Metric, *, frozen: bool = False) -> list[Curve]:
+    """Collect the transfer, matched and mixed curves of one model; curves without points are left out."""
+    results = model["results"]
     members = {
         "transfer": [result for result in results if result["transfer"]],
         "matched": [result for result in results if result["matched"]],
         "mixed": [result for result in results if result["train_ratio"] == "mixed"],
     }
     collected = []
-    for kind, points in members.items():
-        points = sorted(points, key=lambda result: result["test_ratio"])
-        if not points or (kind == "matched" and [point["test_ratio"] for point in points] == [1.0]):
+    for kind, found in members.items():
+        if not found or (kind == "matched" and [result["test_ratio"] for result in found] == [1.0]):
             continue
-        columns = zip(*((point["test_ratio"], *_value_and_interval(point[metric])) for point in points))
-        collected.append(Curve(kind, *(tuple(column) for column in columns)))
+        points = (Point(result["test_ratio"], *_value_and_interval(result[metric])) for result in found)
+        style = STYLES[kind] | ({"label": "the frozen model"} if frozen and kind == "transfer" else {})
+        collected.append(Curve(points=tuple(sorted(points, key=lambda point: point.ratio)), **style))
     return collected
 
 
-def _value_and_interval(figure: Mapping[str, Any]) -> tuple[float, float, float]:
-    """Return what is drawn: AUPRC as it is corrected, around which its interval is; NaN where there is no interval."""
+def _value_and_interval(figure: Mapping[str, Any]) -> tuple[float, float | None, float | None]:
+    """Return what is drawn: AUPRC as it is corrected, around which its interval is."""
     if figure["low"] is None:
-        return figure["mean"], float("nan"), float("nan")
+        return figure["mean"], None, None
     return figure.get("corrected", figure["mean"]), figure["low"], figure["high"]
 
 
-def performance_figure(model: Mapping[str, Any], metric: Metric) -> Figure:
-    """Draw one metric of one model against the compression ratio, with intervals and the published means.
+def performance_figure(model: Mapping[str, Any], metric: Metric, noun: str, *, frozen: bool = False) -> ReportFigure:
+    """Draw one metric of one model against the compression ratio, with intervals, verdict and what others found.
 
     Parameters
     ----------
     model : mapping
         One of the models of metrics.json.
     metric : {"auroc", "auprc"}
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not bound to pyplot.
+    noun : str
+        What is counted: "image".
+    frozen : bool
+        Whether the model is a finished one.
     """
-    figure = Figure(figsize=(5.6, 4.8))
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.115, 0.385, 0.87, 0.6))  # fixed, so that the figures of both metrics are aligned
-    drawn = curves(model["results"], metric)
-    for position, curve in enumerate(drawn):
-        _draw_curve(axes, curve, shift=1 + 0.05 * (position - (len(drawn) - 1) / 2))
-    _draw_levels(axes, model, metric)
-    _draw_published(axes, metric)
-    _finish_axes(axes, drawn, metric)
-    handles, labels = axes.get_legend_handles_labels()
-    own_first = sorted(zip(handles, labels), key=lambda entry: not isinstance(entry[0], ErrorbarContainer))
-    figure.legend(*zip(*own_first), loc="upper center", bbox_to_anchor=(0.5, 0.265), fontsize=10, frameon=False)
-    return figure
-
-
-def _draw_curve(axes: Axes, curve: Curve, shift: float) -> None:
-    """Draw points with error bars, with x multiplied by `shift`, so that intervals do not overlap."""
-    # Percentiles of a small bootstrap need not include the mean.
-    below = [max(mean - low, 0.0) for mean, low in zip(curve.means, curve.lows)]
-    above = [max(high - mean, 0.0) for mean, high in zip(curve.means, curve.highs)]
-    axes.errorbar(
-        [ratio * shift for ratio in curve.ratios],
-        curve.means,
-        yerr=[below, above],
-        markersize=5.5,
-        linewidth=1.6,
-        elinewidth=1.1,
-        capsize=2.5,
-        **STYLES[curve.kind],
-    )
-
-
-def _draw_published(axes: Axes, metric: Metric) -> None:
-    low, high = RESNET18_RANGE[metric]
-    axes.fill_between(
-        [min(LADDER), max(LADDER)],
-        low,
-        high,
-        color="#BDBDBD",
-        alpha=0.35,
-        linewidth=0,
-        zorder=0.5,
-        label="Jo et al., ResNet18: range (other data)",
-    )
-    axes.plot(
-        LADDER,
-        [cnn_mean(metric, ratio) or float("nan") for ratio in LADDER],
-        color=GREY,
-        marker="D",
-        markersize=3.5,
-        linewidth=1,
-        linestyle=":",
-        zorder=1.5,
-        label="Jo et al., CNN: means (other data)",
-    )
-
-
-def _draw_levels(axes: Axes, model: Mapping[str, Any], metric: Metric) -> None:
-    """Draw the chance level and, for AUROC, the margin of the transfer verdict."""
-    chance = 0.5 if metric == "auroc" else prevalence(model)
-    axes.axhline(chance, color=GREY, linewidth=0.8)
-    axes.annotate(
-        "chance", (0, chance), xycoords=("axes fraction", "data"), xytext=(4, 2), textcoords="offset points",
-        ha="left", va="bottom", fontsize=9.5, color=GREY,
-    )  # fmt: skip
+    drawn = curves(model, metric, frozen=frozen)
     verdict = model["verdicts"]["transfer"]
+    judged = verdict["outcome"] in ("ratio", "no ratio passed")
+    marks = Verdict(verdict["ratio"], verdict["first_failed"]) if judged else Verdict()
+    levels = {"chance": 0.5 if metric == "auroc" else prevalence(model)}
     if metric == "auroc" and verdict["auroc_uncompressed"] is not None:
         level = verdict["auroc_uncompressed"]["value"] - verdict["margin"]
-        label = f"uncompressed AUROC − margin of {verdict['margin']:g}"
-        axes.axhline(level, color="#000000", linewidth=1, linestyle=(0, (4, 3)), label=label)
+        levels |= {f"uncompressed − margin of {verdict['margin']:g}": level}
+    others = _published(metric, max((point.ratio for curve in drawn for point in curve.points), default=1.0))
+    low, high = RESNET18_RANGE[metric]
+    description = f"{describe(NAMES[metric], drawn)}{_verdict_words(marks)} Bars are 95 % intervals."
+    drawing = ratio_chart(
+        [*drawn, others],
+        title=f"{NAMES[metric]} per {noun}",
+        description=description,
+        limits=_limits(drawn, levels),
+        verdict=marks,
+        levels=levels,
+        spans=[Span(f"Jo et al., ResNet18: {low:.2f} to {high:.2f} over the ratios", low, high, PUBLISHED)],
+        references=_references(),
+    )
+    corrected = metric == "auprc" and not model["results"][0]["auprc"]["no_interval"]
+    caption = f"{NAMES[metric]} per {noun}{', corrected for the size of the folds' if corrected else ''}"
+    rows = curve_rows(drawn, NAMES[metric])
+    legend = keys([*drawn, others])
+    return ReportFigure(metric, NAMES[metric], f"{caption}. Bars: 95 % intervals.", drawing, CURVE_HEADER, rows, legend)
+
+
+def _verdict_words(marks: Verdict) -> str:
+    passed = f" Up to CR {ratio_text(marks.passed)} the ratios passed." if marks.passed else ""
+    return passed + (f" The break is at CR {ratio_text(marks.broken)}." if marks.broken else "")
+
+
+def _limits(drawn: Sequence[Curve], levels: Mapping[str, float]) -> tuple[float, float]:
+    values = [value for curve in drawn for point in curve.points for value in (point.value, point.low) if value]
+    lowest = min([*values, *levels.values()])
+    return max(0.0, (int(lowest * 20) - 1) / 20), 1.0
+
+
+def _published(metric: Metric, highest: float) -> Curve:
+    """Return the published means up to a ratio."""
+    means = ((ratio, cnn_mean(metric, ratio)) for ratio in LADDER if ratio <= highest)
+    points = tuple(Point(ratio, mean) for ratio, mean in means if mean is not None)
+    return Curve("Jo et al., CNN: means up to CR 5000 and above", points, "published", "diamond", (2, 3), PUBLISHED)
+
+
+def _references() -> list[Reference]:
+    return [Reference(entry.ratio, entry.short, entry.text) for entry in RECOMMENDATIONS]
 
 
 def prevalence(model: Mapping[str, Any]) -> float:
@@ -156,45 +125,71 @@ def prevalence(model: Mapping[str, Any]) -> float:
     return primary["positive_units"] / primary["units"] if primary else model["counts"]["prevalence"]
 
 
-def _finish_axes(axes: Axes, drawn: Sequence[Curve], metric: Metric) -> None:
-    lowest = min([0.45, *(low for curve in drawn for low in curve.lows)]) if metric == "auroc" else 0.0
-    axes.set_ylim(max(0.0, lowest - 0.03), 1.02)
-    axes.set_ylabel(NAMES[metric], fontsize=11)
-    finish_ratio_axis(axes)
+def quality_figures(audit: Sequence[Mapping[str, Any]]) -> list[ReportFigure]:
+    """Draw the image quality at each ratio, of the whole image and of the breast: medians, and 5 to 95 % of the images.
 
-
-def finish_ratio_axis(axes: Axes) -> None:
-    """Set up the x axis for the compression ratio on a log scale, and draw a grid."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(TICKS))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels([f"{tick // 1000}k" if tick >= 1000 else ratio_text(tick) for tick in TICKS])
-    axes.set_xlabel("compression ratio (1: uncompressed; log scale)", fontsize=11)
-    axes.tick_params(labelsize=10.5)
-    axes.grid(color="#E4E4E4", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def describe_figure(model: Mapping[str, Any], metric: Metric) -> str:
-    """Describe a figure in words, for readers who cannot see it."""
-    sentences = [f"{NAMES[metric]} against the compression ratio on a log scale, with 95 % intervals."]
-    for curve in curves(model["results"], metric):
-        points = ", ".join(f"{mean:.2f} at {ratio_text(ratio)}" for ratio, mean in zip(curve.ratios, curve.means))
-        sentences.append(f"{STYLES[curve.kind]['label'].capitalize()}: {points}.")
-    sentences.append(f"In grey the published means of {CITATION}.")
-    return " ".join(sentences)
-
-
-def figure_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
-    """Render a figure reproducibly: without date and with fixed ids, so that equal figures give equal bytes.
-
-    Text is converted to outlines, so that an SVG does not depend on installed fonts.
+    Parameters
+    ----------
+    audit : sequence of mapping
+        See `mammo_jax.report.sections.audit_summary`.
     """
-    stream = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "mammo_jax", "svg.fonttype": "path"}):
-        if kind == "svg":
-            figure.savefig(stream, format="svg", metadata={"Date": None})
-        else:
-            figure.savefig(stream, format="png", dpi=160)
-    return stream.getvalue()
+    parts: tuple[tuple[str, str, str, Shape, tuple[float, float] | None], ...] = (
+        ("whole image", "", "blue", "circle", None),
+        ("breast", "_breast", "orange", "square", (7, 4)),
+    )
+    figures = []
+    for name, (title, digits) in QUALITY.items():
+        drawn = [
+            Curve(label, tuple(_quality_point(row, name + ending) for row in audit), colour, shape, dash)
+            for label, ending, colour, shape, dash in parts
+        ]
+        ends = [end for curve in drawn for point in curve.points for end in (point.low, point.high) if end is not None]
+        limits = (max(0.0, min(ends) * 0.97), 1.0 if name == "ssim" else max(ends) * 1.03)
+        drawing = ratio_chart(
+            drawn, title=title, description=describe(title, drawn, digits), limits=limits, digits=digits
+        )
+        caption = f"{title}: median of the images; bars: from 5 % to 95 % of them."
+        rows = curve_rows(drawn, title)
+        figures.append(ReportFigure(name, title, caption, drawing, CURVE_HEADER, rows, keys(drawn)))
+    return figures
+
+
+def _quality_point(row: Mapping[str, Any], column: str) -> Point:
+    low, high = row["spread"][column]
+    return Point(row["ratio"], row[column], low, high)
+
+
+def roc_figure(model: Mapping[str, Any]) -> ReportFigure | None:
+    """Draw the mean ROC curves at some ratios; None for metrics of an older version, which have none."""
+    found = model.get("roc")
+    if not found:
+        return None
+    shown = _some(found["curves"], model["verdicts"]["transfer"])
+    rates = found["false_positive_rates"]
+
+    lines = []
+    for index, curve in enumerate(shown):
+        label = f"{_ratio_name(curve['test_ratio'])} (AUROC {curve['auroc']:.3f})"
+        dash = None if index % 2 == 0 else (7.0, 3.0)
+        lines.append(ShareLine(label, rates, curve["sensitivities"], ROC_COLOURS[index], dash))
+    description = f"ROC curves of the transfer: {'; '.join(line.label for line in lines)}."
+    titles = {"x_title": "false-positive rate (1 − specificity)", "y_title": "sensitivity"}
+    drawing, legend = line_chart(lines, **titles, description=description, diagonal=True)
+    caption = "ROC curves, averaged over folds and training seeds at each false-positive rate. The file has all ratios."
+    rows = [
+        [curve["test_ratio"], x, y] for curve in found["curves"] for x, y in zip(rates, curve["sensitivities"])
+    ]  # fmt: skip
+    header = ("compression_ratio", "false_positive_rate", "sensitivity")
+    return ReportFigure("roc", "ROC curves", caption, drawing, header, rows, legend)
+
+
+def _some(found: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Choose uncompressed, the ratio that passed, the break, the largest, and then every other one."""
+    ratios = [curve["test_ratio"] for curve in found]
+    wanted = [1.0, verdict["ratio"], verdict["first_failed"], max(ratios), *ratios[1::2]]
+    chosen = list(dict.fromkeys(ratio for ratio in wanted if ratio in ratios))[:ROC_CURVES]
+    return [curve for curve in found if curve["test_ratio"] in chosen]
+
+
+def _ratio_name(ratio: float) -> str:
+    return "uncompressed" if ratio == 1 else f"CR {ratio_text(ratio)}"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from mammo_jax.files import read_json
-from mammo_jax.report.plots import figure_bytes
-from mammo_jax.report.saliency_plots import SHOWN_MEASURES, drift_figure, faithfulness_figure, localisation_figure
-from mammo_jax.report.sections import ReportError, data_uri, example_rows
+from mammo_jax.report.figures import ReportFigure
+from mammo_jax.report.saliency_plots import SHOWN_MEASURES, drift_figures, faithfulness_figures, localisation_figures
+from mammo_jax.report.sections import ReportError, example_rows
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.saliency.localisation import MEASURES, PRIMARY_MEASURE
 from mammo_jax.saliency.methods import CONTROL, METHODS, TITLES
@@ -25,17 +23,6 @@ CONTROLS = {
     RANDOM_WEIGHTS: "random weights",
     RANDOM_LABELS: "permuted labels",
     CONTROL: "plain intensity",
-}
-FIGURES: dict[str, tuple[Callable[[Mapping[str, Any]], Figure], str]] = {
-    "localization": (
-        localisation_figure,
-        "Localisation against compression. Bars and bands: 95 % intervals; the table has the paired differences.",
-    ),
-    "drift": (
-        drift_figure,
-        "Similarity of the maps to those of the same model at CR 1. Bars and bands: 95 % intervals.",
-    ),
-    "faithfulness": (faithfulness_figure, "Insertion and deletion at CR 1, mean over the images."),
 }
 
 
@@ -59,10 +46,12 @@ def load_summary(run: RunFolder) -> dict[str, Any] | None:
     return summary
 
 
-def saliency_figures(run: RunFolder) -> dict[str, Figure]:
+def saliency_figures(run: RunFolder) -> list[ReportFigure]:
     """Draw the section's figures; none if the run has no saliency results."""
     summary = load_summary(run)
-    return {} if summary is None else {name: draw(summary) for name, (draw, _) in FIGURES.items()}
+    if summary is None:
+        return []
+    return [*localisation_figures(summary), *drift_figures(summary), *faithfulness_figures(summary)]
 
 
 def saliency_section(run: RunFolder) -> dict[str, Any] | None:
@@ -75,14 +64,9 @@ def saliency_section(run: RunFolder) -> dict[str, Any] | None:
         "summary": summary,
         "primary": TITLES[summary["primary"]],
         "few": summary["counts"]["patients"] < MIN_PATIENTS,
-        "figures": [
-            {
-                "uri": data_uri(figure_bytes(figure, "svg"), "image/svg+xml"),
-                "caption": FIGURES[name][1],
-                "description": describe(summary, name),
-            }
-            for name, figure in saliency_figures(run).items()
-        ],
+        "localisation_figures": [figure.in_page() for figure in localisation_figures(summary)],
+        "drift_figures": [figure.in_page() for figure in drift_figures(summary)],
+        "faithfulness_figures": [figure.in_page() for figure in faithfulness_figures(summary)],
         "comparisons": _comparisons(summary),
         "primary_measure": MEASURES[summary["primary_measure"]],
         "with_many_positions": _with_many_positions(summary),
@@ -99,25 +83,6 @@ def saliency_section(run: RunFolder) -> dict[str, Any] | None:
         "panels": panels,
         "refused": refused,
     }
-
-
-def describe(summary: Mapping[str, Any], name: str) -> str:
-    """Describe a figure in words, for readers who cannot see it."""
-    if name == "localization":
-        rows = _select(
-            summary["localization"], model=TRAINED, method=summary["primary"], group="all", measure=PRIMARY_MEASURE
-        )
-        points = [(row["ratio"], row["value"]["mean"]) for row in rows]
-        title = MEASURES[PRIMARY_MEASURE].capitalize()
-        description = f"{title}, chance {rows[0]['chance']['mean']:.2f} at CR 1"
-    elif name == "drift":
-        rows = _select(summary["drift"], model=TRAINED, method=summary["primary"], measure="spearman")
-        points = [(row["ratio"], row["mean"]) for row in rows]
-        description = "Spearman's correlation with the map at CR 1"
-    else:
-        rows = _select(summary["faithfulness"], method=summary["primary"])
-        return "; ".join(f"{row['curve']} curve: area {row['area']['mean']:.2f}" for row in rows)
-    return f"{description}: " + ", ".join(f"{value:.2f} at CR {ratio:g}" for ratio, value in sorted(points))
 
 
 def _select(rows: list[dict[str, Any]], **values: Any) -> list[dict[str, Any]]:

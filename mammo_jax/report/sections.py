@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mammo_jax.errors import UserError
+from mammo_jax.files import display_bytes
+from mammo_jax.ratios import ratio_text
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.run_subfolders import PictureFolder
 from mammo_jax.sources.mammogram import LABELS
@@ -27,6 +30,7 @@ AUDIT_COLUMNS = (
     *("bits_per_pixel", "bits_per_breast_pixel", "psnr", "psnr_breast", "ssim", "ssim_breast"),
 )
 MEDIANS = AUDIT_COLUMNS[6:]
+QUALITY = AUDIT_COLUMNS[10:]
 TEXT = ("image_id", "patient_id", "label", "problem")  # read as text: a patient may be called "NA" or "007"
 MAX_EXAMPLES = 6
 MAX_CROP_BYTES = 1 << 20
@@ -77,11 +81,40 @@ def audit_summary(run: RunFolder) -> list[dict[str, Any]] | None:
             "exact": int((images["codestream_bytes"] == images["target_bytes"]).sum()),
             "mean_bytes": float(images["codestream_bytes"].mean()),
             "mean_uncompressed_bytes": float((images["codestream_bytes"] * images["ratio_allocated"]).mean()),
+            "size": _size(images),
+            "spread": {column: images[column].quantile([0.05, 0.95]).tolist() for column in QUALITY},
             "padded": int((images["padding_bytes"] > 0).sum()),
             "padding_bytes": int(images["padding_bytes"].sum()),
         }
         rows.append(row | {column: float(images[column].median()) for column in MEDIANS})
     return rows
+
+
+def _size(images: pd.DataFrame) -> str:
+    """Say the size of the codestreams of one ratio: exactly where all are the same, else the mean."""
+    texts = {exact_bytes(row) for row in images.to_dict("records")}
+    return texts.pop() if len(texts) == 1 else f"{display_bytes(float(images['codestream_bytes'].mean()))} on average"
+
+
+def exact_bytes(row: Mapping[Any, Any]) -> str:
+    """Say a row's size, and where it comes from: "8 519 bytes, exactly ⌊4 259 840 ÷ 500⌋".
+
+    Parameters
+    ----------
+    row : mapping
+        Of audit.csv.
+    """
+    size, target = int(row["codestream_bytes"]), int(row["target_bytes"])
+    uncompressed = round(row["codestream_bytes"] * row["ratio_allocated"])
+    quotient = f"⌊{display_integer(uncompressed)} ÷ {ratio_text(row['ratio'])}⌋"
+    if size == target:
+        return f"{display_integer(size)} bytes, exactly {quotient}"
+    return f"{display_integer(size)} bytes, not {quotient} = {display_integer(target)}"
+
+
+def display_integer(value: int) -> str:
+    """Format a number with narrow no-break spaces between thousands."""
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def left_out(run: RunFolder) -> dict[str, Any] | None:
@@ -134,7 +167,8 @@ def example_rows(folder: PictureFolder) -> tuple[list[dict[str, Any]], list[str]
         if full or not image_id or not content.startswith(PNG_SIGNATURE):
             refused.append(path.name)
             continue
-        rows.setdefault(image_id, []).append({"ratio": ratio, "uri": data_uri(content, "image/png")})
+        crop = {"ratio": ratio, "png": content, "uri": data_uri(content, "image/png")}
+        rows.setdefault(image_id, []).append(crop)
     examples: list[dict[str, Any]] = []
     for image_id, crops in rows.items():
         examples.append({"image_id": image_id, "crops": sorted(crops, key=lambda crop: crop["ratio"])})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,10 +51,11 @@ def save_maps(path: Path, examples: Examples, maps: Mapping[str, np.ndarray]) ->
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
-def load_maps(path: Path) -> MapFile:
-    """Read a map file, without pickle."""
+def load_maps(path: Path, only: Collection[str] | None = None) -> MapFile:
+    """Read a map file, without pickle: all methods, or only some."""
     with np.load(path, allow_pickle=False) as stored:
         methods = [name.removesuffix("_scale") for name in stored.files if name.endswith("_scale")]
+        methods = [method for method in methods if only is None or method in only]
         maps = {
             method: stored[method].astype(np.float32) * stored[f"{method}_scale"][:, None, None] for method in methods
         }

@@ -69,14 +69,19 @@ def write_panel(
     grey, strength = (_enlarged(values, factor) for values in (grey, strength))
     outline = _outline(np.kron(lesion, np.ones((factor, factor), bool)))
     plain = np.repeat(grey[..., None], 3, axis=2)
-    colours = matplotlib.colormaps["inferno"](0.25 + 0.75 * strength)[..., :3]
-    opacity = 0.75 * np.sqrt(strength)[..., None]
+    colours, opacity = heat(strength)
     overlaid = plain * (1 - opacity) + colours * opacity
     panel = np.rint(255 * np.concatenate([plain, np.ones((4, plain.shape[1], 3)), overlaid])).astype(np.uint8)
     edge = np.concatenate([outline, np.zeros((4, outline.shape[1]), bool), outline])
     panel[edge] = OUTLINE
     with atomic_path(path) as temporary:
         Image.fromarray(panel).save(temporary, format="PNG", optimize=True)
+
+
+def heat(strength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return colours [rows, columns, 3] and opacity [rows, columns, 1] of a map of strengths from 0 to 1."""
+    colours: np.ndarray = matplotlib.colormaps["inferno"](0.25 + 0.75 * strength)[..., :3]
+    return colours, 0.75 * np.sqrt(strength)[..., None]
 
 
 def _enlarged(values: np.ndarray, factor: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from mammo_jax.statistics.harm import at_operating_point, vetoes
 from mammo_jax.statistics.matched import check_seeds_differ, matched_areas, reader_comparisons
 from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.prediction_grid import Cell, Fold, PredictionGrid, StatisticsError, prediction_grid
+from mammo_jax.statistics.roc import roc_curves
 from mammo_jax.statistics.rule import Rule
 from mammo_jax.statistics.secondary import secondary_figures
 from mammo_jax.statistics.verdict import verdict
@@ -45,13 +46,15 @@ def evaluate_model(
         subgroups = None if in_subgroups is None else in_subgroups(table)
     except StatisticsError as error:
         raise StatisticsError(f"model {name!r}: {error}") from None
+    grid = prediction_grid(tables[0])
     return {
         "name": name,
         "seeds": list(images.seeds),
         "demonstration": len(images.seeds) == 1 and not frozen,
         **primary,
         "counts": _counts(images),
-        "calibration": calibration(prediction_grid(tables[0]), tables[1]),
+        "calibration": calibration(grid, tables[1]),
+        "roc": roc_curves(grid),
         "subgroups": subgroups,
         "levels": level_rows(table, validation, levels, primary, judge),
     }

@@ -15,6 +15,7 @@ def test_the_table_has_every_ratio_and_both_kinds(run, page):
     for row in model["calibration"]["results"]:
         for figures in (row["raw"], row["recalibrated"]):
             text = " ".join("{value:.3f} ({low:.3f} to {high:.3f})".format(**figures[name]) for name in figures)
+            text = text.replace("-", "\u2212")
             assert text in section
 
 

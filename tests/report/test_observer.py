@@ -8,7 +8,7 @@ from synthetic_observers import write_observers
 from synthetic_run import LOSSES, write_run
 
 from mammo_jax.report import ReportError, build_report
-from mammo_jax.report.observer_plots import curves, describe_observers, observer_figure
+from mammo_jax.report.observer_plots import curves, observer_figure
 from mammo_jax.run_folder import RunFolder
 
 TITLE = "Is a loss in the images, or in the network?"
@@ -59,11 +59,12 @@ def test_a_shortcut_and_a_blind_observer_that_sees_are_named(folder):
 
 def test_the_figure_has_a_curve_for_each_arm_and_one_less_before_training(folder):
     summary = write_observers(folder)
-    axes = observer_figure(summary).axes[0]
-    assert len(axes.containers) == len(curves(summary)) == 6
+    figure = observer_figure(summary)
+    assert len(figure.keys) == len(curves(summary)) == 6
+    assert len(figure.rows) == sum(len(curve.points) for curve in curves(summary))
     untrained = write_observers(folder, network=False)
-    assert len(observer_figure(untrained).axes[0].containers) == 5
-    words = describe_observers(summary)
+    assert len(observer_figure(untrained).keys) == 5
+    words = figure.drawing.description
     assert "Network, transfer: 0.87 at 1, " in words
     assert words.count(" at 11000") == 6
     assert len(LOSSES) == words.count(",", words.index("Observer, transfer"), words.index("Observer, matched"))
