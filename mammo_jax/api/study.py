@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from mammo_jax.api.run import Run
@@ -46,7 +45,7 @@ class Study:
 
     def __init__(self, **settings: Any):
         self._flags = flags_of(StudyConfig, _with_source(settings))
-        self.config = parsed(partial(parse, description=""), self._flags)
+        self.config = parsed(parse, self._flags)
 
     def __repr__(self) -> str:
         """Return the command that makes the same run."""
