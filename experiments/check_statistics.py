@@ -4,7 +4,7 @@ Studies of 32 to 400 women with a known loss of AUROC are judged by the function
 exactly one margin must not be called safe more often than alpha says; half a margin should be.
 
 Command   python -m experiments.check_statistics
-Cost      forty minutes on two cores; interrupted, it goes on where it was
+Cost      two and a half hours of one core; interrupted, it goes on where it was
 Result    the tables of docs/EVIDENCE.md; exits with 1 if the verdict exceeds its level
 """
 
