@@ -28,6 +28,7 @@ STAGES: dict[str, set[str]] = {
     "block coding": {"code_blocks", "block_coder", "block_passes", "mq_encoder", "workers"},
     "rate control": {
         "rate_control",
+        "shared_slope",
         "level_trials",
         "block_changes",
         "padding",

@@ -43,8 +43,8 @@ def _damaged_elements() -> Iterator[None]:
     except (SourceError, MemoryError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's
+        if isinstance(disk := error.__cause__ or error, OSError) and disk.errno is not None:
+            raise disk from None  # pydicom puts its own, without a number, around it
         tag = _TAG_OF_ERROR.match(str(error))
         element = f"the element ({tag[1]},{tag[2]})" if tag else "an element"
         raise SourceError(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import pandas as pd
-from tqdm import tqdm
 
 from mammo_jax.dataset.folds import FoldError, check_duplicates, hash_pixels
 from mammo_jax.files import atomic_path, read_json, write_json
 from mammo_jax.processes import results_in_order
+from mammo_jax.progress import counted
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.sources import Source, SourceError
 
@@ -26,7 +26,7 @@ def check_patients_are_apart(run: RunFolder, source: Source, processes: int) -> 
     """
     if not run.pixel_hashes.exists():
         hashes = results_in_order(partial(_hash, source), range(len(source)), processes)
-        shown = tqdm(hashes, "looking for equal images", len(source), unit="image")
+        shown = counted(hashes, "looking for equal images", len(source), "image")
         write_json(run.pixel_hashes, dict(found for found in shown if found is not None))
     known = read_json(run.pixel_hashes)
     images = [row | {"sha256": known[row["image_id"]]} for row in source.table() if row["image_id"] in known]

@@ -28,7 +28,7 @@ class CompareConfig:
     runs : tuple of Path
         Run folders with metrics.json; the others are compared with the first.
     out : Path
-        The page.
+        File that the page is written to.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]

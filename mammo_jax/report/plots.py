@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from mammo_jax.ratios import LADDER, ratio_text
@@ -140,10 +141,13 @@ def quality_figures(audit: Sequence[Mapping[str, Any]]) -> list[ReportFigure]:
     figures = []
     for name, (title, digits) in QUALITY.items():
         drawn = [
-            Curve(label, tuple(_quality_point(row, name + ending) for row in audit), colour, shape, dash)
+            Curve(label, tuple(_quality_points(audit, name + ending)), colour, shape, dash)
             for label, ending, colour, shape, dash in parts
         ]
-        ends = [end for curve in drawn for point in curve.points for end in (point.low, point.high) if end is not None]
+        points = [point for curve in drawn for point in curve.points]
+        if not points:
+            continue
+        ends = [end for point in points for end in (point.low, point.value, point.high) if end is not None]
         limits = (max(0.0, min(ends) * 0.97), 1.0 if name == "ssim" else max(ends) * 1.03)
         drawing = ratio_chart(
             drawn, title=title, description=describe(title, drawn, digits), limits=limits, digits=digits
@@ -154,9 +158,13 @@ def quality_figures(audit: Sequence[Mapping[str, Any]]) -> list[ReportFigure]:
     return figures
 
 
-def _quality_point(row: Mapping[str, Any], column: str) -> Point:
-    low, high = row["spread"][column]
-    return Point(row["ratio"], row[column], low, high)
+def _quality_points(audit: Sequence[Mapping[str, Any]], column: str) -> Iterator[Point]:
+    """Yield the medians that can be drawn; images that are equal have a PSNR of infinity."""
+    for row in audit:
+        low, high = row["spread"][column]
+        if math.isfinite(row[column]):
+            spread = (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)
+            yield Point(row["ratio"], row[column], *spread)
 
 
 def roc_figure(model: Mapping[str, Any]) -> ReportFigure | None:

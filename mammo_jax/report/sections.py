@@ -82,7 +82,8 @@ def audit_summary(run: RunFolder) -> list[dict[str, Any]] | None:
             "mean_bytes": float(images["codestream_bytes"].mean()),
             "mean_uncompressed_bytes": float((images["codestream_bytes"] * images["ratio_allocated"]).mean()),
             "size": _size(images),
-            "spread": {column: images[column].quantile([0.05, 0.95]).tolist() for column in QUALITY},
+            # An image that is equal has a PSNR of infinity, between which and another one nothing can be interpolated.
+            "spread": {name: images[name].quantile([0.05, 0.95], "nearest").tolist() for name in QUALITY},
             "padded": int((images["padding_bytes"] > 0).sum()),
             "padding_bytes": int(images["padding_bytes"].sum()),
         }

@@ -280,9 +280,7 @@ def _has_lesion(row: Row) -> bool:
                 raise row.error(field, "is set without a position; give row, column and radius, or a mask")
         return False
     if any(value is None for value in circle) and not (circle == (None, None, None)):
-        raise row.error(
-            "lesion_radius", "lesion_row, lesion_column and lesion_radius belong together; give all or none"
-        )
+        raise row.error("lesion_radius", "belongs to lesion_row and lesion_column; give all or none")
     if circle[2] is not None and circle[2] <= 0:
         raise row.error("lesion_radius", f"{circle[2]:g} is not above 0; give pixels above 0")
     _lesion_label(row)

@@ -1,7 +1,6 @@
 """Settings in Python mean what the flags of the command line mean."""
 
 import inspect
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,9 @@ from mammo_jax.jobs.compress import parse as parse_compress
 from mammo_jax.jobs.config import StudyConfig, load_preset
 from mammo_jax.jobs.config import parse as parse_study
 
-parse = partial(parse_study, description="")
-
 
 def study(**settings):
-    return parsed(parse, flags_of(StudyConfig, settings))
+    return parsed(parse_study, flags_of(StudyConfig, settings))
 
 
 def test_without_settings_it_is_the_preset():

@@ -58,7 +58,7 @@ def test_help_beside_other_flags_has_their_defaults(capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["compres"], "error: there is no job compres; did you mean compress or completion?"),
+        (["compres"], "error: there is no job compres; did you mean compress or compare?"),
         (["xyzzy"], "error: there is no job xyzzy; mammo-jax --help lists the jobs"),
         (["study", "--epoch", "3"], "error: mammo-jax study has no flag --epoch; did you mean --epochs?"),
         (

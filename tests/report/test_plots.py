@@ -11,7 +11,7 @@ from prediction_tables import predictions_table
 from mammo_jax.ratios import LADDER
 from mammo_jax.report.drawing import Label, Line, Marker, dashes, svg
 from mammo_jax.report.drawing_png import png
-from mammo_jax.report.plots import curves, performance_figure, roc_figure
+from mammo_jax.report.plots import curves, performance_figure, quality_figures, roc_figure
 from mammo_jax.report.published import RECOMMENDATIONS, cnn_mean
 from mammo_jax.report.ratio_chart import (
     FIRST_RATIO,
@@ -157,3 +157,18 @@ def test_published_means_are_only_given_for_the_papers_ratios():
     means = [cnn_mean("auroc", ratio) for ratio in (1, 15, 5000, 10000, 11000, 30)]
     assert means == [None, 0.87, 0.87, 0.79, 0.79, None]
     assert [cnn_mean("auprc", ratio) for ratio in (5000, 11000)] == [0.75, 0.49]
+
+
+def test_images_that_are_equal_have_no_place_on_the_scale_of_psnr():
+    columns = ("psnr", "psnr_breast", "ssim", "ssim_breast")
+
+    def row(ratio, psnr, high):
+        spread = {"psnr": [psnr, high], "psnr_breast": [psnr, psnr], "ssim": [0.9, 1.0], "ssim_breast": [0.9, 1.0]}
+        return {"ratio": ratio, "spread": spread} | dict(zip(columns, (psnr, psnr, 0.95, 0.95)))
+
+    infinite = float("inf")
+    psnr, ssim = quality_figures([row(2.0, infinite, infinite), row(15.0, 60.0, infinite), row(50.0, 50.0, 52.0)])
+    assert {line[2] for line in psnr.rows} == {15.0, 50.0}
+    assert {line[2] for line in ssim.rows} == {2.0, 15.0, 50.0}
+    assert "nan" not in svg(psnr.drawing).lower()
+    assert [figure.title for figure in quality_figures([row(2.0, infinite, infinite)])] == [ssim.title]

@@ -194,7 +194,7 @@ BAD = {
     "bits": ("path,patient_id,label,bits_stored\nb.pgm,P1,normal,17\n", "'bits_stored': 17 is not a whole number"),
     "half bits": ("path,patient_id,label,bits_stored\nb.pgm,P1,normal,7.5\n", "field 'bits_stored': 7.5"),
     "pitch": ("path,patient_id,label,pixel_pitch\nb.pgm,P1,normal,-1\n", "field 'pixel_pitch': -1 mm"),
-    "half a circle": (LESION + "b.pgm,P1,benign,5,,3,\n", "belong together"),
+    "half a circle": (LESION + "b.pgm,P1,benign,5,,3,\n", "belongs to lesion_row"),
     "radius": (LESION + "b.pgm,P1,benign,5,5,0,\n", "field 'lesion_radius': 0 is not above 0"),
     "normal lesion": (LESION + "b.pgm,P1,normal,5,5,2,\n", "is normal, but a lesion is marked"),
     "worse lesion": (LESION + "b.pgm,P1,benign,5,5,2,malignant\n", "is benign, but its lesion is malignant"),
