@@ -46,10 +46,20 @@ def job_module(job: str) -> str:
 
 
 def main() -> None:
-    """Run the job that the first argument names."""
+    """Run the job that the first argument names; end quietly where nobody reads what it prints, as before `head`."""
+    try:
+        try:
+            _answer(sys.argv[1:])
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still writes at its end
+        raise SystemExit(141) from None  # as a shell calls it: 128 + SIGPIPE
+
+
+def _answer(arguments: list[str]) -> None:
     if os.getcwd() not in sys.path:  # the console command has its own folder there; a network of the user lies here
         sys.path.append(os.getcwd())
-    arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "--help-all", "help"):
         print(usage())
     elif arguments[0] in ("--version", "-V"):

@@ -73,3 +73,14 @@ def test_a_job_that_needs_the_extra_pacs_says_what_to_install(package):
         text=True,
     )
     assert done.stderr == f"error: {package} is not installed; pip install 'mammo-jax[pacs]'\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["compress", "--help"], ["completion", "bash"]])
+def test_it_ends_quietly_where_nobody_reads(arguments):
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "mammo_jax", *arguments]
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
