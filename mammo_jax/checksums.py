@@ -44,14 +44,20 @@ def find_damage(folder: Path, wanted: Callable[[str], bool] | None = None) -> st
         return _changed(folder / LIST)
     matches = [_LINE.fullmatch(line) for line in text.splitlines(keepends=True)]
     sums = {match[2]: match[1] for match in matches if match}
-    names = _names(folder)
-    if not all(matches) or list(sums) != names:
-        missing = [name for name in sums if name not in names]
-        return f"{folder / missing[0]} is missing" if missing and all(matches) else _changed(folder / LIST)
-    changed = (
-        folder / name for name in names if (wanted is None or wanted(name)) and sha256_file(folder / name) != sums[name]
-    )
-    return next(map(_changed, changed), None)
+    if not all(matches):
+        return _changed(folder / LIST)
+    names = set(_names(folder))  # others may lie there too, such as those that a file manager makes
+    if missing := [name for name in sums if name not in names]:
+        return f"{folder / missing[0]} is missing"
+    compared = (name for name in sums if wanted is None or wanted(name))
+    return next(filter(None, (_damage(folder / name, sums[name]) for name in compared)), None)
+
+
+def _damage(path: Path, written: str) -> str | None:
+    try:
+        return None if sha256_file(path) == written else _changed(path)
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
 
 
 def _names(folder: Path) -> list[str]:

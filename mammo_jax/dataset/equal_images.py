@@ -17,24 +17,28 @@ from mammo_jax.sources import Source, SourceError
 def check_patients_are_apart(run: RunFolder, source: Source, processes: int) -> None:
     """Read every image once and compare the hashes of their pixels, which the run folder keeps.
 
-    Images that cannot be read have no hash; the pass that writes the dataset leaves them out.
+    Images that cannot be read have no hash, and are tried again at the next start; the pass that writes the dataset
+    leaves them out. Where the run is refused no hash is kept, since files may be put right.
 
     Raises
     ------
     FoldError
         Two patients have an image in common; `run.duplicates` then lists the files.
     """
-    if not run.pixel_hashes.exists():
-        hashes = results_in_order(partial(_hash, source), range(len(source)), processes)
-        shown = counted(hashes, "looking for equal images", len(source), "image")
-        write_json(run.pixel_hashes, dict(found for found in shown if found is not None))
-    known = read_json(run.pixel_hashes)
-    images = [row | {"sha256": known[row["image_id"]]} for row in source.table() if row["image_id"] in known]
+    table = source.table()
+    known = read_json(run.pixel_hashes) if run.pixel_hashes.exists() else {}
+    if unknown := [index for index, row in enumerate(table) if row["image_id"] not in known]:
+        hashes = results_in_order(partial(_hash, source), unknown, processes)
+        shown = counted(hashes, "looking for equal images", len(unknown), "image")
+        known |= dict(found for found in shown if found is not None)
+        write_json(run.pixel_hashes, known)
+    images = [row | {"sha256": known[row["image_id"]]} for row in table if row["image_id"] in known]
     run.duplicates.unlink(missing_ok=True)
     try:
         check_duplicates(*([image[column] for image in images] for column in ("image_id", "patient_id", "sha256")))
     except FoldError as error:
         _write_duplicates(run, images)
+        run.pixel_hashes.unlink()
         raise FoldError(f"{error}; {run.duplicates} lists their files") from error
 
 

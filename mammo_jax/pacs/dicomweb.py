@@ -22,7 +22,7 @@ from mammo_jax.pacs.tls import TlsFiles
 
 SECONDS = 60  # without an answer
 PAGE = 100  # studies of one answer
-_UID = re.compile(r"(?=.*[0-9])[0-9.]{1,64}")  # ".." would be a folder
+_UID = re.compile(r"(?=.{1,64}$)[0-9]+(?:\.[0-9]+)*")  # neither hidden nor a folder (PS3.5 9.1)
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 AS_STORED = (("application/dicom", "*"),)  # in whatever transfer syntax the server has it
 

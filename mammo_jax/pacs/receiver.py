@@ -23,7 +23,7 @@ from mammo_jax.sources.dicom_frames import READ_SYNTAXES
 
 SUCCESS, OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000  # PS3.4 B.2.3
 VERIFICATION = uid.UID("1.2.840.10008.1.1")  # C-ECHO
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"(?=.{1,64}$)[0-9]+(?:\.[0-9]+)*")  # neither hidden nor a folder (PS3.5 9.1)
 # The standard has retired big-endian; a sender converts.
 SYNTAXES = [syntax for syntax in READ_SYNTAXES if syntax != uid.ExplicitVRBigEndian]
 

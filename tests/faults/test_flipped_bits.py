@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from mammo_jax.checksums import find_damage, write_checksums
 from mammo_jax.dataset import writing
 from mammo_jax.dataset.input_pipeline import read_examples
 from mammo_jax.dataset.parts import DatasetError
@@ -89,3 +90,12 @@ def test_a_lost_file_is_named_and_what_has_no_hashes_is_read(dataset):
     shard.with_name("elsewhere").rename(shard)
     (part / "SHA256SUMS").unlink()
     assert len(read_examples([part], 15.0)) == 8
+
+
+def test_files_that_others_put_there_are_no_damage(tmp_path):
+    (tmp_path / "a").write_bytes(b"a")
+    write_checksums(tmp_path)
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    assert find_damage(tmp_path) is None
+    (tmp_path / "a").unlink()
+    assert find_damage(tmp_path) == f"{tmp_path / 'a'} is missing"

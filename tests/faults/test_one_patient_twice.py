@@ -9,10 +9,14 @@ from dicom_files import dataset, write
 from scan_archive import KEY, mammogram, save
 
 from mammo_jax.dataset import preparation
+from mammo_jax.dataset.equal_images import check_patients_are_apart
+from mammo_jax.dataset.folds import FoldError
 from mammo_jax.jobs import prepare
+from mammo_jax.run_folder import RunFolder
 from mammo_jax.scan import inventory
 from mammo_jax.scan.duplicates import ANOTHER_PATIENT, find_duplicates
 from mammo_jax.scan.inventory import ScanPlan, scan_files
+from mammo_jax.sources import Mammogram, SourceError
 from mammo_jax.sources.identifiers import keyed_hash
 
 IMAGES = 1000
@@ -56,6 +60,33 @@ def test_a_study_names_both_before_it_compresses(flags, tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):  # it may compress now
         prepare.main(flags)
     assert not (tmp_path / "run" / "duplicates.csv").exists()
+
+
+class Images(list):
+    """A source of images of one pixel value each; None cannot be read."""
+
+    def table(self):
+        return [{"image_id": f"i{n}", "patient_id": f"p{n}", "files": [f"{n}.png"]} for n in range(len(self))]
+
+    def __getitem__(self, index):
+        value = super().__getitem__(index)
+        if value is None:
+            raise SourceError(f"i{index}: cannot be read")
+        return Mammogram(np.full((4, 4), value, np.uint8), 8, f"i{index}", f"p{index}", "normal")
+
+
+def test_files_that_were_put_right_are_read_again(tmp_path, without_processes):
+    run = RunFolder(tmp_path)
+    with pytest.raises(FoldError):
+        check_patients_are_apart(run, Images([1, 1]), 1)
+    check_patients_are_apart(run, Images([1, 2]), 1)
+
+
+def test_an_image_that_could_not_be_read_is_compared_when_it_can(tmp_path, without_processes):
+    run = RunFolder(tmp_path)
+    check_patients_are_apart(run, Images([1, None]), 1)
+    with pytest.raises(FoldError):
+        check_patients_are_apart(run, Images([1, 1]), 1)
 
 
 @pytest.mark.slow
