@@ -106,6 +106,8 @@ def from_json(config: type[Config], values: dict[str, Any]) -> Config:
         A setting is unknown or has a value that it cannot have.
     """
     hints = get_type_hints(config)
+    if not isinstance(values, dict):
+        raise ValueError(f"{values!r} is not a table of settings")
     if unknown := values.keys() - hints.keys():
         raise ValueError(f"{', '.join(sorted(unknown))}: no such setting")
     return config(**{name: _from_json(hints[name], value) for name, value in values.items()})

@@ -135,6 +135,7 @@ def test_it_is_printed_on_a4(tab):
 def test_without_its_script_everything_can_be_read(tab, report):
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     tab.open(report)
+    tab.wait_for("document.readyState === 'complete' && document.querySelector('.viewer')")
     assert tab.evaluate("document.querySelector('.viewer').getClientRects().length") == 0
     shown = "[...document.querySelectorAll('.case img')].filter((image) => image.checkVisibility()).length"
     assert tab.evaluate(shown) == 1 + len(LADDER), "the first case is open, the others can be opened"
