@@ -103,9 +103,7 @@ def load_metrics(run: RunFolder) -> dict[str, Any]:
     """
     path = run.metrics
     if not path.exists():
-        raise ReportError(
-            f"{path}: no such file; mammo-jax study or mammo-jax evaluate writes it"
-        )
+        raise ReportError(f"{path}: no such file; mammo-jax study or mammo-jax evaluate writes it")
     try:
         metrics: dict[str, Any] = read_json(path)
     except ValueError as error:
