@@ -236,7 +236,7 @@ def test_empty_tables_are_missing_tables(run, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("metrics.json", None, "no such file; mammo-jax evaluate"),
+        ("metrics.json", None, "no such file; mammo-jax study"),
         ("metrics.json", "{", "not readable JSON"),
         ("metrics.json", '{"schema": "mammo_jax metrics 0"}', "field schema"),
         ("audit.csv", "codec,image_id,ratio\nx,a,15\n", "column 'target_bytes' is missing"),
