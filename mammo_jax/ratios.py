@@ -15,6 +15,11 @@ def ratio_text(ratio: float | str) -> str:
     return ratio if isinstance(ratio, str) else f"{ratio:.15g}"
 
 
+def ratio_name(ratio: float) -> str:
+    """Return how a ratio is called: "uncompressed" or "CR 15"."""
+    return "uncompressed" if ratio == 1 else f"CR {ratio_text(ratio)}"
+
+
 def split_name(ratio: float | str) -> str:
     """Return the name of a ratio's split: "ratio_15"; a decimal point becomes "p", since split names are words."""
     return "ratio_" + ratio_text(ratio).replace(".", "p")

@@ -162,10 +162,9 @@ def _encode_all(
     """Check the request, and return the iterator that does the work."""
     workers = Workers(threads)
     pixels, bits = checked_image(pixels, bits_stored)
-    rows, columns = pixels.shape
     uncompressed = compression_ratio.image_bytes(pixels, bits, reference)
     targets = [compression_ratio.target_bytes(uncompressed, ratio) for ratio in ratios]
-    smallest = FIXED_BYTES + count_packets(subband_shapes(rows, columns, decomposition_levels(rows, columns, bits)))
+    smallest = smallest_codestream(pixels.shape, bits)
     for ratio, target in zip(ratios, targets):
         if target < smallest:
             raise unreachable(ratio, target, smallest, uncompressed, pixels.shape)
@@ -181,6 +180,12 @@ def _encode_all(
                 yield _encoded(*trials.best(target - FIXED_BYTES), ratio, target, reconstructed, workers)
 
     return work()
+
+
+def smallest_codestream(shape: tuple[int, ...], bits: int) -> int:
+    """Bytes of a codestream of an image of this shape whose packets are empty."""
+    rows, columns = shape
+    return FIXED_BYTES + count_packets(subband_shapes(rows, columns, decomposition_levels(rows, columns, bits)))
 
 
 def unreachable(

@@ -13,10 +13,8 @@ from codec import ratio as compression_ratio
 from codec.encoding.coded_image import MIN_SLOPE_RATIO, code_irreversibly
 from codec.encoding.codestream_writer import FIXED_BYTES
 from codec.encoding.decomposition import decomposition_levels
-from codec.encoding.encoder import checked_image, unreachable
-from codec.encoding.packet_division import count_packets
+from codec.encoding.encoder import checked_image, smallest_codestream, unreachable
 from codec.errors import InvalidImageError
-from codec.subbands import subband_shapes
 from codec.workers import Workers
 
 # Slopes at which the length of each image is measured, steepest first; between two of them it is taken as linear.
@@ -83,7 +81,7 @@ def divide_bytes(
     first, bits = checked_image(images[0], bits_stored)
     uncompressed = compression_ratio.image_bytes(first, bits, reference)
     totals = [compression_ratio.shared_target_bytes(uncompressed, len(images), ratio) for ratio in ratios]
-    smallest = _smallest(first, bits)
+    smallest = smallest_codestream(first.shape, bits)
     for ratio, total in zip(ratios, totals):
         if total < smallest * len(images):
             raise unreachable(ratio, total // len(images), smallest, uncompressed, first.shape)
@@ -91,12 +89,6 @@ def divide_bytes(
         return []
     with Workers(threads) as workers:
         return _divided(_Measured(images, first, bits, workers), totals)
-
-
-def _smallest(image: np.ndarray, bits: int) -> int:
-    """Bytes of a codestream whose packets are empty."""
-    rows, columns = image.shape
-    return FIXED_BYTES + count_packets(subband_shapes(rows, columns, decomposition_levels(rows, columns, bits)))
 
 
 class _Measured:

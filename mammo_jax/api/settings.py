@@ -11,14 +11,12 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
-
-import tyro
+from typing import Any, TypeVar, get_type_hints
 
 from mammo_jax.errors import UserError
+from mammo_jax.jobs.flags import Annotation, annotation_of
 
 Config = TypeVar("Config")
-POSITIONAL = get_args(tyro.conf.Positional[Any])[1]  # type: ignore[misc]
 
 
 class SettingError(UserError):
@@ -27,21 +25,14 @@ class SettingError(UserError):
 
 @dataclasses.dataclass(frozen=True)
 class _Setting:
-    """One field of a job's configuration, with the type that its annotation has without its marks for the parser."""
+    """One field of a job's configuration."""
 
     field: dataclasses.Field[Any]
-    kind: Any
-    marks: tuple[Any, ...]
-
-    @property
-    def positional(self) -> bool:
-        """Whether it has no name on the command line."""
-        return POSITIONAL in self.marks
+    annotation: Annotation
 
     def names(self) -> list[str]:
         """The names that the setting has in Python: its own, and those of other flags for it."""
-        aliases = [alias for mark in self.marks for alias in getattr(mark, "aliases", None) or ()]
-        return [self.field.name, *(alias.lstrip("-").replace("-", "_") for alias in aliases)]
+        return [self.field.name, *(alias.lstrip("-").replace("-", "_") for alias in self.annotation.aliases)]
 
 
 def flags_of(config: type, settings: Mapping[str, Any]) -> list[str]:
@@ -59,7 +50,7 @@ def flags_of(config: type, settings: Mapping[str, Any]) -> list[str]:
     SettingError
         There is no such setting; the message has the most similar name.
     """
-    known = {name: setting for setting in _settings(config) for name in setting.names() if not setting.positional}
+    known = {name: setting for setting in _settings(config) for name in setting.names()}
     flags = []
     for name, value in settings.items():
         if name not in known:
@@ -71,12 +62,12 @@ def flags_of(config: type, settings: Mapping[str, Any]) -> list[str]:
 
 def _flag(name: str, value: Any, setting: _Setting) -> list[str]:
     flag = f"--{name.replace('_', '-')}"
-    if setting.kind is bool:
+    if setting.annotation.kind is bool:
         if not isinstance(value, bool):
             raise SettingError(f"{name}: {value!r} is not True or False")
         if value:
             return [flag]
-        return [] if tyro.conf.FlagCreatePairsOff in setting.marks else [f"--no-{flag[2:]}"]
+        return [f"--no-{flag[2:]}"] if setting.annotation.negatable else []
     if isinstance(value, str | Path) or not hasattr(value, "__iter__"):
         return [flag, str(value)]
     return [flag, *(str(item) for item in value)]
@@ -119,10 +110,13 @@ def signature_of(config: type, *parameters: inspect.Parameter) -> inspect.Signat
     given = {parameter.name for parameter in parameters}
     keywords = [
         inspect.Parameter(
-            setting.field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(setting.field), annotation=setting.kind
+            setting.field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default(setting.field),
+            annotation=setting.annotation.kind,
         )
         for setting in _settings(config)
-        if setting.field.name not in given and not setting.positional
+        if setting.field.name not in given
     ]
     return inspect.Signature([*parameters, *keywords])
 
@@ -132,14 +126,11 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _settings(config: type) -> Iterator[_Setting]:
-    """Every field of a dataclass and of those in it."""
+    """Every field of a dataclass and of those in it that has a name on the command line."""
     hints = get_type_hints(config, include_extras=True)
     for field in dataclasses.fields(config):
-        kind, marks = hints[field.name], ()
-        if get_origin(kind) is Annotated:
-            kind, *rest = get_args(kind)
-            marks = tuple(rest)
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            yield from _settings(kind)
-        else:
-            yield _Setting(field, kind, marks)
+        annotation = annotation_of(hints[field.name])
+        if isinstance(annotation.kind, type) and dataclasses.is_dataclass(annotation.kind):
+            yield from _settings(annotation.kind)
+        elif not annotation.positional:
+            yield _Setting(field, annotation)

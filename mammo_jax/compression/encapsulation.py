@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import struct
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from pydicom import Dataset
 
@@ -37,7 +39,7 @@ class EncapsulatedFrames:
 
     def __init__(self, count: int, folder: Path | None = None):
         self._count = count
-        self._file = io.BytesIO() if folder is None else tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._file = io.BytesIO() if folder is None else _nameless_file(folder)
         self._file.seek(self._start)
         self._digest = hashlib.sha256()
         self.sizes: list[int] = []
@@ -102,3 +104,8 @@ class EncapsulatedFrames:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._file.close()
+
+
+def _nameless_file(folder: Path) -> IO[bytes]:
+    """Open a file without a name; where the system has none, its name is one that `remove_stale_temporaries` knows."""
+    return tempfile.TemporaryFile(dir=folder, prefix=".frames.", suffix=f".{os.getpid()}.tmp")

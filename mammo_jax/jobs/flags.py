@@ -48,6 +48,41 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Annotation:
+    """A setting's type, and what its annotation says of its flag.
+
+    Attributes
+    ----------
+    kind : type
+        Without the marks for the parser.
+    positional : bool
+        Whether it has no name on the command line.
+    negatable : bool
+        Whether it is a switch with "--no-…".
+    name : str or None
+        Of the flag, where it is not that of the field.
+    aliases : tuple of str
+        Other flags for it: "--table".
+    """
+
+    kind: Any
+    positional: bool
+    negatable: bool
+    name: str | None
+    aliases: tuple[str, ...]
+
+
+def annotation_of(hint: Any) -> Annotation:
+    """Take a field's annotation apart."""
+    marks = get_args(hint)[1:] if get_origin(hint) is typing.Annotated else ()
+    kind = get_args(hint)[0] if marks else hint
+    flag = next((mark for mark in marks if hasattr(mark, "aliases")), None)
+    negatable = kind is bool and FlagCreatePairsOff not in marks
+    aliases = tuple(flag.aliases or ()) if flag else ()
+    return Annotation(kind, _POSITIONAL in marks, negatable, flag.name if flag else None, aliases)
+
+
+@dataclass(frozen=True)
 class FlagGroup:
     """Flags that belong together.
 
@@ -148,15 +183,13 @@ def _texts(config: type) -> dict[str, str]:
 
 
 def _flag(name: str, hint: Any, value: Any, text: str) -> Flag:
-    marks = get_args(hint)[1:] if get_origin(hint) is typing.Annotated else ()
-    plain = get_args(hint)[0] if marks else hint
-    settings = next((mark for mark in marks if hasattr(mark, "aliases")), None)
-    written = (settings.name if settings else None) or name.replace("_", "-")
-    values, choices = _values(plain)
-    if _POSITIONAL in marks:
+    annotation = annotation_of(hint)
+    written = annotation.name or name.replace("_", "-")
+    values, choices = _values(annotation.kind)
+    if annotation.positional:
         return Flag([written.upper()], values, _default_text(value), text, choices)
-    names = [*((settings.aliases or ()) if settings else ()), f"--{written}"]
-    if plain is bool and FlagCreatePairsOff not in marks:
+    names = [*annotation.aliases, f"--{written}"]
+    if annotation.negatable:
         names.append(f"--no-{written}")
     return Flag(names, values, _default_text(value), text, choices)
 

@@ -66,13 +66,6 @@ def _group(title: str, text: str, flags: list[dict[str, Any]]) -> FlagGroup:
     return FlagGroup(title, text, [Flag(**flag) for flag in flags])
 
 
-def paragraphs(description: str) -> list[str]:
-    """Return the paragraphs of a job's docstring; the commands in it are left to the examples."""
-    lines = [line for line in description.splitlines() if not line.strip().startswith("mammo-jax ")]
-    blocks = [" ".join(block.split()) for block in "\n".join(lines).split("\n\n")]
-    return [block for block in blocks if block]
-
-
 def read_flags(
     job: str, config: type[Config], flags: Sequence[str], default: Config | None = None, *, prefixes: bool = True
 ) -> Config:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from codec.encoding.codestream_writer import FIXED_BYTES
 from mammo_jax.dataset.folds import read_folds
 from mammo_jax.dataset.units import is_positive
 from mammo_jax.errors import UserError
@@ -37,8 +38,6 @@ Value = TypeVar("Value")
 
 LIKELY_AUROC = 0.85
 """For which the patients of a verdict are counted beforehand."""
-FIXED_BYTES = 82
-"""Of a codestream's markers: no shorter one exists."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from mammo_jax.report.build import build_report
 from mammo_jax.report.protocol import protocol_status, protocol_text
 from mammo_jax.report.sections import lossy_notice
 from mammo_jax.statistics.evaluation import SCHEMA, evaluate, verdict_text
+from mammo_jax.statistics.metrics import primary_model
 from mammo_jax.statistics.pilot import planned
 from mammo_jax.statistics.predictions import read_predictions
 from mammo_jax.statistics.subgroups import read_subgroups
@@ -109,7 +110,7 @@ def _own_settings(config: StudyConfig) -> dict[str, Any]:
 
 def _settings_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return the same of metrics that are there."""
-    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    model = primary_model(metrics)
     levels = {name: value for name, value in metrics["analysis_levels"].items() if name != "noun"}
     names = ("margin", "alpha", "minimum_positive_patients", "resamples", "seed", "frozen", "target")
     point = {name: model["operating_point"][name] for name in ("sensitivity", "prevalence", "threshold_from")}

@@ -5,7 +5,6 @@ User and password stand in ~/.netrc, where the HTTP library finds them by the se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +18,10 @@ from pydicom.errors import InvalidDicomError
 from mammo_jax.files import atomic_path
 from mammo_jax.pacs.errors import PacsError
 from mammo_jax.pacs.tls import TlsFiles
+from mammo_jax.sources.dicom_header import is_uid
 
 SECONDS = 60  # without an answer
 PAGE = 100  # studies of one answer
-_UID = re.compile(r"(?=.{1,64}$)[0-9]+(?:\.[0-9]+)*")  # neither hidden nor a folder (PS3.5 9.1)
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 AS_STORED = (("application/dicom", "*"),)  # in whatever transfer syntax the server has it
 
@@ -120,7 +119,7 @@ class DicomwebServer:
     def _uid(self, found: dict[str, Any], tag: str) -> str:
         """A UID of an answer, which becomes a file's name here."""
         value = str((found.get(tag, {}).get("Value") or [""])[0])
-        if not _UID.fullmatch(value):
+        if not is_uid(value):
             raise PacsError(f"{self}: answered without a valid UID ({tag}); is it a DICOMweb server?")
         return value
 

@@ -7,7 +7,6 @@ that the same object sent twice is one file, and two objects with one UID are tw
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +19,10 @@ from mammo_jax.pacs.destination import SECONDS, TITLE
 from mammo_jax.pacs.errors import PacsError
 from mammo_jax.pacs.tls import TlsFiles
 from mammo_jax.sources.dicom_frames import READ_SYNTAXES
+from mammo_jax.sources.dicom_header import is_uid
 
 SUCCESS, OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000  # PS3.4 B.2.3
 VERIFICATION = uid.UID("1.2.840.10008.1.1")  # C-ECHO
-_UID = re.compile(r"(?=.{1,64}$)[0-9]+(?:\.[0-9]+)*")  # neither hidden nor a folder (PS3.5 9.1)
 # The standard has retired big-endian; a sender converts.
 SYNTAXES = [syntax for syntax in READ_SYNTAXES if syntax != uid.ExplicitVRBigEndian]
 
@@ -97,7 +96,7 @@ class Receiver:
     def _store(self, event: evt.Event) -> int:
         """Handle a C-STORE request: returns its status."""
         name = str(getattr(event.request, "AffectedSOPInstanceUID", ""))
-        if not _UID.fullmatch(name):
+        if not is_uid(name):
             return NOT_UNDERSTOOD
         contents = event.encoded_dataset()
         digest = hashlib.sha256(contents).hexdigest()[:16]

@@ -28,6 +28,7 @@ from mammo_jax.report.texts import FILTERS, harm_sentence, storage_sentence
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import disagreement
 from mammo_jax.statistics.evaluation import SCHEMA
+from mammo_jax.statistics.metrics import primary_model
 from mammo_jax.statistics.pilot import power_sentences
 from mammo_jax.statistics.verdict import verdict_sentence
 
@@ -208,7 +209,7 @@ def _kind_table(model: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 def _write_figures(run: RunFolder, metrics: Mapping[str, Any]) -> None:
     """Write the figures of the primary model, of the audit, of saliency and of observers as files."""
-    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    model = primary_model(metrics)
     audit = sections.audit_summary(run)
     quality = quality_figures(audit) if audit else []
     matrix = [matrix_figure(model)] if is_matrix(model) else []

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mammo_jax.ratios import ratio_text
+from mammo_jax.ratios import ratio_name, ratio_text
 from mammo_jax.report.case_pictures import CasePicture, crop_cases, saliency_overlays, stored_pictures
 from mammo_jax.report.sections import AUDIT_COLUMNS, data_uri, exact_bytes, read_table
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.sources.mammogram import LABELS
+from mammo_jax.statistics.metrics import primary_model
 from mammo_jax.statistics.predictions import read_predictions
 
 MAX_LOST, MAX_KEPT, MAX_FALSE = 4, 2, 2
@@ -131,7 +132,7 @@ def cases_section(run: RunFolder, metrics: Mapping[str, Any]) -> tuple[dict[str,
 
 def _chosen(run: RunFolder, metrics: Mapping[str, Any]) -> list[Case]:
     """Choose cases and read their pictures; none without scores, a threshold or a dataset."""
-    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    model = primary_model(metrics)
     operating, parts = model.get("operating_point"), run.readable_parts()
     if not run.predictions.exists() or not parts or not operating:
         return []
@@ -173,7 +174,7 @@ def _entry(number: int, case: Case, audit: Mapping[tuple[str, float], dict[str, 
         "pictures": [
             {
                 "ratio": picture.ratio,
-                "name": "uncompressed" if picture.ratio == 1 else f"CR {ratio_text(picture.ratio)}",
+                "name": ratio_name(picture.ratio),
                 "uri": data_uri(picture.png, "image/png"),
                 "saliency": data_uri(picture.saliency, "image/png") if picture.saliency else None,
                 "facts": _facts(case, picture.ratio, audit),

@@ -11,11 +11,12 @@ from mammo_jax.files import display_bytes, read_json, sha256_file, write_text
 from mammo_jax.report.build import load_metrics, page_environment, page_script
 from mammo_jax.report.drawing import Shape
 from mammo_jax.report.figures import CURVE_HEADER, ReportFigure, curve_rows, describe, keys
-from mammo_jax.report.plots import QUALITY, curves
+from mammo_jax.report.plots import QUALITY, curves, quality_points
 from mammo_jax.report.ratio_chart import Curve, Point, ratio_chart
 from mammo_jax.report.sections import ReportError, audit_summary
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.comparison import paired_differences
+from mammo_jax.statistics.metrics import primary_model
 from mammo_jax.statistics.prediction_grid import StatisticsError
 from mammo_jax.statistics.predictions import read_predictions
 
@@ -53,9 +54,7 @@ class Study:
     @property
     def model(self) -> dict[str, Any]:
         """The primary model's metrics."""
-        primary = self.metrics["primary_model"]
-        found: dict[str, Any] = next(model for model in self.metrics["models"] if model["name"] == primary)
-        return found
+        return primary_model(self.metrics)
 
 
 def build_comparison(runs: Sequence[Path], out: Path) -> Path:
@@ -137,10 +136,11 @@ def comparison_figures(studies: Sequence[Study]) -> list[ReportFigure]:
             transfer.append(Curve(study.name, points[0], colour, shape, dash))
     figures = [_figure("auroc", "AUROC", transfer, 3)] if transfer else []
     for name, (title, digits) in QUALITY.items():
+        medians = [[Point(point.ratio, point.value) for point in quality_points(s.audit or (), name)] for s in studies]
         drawn = [
-            Curve(study.name, tuple(Point(row["ratio"], row[name]) for row in study.audit), colour, shape, dash)
-            for study, (colour, shape, dash) in zip(studies, STYLES)
-            if study.audit
+            Curve(study.name, tuple(points), colour, shape, dash)
+            for study, points, (colour, shape, dash) in zip(studies, medians, STYLES)
+            if points
         ]
         if drawn:
             figures.append(_figure(name, title, drawn, digits))

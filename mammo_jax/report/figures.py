@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,8 +116,3 @@ def describe(title: str, curves: Sequence[Curve], digits: int = 2) -> str:
         points = ", ".join(f"{point.value:.{digits}f} at {point.ratio:g}" for point in curve.points)
         sentences.append(f"{curve.label[0].upper()}{curve.label[1:]}: {points}.")
     return " ".join(sentences)
-
-
-def by_name(figures: Sequence[ReportFigure]) -> Mapping[str, ReportFigure]:
-    """Index figures by their names."""
-    return {figure.name: figure for figure in figures}

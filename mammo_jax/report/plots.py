@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from mammo_jax.ratios import LADDER, ratio_text
+from mammo_jax.ratios import LADDER, ratio_name, ratio_text
 from mammo_jax.report.drawing import Shape
 from mammo_jax.report.figures import CURVE_HEADER, ReportFigure, curve_rows, describe, keys
 from mammo_jax.report.line_chart import ShareLine, line_chart
@@ -141,7 +141,7 @@ def quality_figures(audit: Sequence[Mapping[str, Any]]) -> list[ReportFigure]:
     figures = []
     for name, (title, digits) in QUALITY.items():
         drawn = [
-            Curve(label, tuple(_quality_points(audit, name + ending)), colour, shape, dash)
+            Curve(label, tuple(quality_points(audit, name + ending)), colour, shape, dash)
             for label, ending, colour, shape, dash in parts
         ]
         points = [point for curve in drawn for point in curve.points]
@@ -158,7 +158,7 @@ def quality_figures(audit: Sequence[Mapping[str, Any]]) -> list[ReportFigure]:
     return figures
 
 
-def _quality_points(audit: Sequence[Mapping[str, Any]], column: str) -> Iterator[Point]:
+def quality_points(audit: Sequence[Mapping[str, Any]], column: str) -> Iterator[Point]:
     """Yield the medians that can be drawn; images that are equal have a PSNR of infinity."""
     for row in audit:
         low, high = row["spread"][column]
@@ -177,7 +177,7 @@ def roc_figure(model: Mapping[str, Any]) -> ReportFigure | None:
 
     lines = []
     for index, curve in enumerate(shown):
-        label = f"{_ratio_name(curve['test_ratio'])} (AUROC {curve['auroc']:.3f})"
+        label = f"{ratio_name(curve['test_ratio'])} (AUROC {curve['auroc']:.3f})"
         dash = None if index % 2 == 0 else (7.0, 3.0)
         lines.append(ShareLine(label, rates, curve["sensitivities"], ROC_COLOURS[index], dash))
     description = f"ROC curves of the transfer: {'; '.join(line.label for line in lines)}."
@@ -197,7 +197,3 @@ def _some(found: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> lis
     wanted = [1.0, verdict["ratio"], verdict["first_failed"], max(ratios), *ratios[1::2]]
     chosen = list(dict.fromkeys(ratio for ratio in wanted if ratio in ratios))[:ROC_CURVES]
     return [curve for curve in found if curve["test_ratio"] in chosen]
-
-
-def _ratio_name(ratio: float) -> str:
-    return "uncompressed" if ratio == 1 else f"CR {ratio_text(ratio)}"

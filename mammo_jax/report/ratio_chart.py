@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
-from mammo_jax.ratios import ratio_text
+from mammo_jax.ratios import ratio_name, ratio_text
 from mammo_jax.report.drawing import Area, Drawing, Item, Label, Line, Marker, Position, Shape
 
 WIDTH, HEIGHT = 560.0, 420.0
@@ -81,7 +81,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Reference:
-    """A ratio that others named, drawn at the top of the chart."""
+    """A ratio that others named, drawn at the foot of the chart."""
 
     ratio: float
     text: str
@@ -282,6 +282,5 @@ def _curve_items(curve: Curve, scale: RatioScale, y: Height, shift: float, digit
 
 def point_text(label: str, point: Point, digits: int) -> str:
     """Return what a point says: "transfer, CR 15: 0.904 (0.872 to 0.929)"."""
-    where = "uncompressed" if point.ratio == 1 else f"CR {ratio_text(point.ratio)}"
-    value = f"{label}, {where}: {point.value:.{digits}f}"
+    value = f"{label}, {ratio_name(point.ratio)}: {point.value:.{digits}f}"
     return value if point.low is None else f"{value} ({point.low:.{digits}f} to {point.high:.{digits}f})"

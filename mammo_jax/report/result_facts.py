@@ -9,13 +9,14 @@ from mammo_jax.ratios import ratio_text
 from mammo_jax.report.sections import lossy_notice, read_table
 from mammo_jax.run_folder import RunFolder
 from mammo_jax.statistics.analysis_levels import POOLED
+from mammo_jax.statistics.metrics import primary_model
 
 Metrics = Mapping[str, Any]
 
 
 def result_facts(metrics: Metrics) -> dict[str, str]:
     """Return sentences by name from metrics.json, about the primary model."""
-    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    model = primary_model(metrics)
     facts = _question(metrics, model) | _rule(metrics, model) | _counts(metrics, model) | _results(metrics, model)
     return facts | (_operating(model["operating_point"]) if model["operating_point"] else {})
 

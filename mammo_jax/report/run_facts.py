@@ -12,6 +12,7 @@ from mammo_jax.report.provenance import provenance
 from mammo_jax.report.result_facts import counted, file_facts, result_facts
 from mammo_jax.report.study_facts import study_facts
 from mammo_jax.run_folder import RunFolder
+from mammo_jax.statistics.metrics import primary_model
 
 METHODS = {
     "design": "",
@@ -89,7 +90,7 @@ def _origin(origin: Mapping[str, Any], found: Mapping[str, str]) -> dict[str, st
 
 def _limitations(metrics: Mapping[str, Any], settings: Mapping[str, Any] | None) -> str:
     """Return what every run of this kind cannot say, and what this one cannot."""
-    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    model = primary_model(metrics)
     seeds = f"{counted(model['seeds'], 'training seed')}, and one set of folds"
     limits = [
         "no reader took part, so nothing is known of what radiologists see",

@@ -38,7 +38,7 @@ ELEMENTS = [
     "ExtendedOffsetTableLengths", *_FLOATING,
 ]  # fmt: skip
 _DEFERRED = 2**16  # larger elements are read from the file when they are needed
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"(?=.{1,64}$)[0-9]+(?:\.[0-9]+)*")  # as many write it: PS3.5 9.1, but with leading zeros
 _NEWER_NAMES = {  # that pydicom does not have yet
     "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
     "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
@@ -199,6 +199,11 @@ def _check_is_image(path: Path, header: Dataset) -> None:
         raise SourceError(f"{path}: PixelData is missing (SOP class {name}); export it again")
 
 
+def is_uid(text: str) -> bool:
+    """Whether a text is numbers with dots between them, as a UID is: no name of a hidden file or another folder."""
+    return _UID.fullmatch(text) is not None
+
+
 def standard_name(text: str) -> str | None:
     """Return the name of a UID in PS3.6 table A-1, or None for any other text."""
     return uid.UID(text).name if text in uid.UID_dictionary else _NEWER_NAMES.get(text)
@@ -209,7 +214,7 @@ def shown_uid(value: object) -> str:
     if not value:
         return "missing"
     text = str(value)
-    return standard_name(text) or (text if _UID.fullmatch(text) else "(no valid UID)")
+    return standard_name(text) or (text if is_uid(text) else "(no valid UID)")
 
 
 def _shown(element: str, value: object) -> str:

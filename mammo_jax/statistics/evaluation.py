@@ -11,6 +11,7 @@ import pandas as pd
 
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, disagreement, level_lines
 from mammo_jax.statistics.bootstrap import CONFIDENCE
+from mammo_jax.statistics.metrics import primary_model
 from mammo_jax.statistics.model_evaluation import evaluate_model, judge_tables
 from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.pilot import power_sentences
@@ -135,7 +136,7 @@ def _primary(name: str | None, names: list[str]) -> str:
 
 def verdict_text(metrics: Mapping[str, Any]) -> str:
     """Return the verdict, what was scored where that is recorded, and every analysis level, for a terminal."""
-    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    model = primary_model(metrics)
     demonstration = "Demonstration (one training seed). " if metrics["demonstration"] else ""
     scored = [f"Scored: {metrics['scored']}."] if "scored" in metrics else []
     planned = [power_sentences(metrics["power"])] if metrics.get("power") else []

@@ -14,6 +14,7 @@ from mammo_jax.errors import UserError
 from mammo_jax.files import read_json, sha256_json
 from mammo_jax.ratios import ratio_text
 from mammo_jax.statistics.analysis_levels import AnalysisLevels, Level, Pooling, Scored
+from mammo_jax.statistics.metrics import primary_model
 from mammo_jax.statistics.operating_point import OperatingPoint
 from mammo_jax.statistics.rule import Rule
 
@@ -225,7 +226,7 @@ def as_text(value: Any) -> str:
 
 def used_protocol(metrics: Mapping[str, Any], source: Source, source_sha256: str) -> Protocol:
     """Return the protocol that an evaluation kept to, from its metrics."""
-    model = next(model for model in metrics["models"] if model["name"] == metrics["primary_model"])
+    model = primary_model(metrics)
     levels, operating = metrics["analysis_levels"], model["operating_point"]
     threshold_from: ThresholdFrom = operating["threshold_from"] if operating else "none"
     return Protocol(

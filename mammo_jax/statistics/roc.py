@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import roc_curve
 
 from mammo_jax.statistics.prediction_grid import PredictionGrid
 
@@ -32,31 +33,15 @@ def roc_curves(grid: PredictionGrid) -> dict[str, Any] | None:
         return None
     curves = []
     for ratio, parts in sorted(cells.items()):
-        corners = [roc(fold.labels, scores) for fold, part in zip(grid.folds, parts) for scores in part]
+        corners = [
+            roc_curve(fold.labels, scores, drop_intermediate=False)[:2]
+            for fold, part in zip(grid.folds, parts)
+            for scores in part
+        ]
         sensitivities = np.mean([_at_rates(*corner) for corner in corners], axis=0)
         area = np.mean([np.trapezoid(true, false) for false, true in corners])
         curves.append({"test_ratio": ratio, "sensitivities": np.round(sensitivities, 5).tolist(), "auroc": float(area)})
     return {"false_positive_rates": FALSE_POSITIVE_RATES.tolist(), "curves": curves}
-
-
-def roc(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the corners of an ROC curve, from (0, 0) to (1, 1); equal scores make one slanted line.
-
-    Parameters
-    ----------
-    labels : bool [images]
-        With both classes.
-    scores : float [images]
-
-    Returns
-    -------
-    false, true : float64 [corners]
-        Rates, ascending.
-    """
-    order = np.argsort(-scores, kind="stable")
-    last = np.flatnonzero(np.diff(scores[order], append=-np.inf))
-    true, false = np.cumsum(labels[order])[last], np.cumsum(~labels[order])[last]
-    return np.r_[0.0, false / false[-1]], np.r_[0.0, true / true[-1]]
 
 
 def _at_rates(false: np.ndarray, true: np.ndarray) -> np.ndarray:

@@ -1,61 +1,24 @@
 """Objects with several frames: each has the exact ratio, and other software finds each."""
 
-import csv
-
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import dataset, write
-from pydicom import Dataset, uid
+from multi_frame_objects import FRAMES, run, tomosynthesis_object
+from pydicom import uid
 from pydicom.encaps import encapsulate_extended, generate_frames, parse_basic_offsets
 
 import codec
-from mammo_jax.compression import batch, verification
-from mammo_jax.compression.batch import compress_files
-from mammo_jax.compression.listing import list_files
-from mammo_jax.compression.plan import CompressionPlan
+from mammo_jax.compression import verification
 from mammo_jax.compression.verification import verify_results
 from mammo_jax.limited_processes import Limits
 from mammo_jax.ratios import split_name
 
-FRAMES = np.add.outer(np.arange(4) * 100, np.add.outer(np.arange(64) * 9, np.arange(81) * 7)).astype(np.uint16)
-FRAMES ^= np.random.default_rng(0).integers(0, 32, FRAMES.shape, dtype=np.uint16)
-TOMOSYNTHESIS = uid.UID("1.2.840.10008.5.1.4.1.1.13.1.3")
-
-
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch):
-    for module in (batch, verification):
-        monkeypatch.setattr(module, "results_within_limits", lambda function, items, *_: map(function, items))
-
-
-def group(number: int) -> Dataset:
-    position = Dataset()
-    position.ImagePositionPatient = [0, 0, number]
-    item = Dataset()
-    item.PlanePositionSequence = [position]
-    return item
+pytestmark = pytest.mark.usefixtures("limits_aside")
 
 
 @pytest.fixture
 def tomosynthesis():
-    return dataset(
-        FRAMES[0],
-        SOPClassUID=TOMOSYNTHESIS,
-        NumberOfFrames=len(FRAMES),
-        PixelData=FRAMES.tobytes(),
-        PerFrameFunctionalGroupsSequence=[group(number) for number in range(len(FRAMES))],
-    )
-
-
-def run(folder, instance, **settings):
-    (folder / "in").mkdir()
-    write(folder / "in" / "a.dcm", instance)
-    plan = CompressionPlan(**{"out": folder / "out", "ratios": (15.0,), "key": None, **settings})
-    assert compress_files(plan, list_files([folder / "in"], plan), 1, Limits()) == []
-    assert verify_results(plan.out, 1, Limits()) == []
-    with (plan.out / "sizes.csv").open() as stream:
-        return list(csv.DictReader(stream))
+    return tomosynthesis_object()
 
 
 def frames_of(path):

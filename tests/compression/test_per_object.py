@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pydicom
 import pytest
+from multi_frame_objects import FRAMES, run, tomosynthesis_object
 from pydicom.encaps import encapsulate_extended, generate_frames, parse_basic_offsets
-from test_multi_frame import FRAMES, in_this_process, run, tomosynthesis  # noqa: F401
 
 import codec
 from mammo_jax.compression.ladder import CompressionError
@@ -17,10 +17,14 @@ UNEQUAL = FRAMES & np.array([0xFFE0, 0xFFF0, 0xFFFF, 0xFFFF], np.uint16)[:, None
 UNEQUAL[3] ^= np.random.default_rng(1).integers(0, 256, FRAMES[3].shape, dtype=np.uint16)
 
 
+pytestmark = pytest.mark.usefixtures("limits_aside")
+
+
 @pytest.fixture
-def unequal(tomosynthesis):  # noqa: F811
-    tomosynthesis.PixelData = UNEQUAL.tobytes()
-    return tomosynthesis
+def unequal():
+    instance = tomosynthesis_object()
+    instance.PixelData = UNEQUAL.tobytes()
+    return instance
 
 
 def test_the_whole_has_the_ratio_to_the_byte_and_a_smaller_error(tmp_path, unequal):

@@ -85,5 +85,5 @@ def test_bad_requests_are_refused(runs, tmp_path, names, message):
 
 
 def test_a_folder_without_metrics_is_named(runs, tmp_path):
-    with pytest.raises(SystemExit, match=r"error: .*missing/metrics.json: no such file; mammo-jax evaluate"):
+    with pytest.raises(SystemExit, match=r"error: .*missing/metrics.json: no such file; mammo-jax study"):
         main([str(runs / "ours"), str(tmp_path / "missing"), "--out", str(tmp_path / "page.html")])
