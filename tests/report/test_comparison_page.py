@@ -50,6 +50,18 @@ def test_verdicts_curves_and_differences_are_in_one_page(runs, tmp_path, capsys)
     assert "Not paired" not in page.text
 
 
+def test_images_that_are_equal_have_no_place_on_the_scale_of_psnr(runs, tmp_path):
+    other = shutil.copytree(runs / "theirs", tmp_path / "theirs")
+    table = audit()
+    table.loc[table["ratio"] == table["ratio"].min(), ["psnr", "psnr_breast"]] = float("inf")
+    table.to_csv(other / "audit.csv", index=False)
+    page = Page(build_comparison([other, runs / "ours"], tmp_path / "page.html").read_text())
+    (psnr,) = [svg["aria-label"] for svg in page.attributes("svg") if svg.get("aria-label", "").startswith("PSNR")]
+    theirs, ours = (part for part in psnr.split(". ") if part.startswith(("Theirs", "Ours")))
+    assert theirs.count(" at ") == ours.count(" at ") - 1
+    assert "inf" not in psnr
+
+
 def test_what_is_not_paired_is_said(runs, tmp_path):
     other = shutil.copytree(runs / "theirs", tmp_path / "theirs")
     out = tmp_path / "page.html"
