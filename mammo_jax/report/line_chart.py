@@ -43,5 +43,5 @@ def line_chart(
         items.append(Line(points, line.colour, 2, line.dash, tip=line.label))
     items.append(Label(((LEFT + RIGHT) / 2, BOTTOM + 42), x_title, "ink", SMALL, "middle"))
     items.append(Label((15, (TOP + BOTTOM) / 2), y_title, "ink", MEDIUM, "middle", turned=True))
-    legend = tuple(Key(line.label, line.colour, "", line.dash is not None, "") for line in lines)
+    legend = tuple(Key(line.label, line.colour, None, line.dash, "") for line in lines)
     return Drawing(WIDTH, HEIGHT, tuple(items), description), legend
